@@ -65,7 +65,7 @@ impl PolicyAt<'_> {
         };
         match asks {
             Some(by) => Verdict::Ask(Ask::new(terms, by)),
-            None => Verdict::Allow(Permit { terms, reads: Vec::new(), searched: OnceLock::new() }),
+            None => Verdict::Allow(Permit { terms, reached: Vec::new(), searched: OnceLock::new() }),
         }
     }
 

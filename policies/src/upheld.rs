@@ -26,7 +26,7 @@ impl PolicyAt<'_> {
             (Some(now), Some(then)) => now.takes_all_of(then),
             (Some(_), None) => false,
         };
-        if let Some((_, refusal)) = permit.reads.iter().find_map(|named| self.reads(named.clone()).err()) {
+        if let Some((_, refusal)) = permit.reached.iter().find_map(|named| self.reaches(named.clone()).err()) {
             return Err(revoked(refusal));
         }
         let gives_less = (permit.model && !now.model) || (permit.opaque && !now.opaque);
@@ -56,9 +56,9 @@ impl PolicyAt<'_> {
         Ok(())
     }
 
-    /// Whether a host may be made to read this, by a header of another request: it is judged like a GET of it. A yes is for
+    /// Whether a host may be made to do this by a header of another request: it is judged like a request of its own. A yes is for
     /// the request that was shown, and not for what a header of another names.
-    pub fn reads(&self, named: Facts) -> Result<(), (Facts, Refusal)> {
+    pub fn reaches(&self, named: Facts) -> Result<(), (Facts, Refusal)> {
         match self.with_grants(&[]).decide(named) {
             Verdict::Allow(permit) => match permit.body_conditions().and_then(BodyConditions::asked_by) {
                 Some(by) => Err((permit.facts().clone(), by.unanswered())),

@@ -52,8 +52,8 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Permit {
     pub(crate) terms: Terms,
-    /// What it has its host read besides, by a header.
-    pub(crate) reads: Vec<Facts>,
+    /// What it has its host read or remove besides, by a header.
+    pub(crate) reached: Vec<Facts>,
     pub(crate) searched: OnceLock<Searched>,
 }
 
@@ -84,10 +84,10 @@ impl Permit {
         Ask::new(terms, by)
     }
 
-    /// The same of a request that has its host read these too.
+    /// The same of a request that has its host read or remove these too.
     #[must_use]
-    pub fn that_reads(self, reads: Vec<Facts>) -> Permit {
-        Permit { reads, ..self }
+    pub fn that_reaches(self, reached: Vec<Facts>) -> Permit {
+        Permit { reached, ..self }
     }
 
     /// Notes what its body is looked through for; what was noted first stays.

@@ -44,6 +44,7 @@ pub(crate) use head::Head;
 pub use minted::{Mint, MintedKey};
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
+pub(crate) use values::is_made_by_a_machine;
 
 use handed_out::Brought;
 use place::Found;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
+use memchr::memmem;
 use policies::{Authority, Code, Facts, Refusal};
 use secrecy::SecretString;
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use gate::audit::Identity;
 use gate::{Arriving, Audited};
 
 use crate::body::{Body, Lease};
-use crate::credentials::{Credential, Field, NOT_HELD};
+use crate::credentials::{self, Credential, Field, NOT_HELD};
 use crate::keeper::Keeper;
 use crate::{headers, readable};
 use scan::{Replacement, SHORTEST, Scrubber};
@@ -57,6 +58,15 @@ impl Said {
         said.push(b'\n');
         said.extend_from_slice(body);
         Ok(Said { said })
+    }
+
+    /// Whether its letters and digits are in what was said, whatever stands between them: hosts make `my-notes` of `My notes`.
+    fn spells(&self, key: &str) -> bool {
+        let letters = |text: &[u8]| -> Vec<u8> {
+            text.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect()
+        };
+        let key = letters(key.as_bytes());
+        !key.is_empty() && memmem::find(&letters(&self.said), &key).is_some()
     }
 
     /// Whether it says this, in any form that the leak check knows.
@@ -130,6 +140,7 @@ async fn read(time: Duration, audited: &Audited, headers: &HeaderMap, body: Arri
     Ok(unpacked.into())
 }
 
+const WORDS: &str = "holds words or a number in the place of a key";
 const NO_KEY: &str = "holds something in the place of a key that cannot be one";
 
 /// Finds the keys, and has each watched for before anything of it is answered.
@@ -178,8 +189,12 @@ fn taken_in(
     }
     let secret = SecretString::from(key);
     // Whoever chose it knows it.
-    if asked.says(&secret) {
+    if asked.says(&secret) || asked.spells(key) {
         return Ok(None);
+    }
+    // What an earlier request left at the host is in none of this: words would be watched for in all groups' texts.
+    if !credentials::is_made_by_a_machine(key) {
+        return Err(withheld(WORDS));
     }
     if let Some(surrogate) = keyring.surrogate_of(&secret) {
         return Ok(Some(Replacement { secret, surrogate }));

@@ -187,7 +187,10 @@ impl Unpacker {
 
 /// The codings of an answer, the outermost first.
 fn codings(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
-    layers(&named(headers)?)
+    let mut names = named(headers)?;
+    // Of an answer no client undoes them either; what is packed all the same is seen by its bytes.
+    names.retain(|name| name == "base64" || !NO_CODINGS.contains(&&**name));
+    layers(&names)
 }
 
 /// The codings of a request, the outermost first: these are the frames, if there are any.

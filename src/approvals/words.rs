@@ -1,6 +1,7 @@
 //! What is said of a request that is asked about: to its owner, and to who asked.
 
 use desk::screen::{name, quotation, with_quotations};
+use percent_encoding::percent_decode_str;
 use policies::{Bounds, Code, Refusal};
 use proxy::ports::Question;
 
@@ -43,6 +44,12 @@ fn fields(question: &Question) -> Option<String> {
     listed(&question.fields, "field", "fields")
 }
 
+/// The names of a query's parameters.
+fn parameters(query: &str) -> Vec<String> {
+    let names = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split('=').next().unwrap_or_default());
+    names.map(|name| percent_decode_str(name).decode_utf8_lossy().into_owned()).collect()
+}
+
 /// Names that others chose.
 fn listed(names: &[String], one: &str, several: &str) -> Option<String> {
     let shown: Vec<_> = names.iter().take(FIELDS).map(|field| name(field, FIELD)).collect();
@@ -74,7 +81,11 @@ fn facts(question: &Question) -> String {
     let path = path(question);
     let plain = if question.facts.scheme.as_str() == "http" { " (not encrypted)" } else { "" };
     let query = match &question.facts.query {
-        Some(query) => format!(" and a query of {}", bytes(query.as_str().len() as u64)),
+        Some(query) => {
+            let names = listed(&parameters(query.as_str()), "parameter", "parameters");
+            let names = names.map(|names| format!(" ({names})")).unwrap_or_default();
+            format!(" and a query of {}{names}", bytes(query.as_str().len() as u64))
+        }
         None => String::new(),
     };
     let key = match &question.credential {
@@ -155,7 +166,8 @@ pub(super) fn single(open: &Open) -> String {
 pub(super) fn as_it_came(open: &Open) -> String {
     let Open { question, reason, .. } = open;
     let beside = [question.says.as_str(), question.shown.as_str(), reason.as_deref().unwrap_or_default()];
-    let names = question.fields.iter().chain(&question.beside.names).map(String::as_str);
+    let asked = question.facts.query.as_ref().map(|query| parameters(query.as_str())).unwrap_or_default();
+    let names = question.fields.iter().chain(&question.beside.names).chain(&asked).map(String::as_str);
     beside.into_iter().chain(names).collect::<Vec<_>>().join("\n")
 }
 

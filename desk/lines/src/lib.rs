@@ -77,15 +77,45 @@ impl LineBuffer {
     }
 }
 
-/// The message that a line holds.
+/// The message that a line holds. Half a character (`\\ud83d` without its other half), which JavaScript and Java write where a
+/// text was cut, is read as U+FFFD: for what somebody wrote in a chat, nobody else's lines are lost.
 pub fn message<T: DeserializeOwned>(line: &[u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(line).map_err(|error| {
+    let read = serde_json::from_slice(line).or_else(|error| match whole_characters(line) {
+        Some(line) => serde_json::from_slice(&line),
+        None => Err(error),
+    });
+    read.map_err(|error: serde_json::Error| {
         let what = match error.classify() {
             Category::Data => "not a message that is known here",
             _ => "not JSON",
         };
         Malformed { what, column: error.column() }
     })
+}
+
+/// The same line with U+FFFD for each escape of half a character; nothing where it has none.
+fn whole_characters(line: &[u8]) -> Option<Vec<u8>> {
+    let unit = |at: usize| {
+        let digits = line.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let (mut whole, mut at, mut found) = (Vec::with_capacity(line.len()), 0, false);
+    while at < line.len() {
+        let length = match (line[at], unit(at), unit(at + 6)) {
+            (b'\\', Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (b'\\', Some(0xd800..=0xdfff), _) => {
+                whole.extend_from_slice(b"\\ufffd");
+                (at, found) = (at + 6, true);
+                continue;
+            }
+            (b'\\', ..) => 2,
+            _ => 1,
+        };
+        let end = (at + length).min(line.len());
+        whole.extend_from_slice(&line[at..end]);
+        at = end;
+    }
+    found.then_some(whole)
 }
 
 impl fmt::Display for LineTooLong {
@@ -110,6 +140,22 @@ mod tests {
     use super::*;
 
     const MOST: usize = 1 << 20;
+
+    #[test]
+    fn half_a_character_costs_itself_alone() {
+        for (line, want) in [
+            (r#""a\ud83db""#, "a\u{fffd}b"),
+            (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
+            (r#""\ud83d\ude00\ud83d""#, "\u{1f600}\u{fffd}"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+            (r#""\\ud83d \ud83d""#, "\\ud83d \u{fffd}"),
+        ] {
+            assert_eq!(message::<String>(line.as_bytes()).as_deref(), Ok(want), "{line}");
+        }
+        for line in [r#""\ud83""#, r#""\ud83d"#, r#"{"a\ud83d""#, "\"\\"] {
+            assert!(message::<String>(line.as_bytes()).is_err(), "{line}");
+        }
+    }
 
     #[test]
     fn lines_come_out_whole_however_they_arrive() {

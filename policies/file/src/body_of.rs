@@ -20,6 +20,12 @@ impl Body {
         self.0.as_ref()
     }
 
+    /// Whether it has an outermost field of this name, in any spelling.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let fields = self.0.as_ref().and_then(Value::as_object);
+        fields.is_some_and(|fields| fields.keys().any(|key| key_letters(key) == key_letters(name)))
+    }
+
     /// What a field says: a text as it is, and of what has something inside how much.
     pub(crate) fn value(&self, field: &Field) -> Option<String> {
         let mut at = self.0.as_ref()?;

@@ -10,8 +10,8 @@ use std::fmt::Write;
 use desk::screen::{is_plain_name, on_screen, value};
 use percent_encoding::percent_decode_str;
 use policies::{
-    AllowRule, Facts, Method, Origin, RequestPattern, Say, Scheme, Showing, Teller, Telling, key_letters, letters_of,
-    parameter_names,
+    AllowRule, Facts, Field, Method, Origin, RequestPattern, Say, Scheme, Showing, Teller, Telling, key_letters,
+    letters_of, parameter_names,
 };
 
 use crate::body_of::Body;
@@ -68,9 +68,12 @@ fn fill(say: &Say, request: &RequestPattern, telling: &Telling<'_>) -> Option<St
             Piece::Words(words) => text += &words,
             Piece::Star(star) => text += &data(&at_star(request, facts, star)?),
             Piece::Query(_) if body.is_none() && facts.query.is_none() => text.push(NOT_KNOWN),
-            Piece::Query(name) => text += &shown(parameter(facts, &name)),
+            Piece::Query(name) => {
+                let alone = body.as_ref().is_none_or(|body| !body.has(&name));
+                text += &shown(parameter(facts, &name).filter(|_| alone));
+            }
             Piece::Json(field) => match &body {
-                Some(body) => text += &shown(body.value(&field)),
+                Some(body) => text += &shown(body.value(&field).filter(|_| !is_asked(facts, &field))),
                 None => text.push(NOT_KNOWN),
             },
         }
@@ -91,6 +94,23 @@ fn at_star(request: &RequestPattern, facts: &Facts, star: usize) -> Option<Strin
         _ => (*had.get(at)?).to_owned(),
     };
     Some(undone(&found))
+}
+
+/// Whether the query has a parameter of that name: many hosts take parameters and fields as one, and which of two they
+/// take differs.
+fn is_asked(facts: &Facts, field: &Field) -> bool {
+    let Some(query) = &facts.query else { return false };
+    let wanted = key_letters(first_of(field).as_str());
+    query.as_str().split(['&', ';']).any(|pair| {
+        let key = pair.split('=').next().unwrap_or_default();
+        parameter_names(key).iter().any(|read| letters_of(read) == wanted)
+    })
+}
+
+/// The name of the outermost field.
+fn first_of(field: &Field) -> String {
+    let text = field.to_string();
+    text.split(['.', '[', '?']).next().unwrap_or_default().to_owned()
 }
 
 fn parameter(facts: &Facts, name: &str) -> Option<String> {

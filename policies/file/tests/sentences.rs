@@ -70,6 +70,24 @@ fn a_body_is_told_as_what_its_head_says() {
     assert!(!told.toml.contains("json") && told.wider == ["any body: it is no JSON, and rules look into nothing else"]);
 }
 
+/// Many hosts take parameters and fields as one, and the first or the last of two.
+#[test]
+fn what_stands_in_the_query_and_in_the_body_is_not_said() {
+    let policy = policy(&format!(
+        "{SAID}\n[[allow]]\nhost = \"chat.test\"\ndo = [\"POST /send\"]\n\n[[say]]\ndo = [\"POST /send\"]\ntext = \"write to {{query.to}}: {{json.text}}\"\n"
+    ));
+    let said = |request: &str, body: &str| policy.sentence(&facts(request), Some(shown(body.as_bytes())));
+    let issue = "POST https://api.test/repos/me/notes/issues";
+    for query in ["title=x", "a=b&Title=x", "title[]=x", "ti_tle=x", "a;title=x", "%74itle=x"] {
+        let said = said(&format!("{issue}?{query}"), r#"{"title":"a"}"#);
+        assert_eq!(said, "open an issue in “me”/“notes”: (not said)", "{query}");
+    }
+    assert_eq!(said(&format!("{issue}?page=2"), r#"{"title":"a"}"#), "open an issue in “me”/“notes”: “a”");
+    let send = "POST https://chat.test/send?to=anna";
+    assert_eq!(said(send, r#"{"text":"hi"}"#), "write to “anna”: “hi”");
+    assert_eq!(said(send, r#"{"text":"hi","To":"thief"}"#), "write to (not said): “hi”");
+}
+
 /// What is only spoken of: a request in the log, or one that an agent would like to make.
 #[test]
 fn what_is_not_known_is_left_open() {

@@ -63,6 +63,7 @@ pub(crate) fn checked<T>(
 ) -> Result<(Clean, T), Refusal> {
     let facts = terms.facts();
     head::refuse_other_methods(came, facts.method)?;
+    head::refuse_second_spellings(came)?;
     let headers = head::outgoing(came);
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
     let fields = terms.may_ask().then(|| headers.clone());

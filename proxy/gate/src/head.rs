@@ -80,31 +80,80 @@ const OF_FRAMEWORKS: [&str; 4] = ["x_astro_", "x_invoke_", "x_matched_", "x_midd
 const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
 const OTHER_METHOD_BEGINNINGS: [&str; 2] = ["x_http_method", "x_method_"];
 
+/// Names that are read at the door. In another spelling beside the plain one they decide where names are handed to
+/// programs: uWSGI and Puma join `Content_Type` and `Content-Type` (CVE-2024-45614). Others go no further in any spelling.
+const READ_HERE: [&str; 12] = [
+    "accept",
+    "authorization",
+    "content_disposition",
+    "content_encoding",
+    "content_range",
+    "content_type",
+    "cookie",
+    "if_match",
+    "if_modified_since",
+    "if_none_match",
+    "if_unmodified_since",
+    "sec_websocket_protocol",
+];
+
 /// What a yes to a request is not for: what a client sends anew each time, who it says that it is, and what
 /// follows from the body, which a yes is for by itself. None of it changes what a host does. What is not known
 /// here may.
-const NOT_BOUND: [&str; 21] = [
+const NOT_BOUND: [&str; 53] = [
     "accept-encoding",
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+    "b3",
     "baggage",
+    "client-request-id",
     "content-digest",
     "content-length",
     "content-md5",
     "correlation-id",
     "date",
     "digest",
+    "elastic-apm-traceparent",
     "host",
     "idempotency-key", // of a second sending: a host that knows it does nothing
+    "newrelic",
+    "request-context",
     "request-id",
     "sentry-trace",
     "traceparent",
     "tracestate",
+    "uber-trace-id",
     "user-agent",
+    "x-amz-date",
+    "x-amzn-requestid",
+    "x-amzn-trace-id",
+    "x-b3-flags",
+    "x-b3-parentspanid",
+    "x-b3-sampled",
+    "x-b3-spanid",
+    "x-b3-traceid",
     "x-client-request-id",
     "x-cloud-trace-context",
     "x-correlation-id",
+    "x-datadog-origin",
+    "x-datadog-parent-id",
+    "x-datadog-sampling-priority",
+    "x-datadog-tags",
+    "x-datadog-trace-id",
+    "x-goog-api-client",
     "x-idempotency-key",
+    "x-ms-client-request-id",
+    "x-ms-date",
+    "x-ms-return-client-request-id",
+    "x-newrelic-id",
+    "x-newrelic-transaction",
+    "x-ot-span-context",
     "x-request-id",
+    "x-request-start",
+    "x-retry-attempt",
+    "x-retry-count",
     "x-stainless-retry-count",
+    "x-trace-id",
 ];
 
 /// What every client sends, in few words.
@@ -222,6 +271,24 @@ pub(crate) fn refuse_other_methods(came: &HeaderMap, method: Method) -> Result<(
     }
 }
 
+/// Refuses a header that is one of those read here to some servers, and not to this door.
+pub(crate) fn refuse_second_spellings(came: &HeaderMap) -> Result<(), Refusal> {
+    let is_plain = |name: &str| {
+        let signs = name.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || byte == b'-'));
+        !signs && !name.contains("--") && !name.starts_with('-') && !name.ends_with('-')
+    };
+    for name in came.keys().filter(|name| !is_plain(name.as_str())) {
+        let normal = normal_name(name.as_str());
+        if let Some(read) = READ_HERE.iter().find(|read| **read == normal.trim_matches('_')) {
+            let plain = read.replace('_', "-");
+            let why =
+                format!("the header {name} is {plain} to some servers and not to others; send it as {plain}, once");
+            return Err(Refusal::new(Code::Unsupported, why));
+        }
+    }
+    Ok(())
+}
+
 /// DNS over HTTPS by its media types, on a host that is allowed for something else. By its
 /// URL the verdict refuses it (attack C10; RFC 8484 §4.1, RFC 9230).
 pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -276,6 +343,31 @@ fn stays_here(name: &HeaderName) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_is_read_here_has_one_spelling() {
+        let refused = |name: &str| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            refuse_second_spellings(&HeaderMap::from_iter([(name, HeaderValue::from_static("x"))])).is_err()
+        };
+        for name in [
+            "content_type",
+            "Content_Type",
+            "content.type",
+            "content--type",
+            "_content-type",
+            "content_encoding",
+            "If_Match",
+            "cookie_",
+        ] {
+            assert!(refused(name), "{name}");
+        }
+        for name in
+            ["content-type", "x_request_id", "content_language", "my_content_type", "cookie", "range", "x-range"]
+        {
+            assert!(!refused(name), "{name}");
+        }
+    }
 
     #[test]
     fn json_is_what_says_so_and_nothing_else() {

@@ -60,8 +60,8 @@ fn model_alone(case: &Case, judged: Result<Judged, Denied>) -> Result<Judged, De
 pub(crate) fn judged(policy: PolicyAt<'_>, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
     match policy.decide(facts) {
         Verdict::Allow(permit) => {
-            let reads = second_path::judge(policy, permit.facts(), headers).map_err(Denied::ByHeader)?;
-            Ok(Judged(permit.that_reads(reads)))
+            let reached = second_path::judge(policy, permit.facts(), headers).map_err(Denied::ByHeader)?;
+            Ok(Judged(permit.that_reaches(reached)))
         }
         Verdict::Ask(ask) => {
             second_path::judge(policy, ask.terms().facts(), headers).map_err(Denied::ByHeader)?;

@@ -1,5 +1,6 @@
 //! Headers that name a second thing to read: storage services copy what stands there to the
-//! path of the request, where it can be fetched. So each is judged as a GET of what it names.
+//! path of the request, where it can be fetched. So each is judged as a GET of what it names, and as a DELETE where it
+//! is gone from there afterwards.
 //! (COPY and MOVE, which name a second path to write to, are methods that no rule can have.)
 
 use http::HeaderMap;
@@ -8,12 +9,15 @@ use policies::{Code, Facts, Method, Path, PolicyAt, Refusal, normal_name};
 /// How names of such headers end, in their normal form: `X-Amz-Copy-Source` of S3 and its
 /// relatives (`x-goog-`, `x-ms-`, `x-oss-`, `x-obs-`, `x-cos-`), `X-Copy-From`,
 /// `X-Symlink-Target` and `X-Object-Manifest` of OpenStack's Swift, `x-ms-rename-source` of
-/// Azure's Data Lake, `x-oss-symlink-target`.
-const ENDINGS: [&str; 5] = ["copy_source", "copy_from", "rename_source", "symlink_target", "object_manifest"];
+/// Azure's Data Lake, `x-oss-symlink-target`, `x-upyun-move-source`, `x-qs-fetch-source`.
+const ENDINGS: [&str; 7] =
+    ["copy_source", "copy_from", "fetch_source", "move_source", "rename_source", "symlink_target", "object_manifest"];
+/// Those of them by which what they name is gone afterwards.
+const MOVES: [&str; 2] = ["move_source", "rename_source"];
 
-/// Refuses a request that has its host read what the policy would not let it; what it has it read.
+/// Refuses a request that has its host read what the policy would not let it; what it reaches by it.
 pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) -> Result<Vec<Facts>, Refusal> {
-    let mut reads = Vec::new();
+    let mut reached = Vec::new();
     for (name, value) in headers {
         let normal = normal_name(name.as_str());
         if !ENDINGS.iter().any(|ending| normal.ends_with(ending)) {
@@ -22,17 +26,23 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
         let named = read(facts, value.to_str().unwrap_or_default()).map_err(|error| {
             Refusal::new(Code::PathAmbiguous, format!("the header {name} names what is read by it, and {error}"))
         })?;
-        policy.reads(named.clone()).map_err(|(named, refusal)| {
-            let why = format!(
-                "the header {name} has the host read {}, and that is judged like a GET of it: {}",
-                named.url_without_query(),
-                refusal.why
-            );
-            Refusal { why, ..refusal }
-        })?;
-        reads.push(named);
+        let removed = Facts { method: Method::Delete, ..named.clone() };
+        let moves = MOVES.iter().any(|ending| normal.ends_with(ending));
+        for named in std::iter::once(named).chain(moves.then_some(removed)) {
+            policy.reaches(named.clone()).map_err(|(named, refusal)| {
+                let does = if named.method == Method::Delete { "remove" } else { "read" };
+                let why = format!(
+                    "the header {name} has the host {does} {}, and that is judged like a {} of it: {}",
+                    named.url_without_query(),
+                    named.method,
+                    refusal.why
+                );
+                Refusal { why, ..refusal }
+            })?;
+            reached.push(named);
+        }
     }
-    Ok(reads)
+    Ok(reached)
 }
 
 /// A path of the same host, with its first slash or without; or a URL.
@@ -61,7 +71,7 @@ mod tests {
     const POLICY: &str = r#"
         [[allow]]
         host = "s3.test"
-        do = ["PUT /out/**", "GET /out/**", "GET /shared/*"]
+        do = ["PUT /out/**", "GET /out/**", "GET /shared/*", "GET /tmp/*", "DELETE /tmp/*"]
         [[allow]]
         host = "open.test"
         access = "read"
@@ -88,8 +98,7 @@ mod tests {
             "x-ms-copy-source",
             "x-oss-copy-source",
             "x-cos-copy-source",
-            "x-amz-rename-source",
-            "x-ms-rename-source",
+            "x-qs-fetch-source",
             "x-copy-from",
             "x-symlink-target",
             "x-oss-symlink-target",
@@ -106,6 +115,12 @@ mod tests {
             for value in ["/out/y", "out/y/z", " /shared/a ", "/out/y?versionId=3", "https://open.test/x?sig=1"] {
                 assert_eq!(refused(name, value), None, "{name}: {value}");
             }
+        }
+        for name in ["x-amz-rename-source", "x-ms-rename-source", "x-upyun-move-source", "x-nos-move-source"] {
+            for value in ["/private/y", "/out/locked", "/shared/a", "out/y"] {
+                assert!(refused(name, value).is_some(), "{name}: {value}");
+            }
+            assert_eq!(refused(name, "/tmp/y"), None, "it may be read and removed");
         }
         for name in ["x-amz-copy-source-if-match", "x-amz-meta-source", "referer", "x-copied-from"] {
             assert_eq!(refused(name, "/private/y"), None, "{name}");

@@ -62,6 +62,14 @@ pub(super) fn word_could_be_a_key(word: &[u8]) -> bool {
         || rows(word).any(|row| row.len() >= SHORTEST_UNKNOWN && is_mixed(row))
 }
 
+/// Whether this, which stands in the place of a new key, is none that is made of words: short ones have a digit.
+pub(crate) fn is_made_by_a_machine(key: &str) -> bool {
+    match key.len() < SHORTEST_UNKNOWN {
+        true => key.bytes().any(|byte| byte.is_ascii_digit()) && key.bytes().any(|byte| byte.is_ascii_alphabetic()),
+        false => word_could_be_a_key(key.as_bytes()) && !is_of_words(key.as_bytes()),
+    }
+}
+
 /// Whether the value of a header that nobody knows can be no key: nothing in it is a long row
 /// of letters and digits, but for numbers, dates and words.
 pub(super) fn is_plain(value: &[u8]) -> bool {

@@ -279,7 +279,7 @@ async fn a_change_that_still_allows_it_cuts_nothing() {
     });
     assert_eq!(client.head_answer().await.unwrap().status, 200);
     let mut other = begun(&world, "ro.allowed.test").await;
-    let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"POST /\"]\nprivate = [\"127.0.0.12/32\"]\n";
+    let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /\"]\nprivate = [\"127.0.0.12/32\"]\n";
     world.family.replace_policy(rule);
     assert!(other.some().await.is_empty());
     client.send("3\r\n...\r\n0\r\n\r\n").await;

@@ -37,7 +37,7 @@ async fn what_leaves_beside_the_body_is_told() {
     let waits = scene.waits(Question { beside, ..question(&url, "a", None) });
     let (_, text) = scene.put().unwrap();
     assert!(text.contains("\u{2026} (5000 bytes)\n"), "{text}");
-    let leaves = "What leaves: a body of 1 byte and a query of 3 bytes, fields name, date; headers x-data, user-agent (30000 bytes)";
+    let leaves = "What leaves: a body of 1 byte and a query of 3 bytes (parameter a), fields name, date; headers x-data, user-agent (30000 bytes)";
     assert!(text.contains(leaves), "{text}");
     drop(waits);
 }
