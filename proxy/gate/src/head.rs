@@ -5,6 +5,8 @@ use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOS
 use http::{HeaderMap, header};
 use policies::{Code, HeadHash, Method, Refusal, normal_name};
 
+use crate::anew::is_left_out;
+
 /// The header in which a surrogate came, and what stands beside it there and is sent as it is: `Bearer` and the like, or
 /// the other half of Basic credentials.
 #[derive(Clone, Debug)]
@@ -80,33 +82,6 @@ const OF_FRAMEWORKS: [&str; 4] = ["x_astro_", "x_invoke_", "x_matched_", "x_midd
 const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
 const OTHER_METHOD_BEGINNINGS: [&str; 2] = ["x_http_method", "x_method_"];
 
-/// What a yes to a request is not for: what a client sends anew each time, who it says that it is, and what
-/// follows from the body, which a yes is for by itself. None of it changes what a host does. What is not known
-/// here may.
-const NOT_BOUND: [&str; 21] = [
-    "accept-encoding",
-    "baggage",
-    "content-digest",
-    "content-length",
-    "content-md5",
-    "correlation-id",
-    "date",
-    "digest",
-    "host",
-    "idempotency-key", // of a second sending: a host that knows it does nothing
-    "request-id",
-    "sentry-trace",
-    "traceparent",
-    "tracestate",
-    "user-agent",
-    "x-client-request-id",
-    "x-cloud-trace-context",
-    "x-correlation-id",
-    "x-idempotency-key",
-    "x-request-id",
-    "x-stainless-retry-count",
-];
-
 /// What every client sends, in few words.
 const ORDINARY: [&str; 8] = [
     "accept",
@@ -122,6 +97,9 @@ const ORDINARY: [&str; 8] = [
 /// The longest value of one that a yes is not for, or that is not worth telling: a longer one could say anything.
 const SHORT: usize = 256;
 
+/// How long those values are at most that a yes is not for, all together: more could say anything.
+const SHORT_IN_ALL: usize = 2048;
+
 /// The most names of headers that are told.
 const TOLD: usize = 16;
 
@@ -129,9 +107,11 @@ const TOLD: usize = 16;
 /// sandbox.
 pub(crate) fn bound(headers: &HeaderMap, carrier: Option<&Carrier>) -> HeadHash {
     let left_out = |name: &HeaderName, value: &[u8]| {
-        NOT_BOUND.contains(&name.as_str()) && value.len() <= SHORT && headers.get_all(name).iter().nth(1).is_none()
+        is_left_out(name.as_str()) && value.len() <= SHORT && headers.get_all(name).iter().nth(1).is_none()
     };
-    let fields = spoken(headers, carrier).filter(|(name, value)| !left_out(name, value));
+    let loose = spoken(headers, carrier).filter(|(name, value)| left_out(name, value));
+    let is_short = loose.map(|(_, value)| value.len()).sum::<usize>() <= SHORT_IN_ALL;
+    let fields = spoken(headers, carrier).filter(|(name, value)| !is_short || !left_out(name, value));
     let fields = fields.map(|(name, value)| (name.as_str(), value));
     let mut fields: Vec<(&str, &[u8])> = fields.collect();
     // Those of one name stay in their order, which says something.
@@ -327,6 +307,12 @@ mod tests {
         assert_eq!(bound(&of(&[("baggage", "b")]), None), asked);
         assert_ne!(bound(&of(&[("baggage", &long)]), None), asked);
         assert_ne!(bound(&of(&[("baggage", "a"), ("baggage", "b")]), None), asked);
+        // Nor many that are short.
+        let many = |value: &str| {
+            let names = (0..9).map(|n| HeaderName::try_from(format!("x-{n}-request-id")).unwrap());
+            names.map(|name| (name, HeaderValue::try_from(value.repeat(250)).unwrap())).collect::<HeaderMap>()
+        };
+        assert_ne!(bound(&outgoing(&many("a")), None), bound(&outgoing(&many("b")), None));
         // The other half of Basic credentials is another account.
         let basic = of(&[("authorization", "Basic x")]);
         assert_ne!(bound(&basic, Some(&carrier("anna"))), bound(&basic, Some(&carrier("ben"))));
@@ -347,6 +333,15 @@ mod tests {
             ("accept-encoding", "gzip"),
             ("traceparent", "00-1"),
             ("idempotency-key", "k1"),
+            ("amz-sdk-invocation-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("amz-sdk-request", "attempt=2; max=3"),
+            ("x-amz-date", "20261130T100000Z"),
+            ("x-ms-client-request-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("x-ms-correlation-request-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("x-goog-api-client", "gl-python/3.11 gccl-invocation-id/0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("x-b3-traceid", "463ac35c9f6413ad48485a3953bb6124"),
+            ("x-datadog-trace-id", "1234567890"),
+            ("x-stainless-retry-count", "1"),
             ("content-length", "5"),
             ("connection", "close"),
             ("x-forwarded-for", "10.0.0.1"),

@@ -67,6 +67,7 @@
 
 mod asking;
 mod ahead;
+mod anew;
 pub mod audit;
 mod case;
 mod check;
@@ -100,6 +101,7 @@ mod tunnel;
 mod unread;
 
 pub use ahead::Ahead;
+pub use anew::{is_sent_anew, is_sent_anew_by_its_kind};
 pub use asking::{Head, Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
