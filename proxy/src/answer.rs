@@ -101,6 +101,7 @@ fn general_advice(code: Code) -> &'static str {
         Code::SelfTarget | Code::OperationRefused => {
             "Doorward itself answers at http://doorward.internal/, spelled so, in plain HTTP through the door; GET it to see what can be asked."
         }
+        Code::MethodDenied => "No rule can name this method. Ask for the same with one that a rule can name.",
         Code::PathAmbiguous => {
             "No rule can allow this: servers read it in different ways. Ask for the same page without dot segments, \
              backslashes, control characters, doubly escaped characters and #."

@@ -31,6 +31,7 @@ mod minted;
 mod names;
 mod place;
 mod segment;
+mod subprotocols;
 mod swap;
 mod told;
 mod values;

@@ -3,6 +3,9 @@
 //! was opened for later and never used; and whether a request's target had a fragment, which
 //! the library cuts off before it makes a request.
 //!
+//! And it encodes what clients leave in targets and the library refuses without a word: quotes and
+//! angle brackets. That is before anything is read, so what is judged is what the library reads.
+//!
 //! What it is not: a second reader of requests. It keeps the bytes of the head that is coming,
 //! and a target counts only where what the library has read is its beginning.
 
@@ -14,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use gate::Fragment;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -25,6 +29,8 @@ use self::heads::{Framing, Heads};
 pub(crate) struct Heard<S> {
     stream: S,
     said: Arc<Said>,
+    /// What became longer than who reads had room for.
+    rest: Bytes,
 }
 
 /// What was said on one connection.
@@ -67,19 +73,33 @@ impl Said {
 
 impl<S> Heard<S> {
     pub(crate) fn new(stream: S, said: Arc<Said>) -> Self {
-        Heard { stream, said }
+        Heard { stream, said, rest: Bytes::new() }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let came = &buf.filled()[before..];
-        if !came.is_empty() {
-            self.said.anything.store(true, Ordering::Relaxed);
-            self.said.heads().hear(came);
+        let Heard { stream, said, rest } = &mut *self;
+        if rest.is_empty() {
+            let before = buf.filled().len();
+            ready!(Pin::new(stream).poll_read(cx, buf))?;
+            let came = &buf.filled()[before..];
+            if came.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            said.anything.store(true, Ordering::Relaxed);
+            let mut heads = said.heads();
+            let Some(encoded) = heads.encoded(came) else {
+                heads.hear(came);
+                return Poll::Ready(Ok(()));
+            };
+            heads.hear(&encoded);
+            buf.set_filled(before);
+            *rest = encoded.into();
         }
+        let length = rest.len().min(buf.remaining());
+        buf.put_slice(&rest[..length]);
+        rest.advance(length);
         Poll::Ready(Ok(()))
     }
 }
@@ -131,6 +151,7 @@ mod tests {
             "\r\n",
             "Content-Length: 0\r\n\r\n",
             "Content-Length: 20\r\n\r\nGET /b#c HTTP/1.1\r\n\r",
+            "Content-Length: 20\r\n\r\nGET /\"#c HTTP/1.1\r\n\r",
             "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "Transfer-Encoding: chunked\r\n\r\n11;a=#\r\nGET /b#c HTTP/1.1\r\n0\r\n\r\n",
             "Transfer-Encoding: chunked\r\n\r\n2\r\n\r\n\r\n0\r\nx: #\r\n\r\n",

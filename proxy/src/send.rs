@@ -16,6 +16,7 @@ use policies::{Code, Method, Refusal};
 
 use gate::{
     Arriving, Audited, Case, Destination, Exit, Gate, Line, Offer, Outbound, Unanswered, broken_off, exchange, speak,
+    unreadable,
 };
 
 use crate::body::{Lease, Outgoing, Spare};
@@ -137,7 +138,7 @@ impl Lost {
                 let reads = matches!(first.permit().facts().method, Method::Get | Method::Head | Method::Options);
                 self.reused && reads && again.is_empty()
             }
-            Unanswered::Broken | Unanswered::Refused(_) => false,
+            Unanswered::Broken | Unanswered::Unreadable | Unanswered::Refused(_) => false,
         };
         // A leak in the body, or a policy that was tightened: then that is the answer.
         nothing_was_done && again.is_checked(first.tally()) && first.tally().refused().is_none()
@@ -153,6 +154,7 @@ fn to_refusal(unanswered: &Unanswered<Outgoing>, audited: &Audited) -> Refusal {
                 let why = format!("{}; it can be sent again", in_words(unanswered));
                 Refusal::new(Code::UpstreamFailed, why)
             }
+            Unanswered::Unreadable => unreadable(),
             _ => broken_off(),
         }),
     }

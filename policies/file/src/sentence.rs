@@ -156,9 +156,21 @@ fn plain(telling: &Telling<'_>) -> String {
     };
     let mut text = match method {
         _ if upgrade.is_some() => format!("open a WebSocket at {host}{at}"),
-        Method::Get | Method::Head | Method::Options | Method::Propfind | Method::Report if body.is_empty() => {
+        Method::Get
+        | Method::Head
+        | Method::Options
+        | Method::Propfind
+        | Method::Report
+        | Method::Search
+        | Method::Query
+        | Method::List
+            if body.is_empty() =>
+        {
             format!("read from {host}{at}")
         }
+        Method::Lock if body.is_empty() => format!("lock at {host}{at}"),
+        Method::Unlock if body.is_empty() => format!("unlock at {host}{at}"),
+        Method::Purge if body.is_empty() => format!("purge from the cache of {host}{at}"),
         Method::Delete if body.is_empty() => format!("delete at {host}{at}"),
         Method::Mkcol | Method::Mkcalendar if body.is_empty() => format!("make a folder at {host}{at}"),
         Method::Post => format!("send {bytes} to {host}{at}"),
@@ -168,6 +180,13 @@ fn plain(telling: &Telling<'_>) -> String {
         | Method::Options
         | Method::Propfind
         | Method::Report
+        | Method::Search
+        | Method::Query
+        | Method::List
+        | Method::Lock
+        | Method::Unlock
+        | Method::Acl
+        | Method::Purge
         | Method::Delete
         | Method::Mkcol
         | Method::Mkcalendar => format!("send {method} with {bytes} to {host}{at}"),

@@ -3,8 +3,7 @@
 use std::fmt;
 
 /// A method that a rule can name. What is not here is refused before any rule is
-/// asked: `get`, `TRACE`, `CONNECT` inside a tunnel, or one invented on the spot. So are
-/// COPY and MOVE (RFC 4918): they write to a second address, in a header, that no rule judges.
+/// asked ([`Method::instead`] says why): `get`, `TRACE`, `CONNECT` inside a tunnel, or one invented on the spot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Method {
     /// RFC 9110.
@@ -31,11 +30,25 @@ pub enum Method {
     Mkcalendar,
     /// RFC 3253, used by CalDAV and CardDAV.
     Report,
+    /// RFC 4918 (WebDAV).
+    Lock,
+    /// RFC 4918 (WebDAV).
+    Unlock,
+    /// RFC 3744 (WebDAV).
+    Acl,
+    /// RFC 5323 (WebDAV).
+    Search,
+    /// A search whose terms are in its body, as the HTTP working group drafts it.
+    Query,
+    /// Of caches.
+    Purge,
+    /// Of Vault and OpenBao.
+    List,
 }
 
 impl Method {
     /// All of them, in the order in which help texts list them.
-    pub const ALL: [Method; 12] = [
+    pub const ALL: [Method; 19] = [
         Method::Get,
         Method::Head,
         Method::Options,
@@ -48,6 +61,13 @@ impl Method {
         Method::Mkcol,
         Method::Mkcalendar,
         Method::Report,
+        Method::Lock,
+        Method::Unlock,
+        Method::Acl,
+        Method::Search,
+        Method::Query,
+        Method::Purge,
+        Method::List,
     ];
 
     /// Reads a method exactly as it stands; methods are case-sensitive (RFC 9110 §9.1).
@@ -70,6 +90,32 @@ impl Method {
             Method::Mkcol => "MKCOL",
             Method::Mkcalendar => "MKCALENDAR",
             Method::Report => "REPORT",
+            Method::Lock => "LOCK",
+            Method::Unlock => "UNLOCK",
+            Method::Acl => "ACL",
+            Method::Search => "SEARCH",
+            Method::Query => "QUERY",
+            Method::Purge => "PURGE",
+            Method::List => "LIST",
+        }
+    }
+
+    /// Why a text is no method that a rule can name, and what to send instead.
+    pub fn instead(text: &str) -> String {
+        match text {
+            "COPY" | "MOVE" => format!(
+                "{text} writes to a second address, in the header Destination, that no rule judges; GET it here, PUT it \
+                 there, and DELETE it here if it is to move"
+            ),
+            "TRACE" | "TRACK" => format!("{text} has the host send the whole request back, with its credential"),
+            "CONNECT" => "CONNECT is for the door itself, and opens no tunnel within another".to_owned(),
+            _ if Method::parse(&text.to_ascii_uppercase()).is_some() => {
+                format!("methods are written in upper case: {}", text.to_ascii_uppercase())
+            }
+            _ => {
+                let known = Method::ALL.map(Method::as_str).join(", ");
+                format!("this method is not one that a rule can name; known are {known}")
+            }
         }
     }
 
@@ -82,5 +128,28 @@ impl Method {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_rule_can_name_says_what_to_send_instead() {
+        for (text, says) in [
+            ("COPY", "PUT it there"),
+            ("MOVE", "DELETE it here"),
+            ("TRACE", "with its credential"),
+            ("CONNECT", "no tunnel"),
+            ("get", "upper case: GET"),
+            ("Lock", "upper case: LOCK"),
+            ("BREW", "known are GET, HEAD"),
+        ] {
+            assert!(Method::parse(text).is_none() && Method::instead(text).contains(says), "{text}");
+        }
+        for method in Method::ALL {
+            assert_eq!(Method::parse(method.as_str()), Some(method));
+        }
     }
 }

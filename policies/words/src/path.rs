@@ -3,8 +3,9 @@
 //! A path that two servers could read in two ways is refused, not repaired: dot
 //! segments, also in disguise, backslashes, escapes within escapes, bytes that are no
 //! UTF-8 (an overlong dot is a dot to some, CVE-2000-0884). Percent-encoding
-//! of unreserved characters is undone and hex digits are written in upper case
-//! (RFC 3986 §6.2.2); the result is judged, logged *and* sent.
+//! of unreserved characters is undone, hex digits are written in upper case
+//! (RFC 3986 §6.2.2), and what clients leave unencoded although it should not be
+//! (`[`, `|`, letters of other scripts) is encoded; the result is judged, logged *and* sent.
 //!
 //! Three things have two readings that APIs need all the same, and only a rule that spells
 //! them lets them through: `%2F` and `%25`, each one character of its segment that no star
@@ -20,8 +21,8 @@ use crate::likeness;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path(Box<str>);
 
-/// A query, without the `?`. Its bytes are sent as they came; its values are
-/// never logged.
+/// A query, without the `?`. It is sent as it came, but for what may not stand there unencoded;
+/// its values are never logged.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Query(Box<str>);
 
@@ -34,6 +35,9 @@ pub enum PathError {
     /// A byte that must be percent-encoded, or must not be there at all.
     #[error("the path holds a byte that may not stand there unencoded (0x{0:02x})")]
     Byte(u8),
+    /// The same of a query.
+    #[error("the query holds a byte that may not stand there unencoded (0x{0:02x}); write it as %{0:02X}")]
+    QueryByte(u8),
     /// `%` without two hex digits behind it.
     #[error("a percent sign in the path is not followed by two hex digits")]
     Percent,
@@ -107,15 +111,24 @@ impl Path {
 }
 
 impl Query {
-    /// Reads a query: visible ASCII without a fragment.
+    /// Reads a query without a fragment. Quotes, angle brackets and letters beyond ASCII are encoded, as
+    /// browsers do; everything else stays.
     pub fn parse(text: &str) -> Result<Self, PathError> {
-        match text.bytes().find(|b| !(0x21..=0x7e).contains(b) || *b == b'#') {
-            Some(byte) => Err(PathError::Byte(byte)),
-            None => Ok(Query(text.into())),
+        if let Some(byte) = text.bytes().find(|byte| matches!(byte, 0..=b' ' | b'#' | 0x7f)) {
+            return Err(PathError::QueryByte(byte));
         }
+        let mut out = String::with_capacity(text.len());
+        for byte in text.bytes() {
+            if matches!(byte, b'"' | b'<' | b'>' | 0x80..) {
+                push_escape(&mut out, byte);
+            } else {
+                out.push(char::from(byte));
+            }
+        }
+        Ok(Query(out.into()))
     }
 
-    /// The text as it came.
+    /// The text that is sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -148,6 +161,10 @@ fn push_plain(out: &mut String, byte: u8) -> Result<(), PathError> {
             out.push(char::from(byte));
             Ok(())
         }
+        _ if is_left_plain(byte) => {
+            push_escape(out, byte);
+            Ok(())
+        }
         _ => Err(PathError::Byte(byte)),
     }
 }
@@ -161,12 +178,16 @@ fn push_encoded(out: &mut String, byte: u8) -> Result<(), PathError> {
             Ok(())
         }
         _ => {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
+            push_escape(out, byte);
             Ok(())
         }
     }
+}
+
+fn push_escape(out: &mut String, byte: u8) {
+    out.push('%');
+    out.push(char::from(HEX[usize::from(byte >> 4)]));
+    out.push(char::from(HEX[usize::from(byte & 15)]));
 }
 
 fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
@@ -229,6 +250,12 @@ fn is_sub_delimiter(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@')
 }
 
+/// What a path may not hold and clients leave in it: curl all of it, browsers and Node.js the first four. It
+/// separates nothing, so its escape means the same.
+fn is_left_plain(byte: u8) -> bool {
+    matches!(byte, b'[' | b']' | b'^' | b'|' | b'`' | b'{' | b'}' | b'"' | b'<' | b'>' | 0x80..)
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -274,6 +301,20 @@ mod tests {
         check("/%2Egit", Ok("/.git"));
     }
 
+    /// What clients leave as it is, though it should be encoded, is sent as its escape.
+    #[test]
+    fn what_should_be_encoded_is() {
+        check("/a[0]|b^c", Ok("/a%5B0%5D%7Cb%5Ec"));
+        check("/{id}/`x`", Ok("/%7Bid%7D/%60x%60"));
+        check("/\"a\"<b>", Ok("/%22a%22%3Cb%3E"));
+        check("/caf\u{e9}", Ok("/caf%C3%A9"));
+        // In whichever form: the same path, and the same disguises.
+        check("/a%5B0%5D%7cb%5ec", Ok("/a%5B0%5D%7Cb%5Ec"));
+        check("/a/\u{ff0e}\u{ff0e}/b", Err(PathError::DotSegment));
+        check("/a/..\u{a0}/b", Err(PathError::DotSegment));
+        check("/a%2F\u{2215}b", Err(PathError::EmptySegment));
+    }
+
     /// Attacks G01, G02.
     #[test]
     fn two_readings_are_refused() {
@@ -301,7 +342,7 @@ mod tests {
         check("/a?b", Err(PathError::Byte(b'?')));
         check("/a#b", Err(PathError::Byte(b'#')));
         check("/a b", Err(PathError::Byte(b' ')));
-        check("/caf\u{e9}", Err(PathError::Byte(0xc3)));
+        check("/a\u{7f}", Err(PathError::Byte(0x7f)));
         check("a", Err(PathError::NotAbsolute));
         check("", Err(PathError::NotAbsolute));
         check("*", Err(PathError::NotAbsolute));
@@ -385,10 +426,13 @@ mod tests {
 
     #[test]
     fn queries_are_visible_ascii_and_not_shown() {
-        let query = Query::parse("key=%20!~'").unwrap();
-        assert_eq!((query.as_str(), format!("{query:?}")), ("key=%20!~'", "Query(10 bytes)".to_owned()));
-        for (text, byte) in [("a b", b' '), ("a#b", b'#'), ("a\u{7f}", 0x7f), ("\u{e9}", 0xc3)] {
-            assert_eq!(Query::parse(text), Err(PathError::Byte(byte)), "{text:?}");
+        let query = Query::parse("key=%20!~'[]{}|^`\\").unwrap();
+        assert_eq!((query.as_str(), format!("{query:?}")), ("key=%20!~'[]{}|^`\\", "Query(18 bytes)".to_owned()));
+        assert_eq!(Query::parse("q=\"<\u{e9}>\"&%3c").unwrap().as_str(), "q=%22%3C%C3%A9%3E%22&%3c");
+        for (text, byte) in [("a b", b' '), ("a#b", b'#'), ("a\u{7f}", 0x7f), ("a\n", b'\n')] {
+            assert_eq!(Query::parse(text), Err(PathError::QueryByte(byte)), "{text:?}");
         }
+        let told = Query::parse("a b").unwrap_err().to_string();
+        assert!(told.starts_with("the query holds") && told.ends_with("write it as %20"), "{told}");
     }
 }

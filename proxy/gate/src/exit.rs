@@ -15,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::ahead::Ahead;
 use crate::dial::{Dialled, reach};
+use crate::ends::Ends;
 use crate::gate::Gate;
 use crate::record::{Audited, AuditedTunnel};
 use crate::tls::H2;
@@ -110,7 +111,9 @@ impl Exit {
         }
         let Some(stream) = verify(gate, tls, permit, stream).await? else { return Ok(None) };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-        Ok(Some(Exit { stream: Box::new(stream), destination, address, is_http2 }))
+        // Frames of HTTP/2 say where each answer ends.
+        let stream: Box<dyn Stream> = if is_http2 { Box::new(stream) } else { Box::new(Ends(stream)) };
+        Ok(Some(Exit { stream, destination, address, is_http2 }))
     }
 
     pub(crate) fn is_http2(&self) -> bool {

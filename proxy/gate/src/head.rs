@@ -5,6 +5,8 @@ use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOS
 use http::{HeaderMap, header};
 use policies::{Code, HeadHash, Method, Refusal, normal_name};
 
+use crate::anew::is_left_out;
+
 /// The header in which a surrogate came, and what stands beside it there and is sent as it is: `Bearer` and the like, or
 /// the other half of Basic credentials.
 #[derive(Clone, Debug)]
@@ -97,65 +99,6 @@ const READ_HERE: [&str; 12] = [
     "sec_websocket_protocol",
 ];
 
-/// What a yes to a request is not for: what a client sends anew each time, who it says that it is, and what
-/// follows from the body, which a yes is for by itself. None of it changes what a host does. What is not known
-/// here may.
-const NOT_BOUND: [&str; 53] = [
-    "accept-encoding",
-    "amz-sdk-invocation-id",
-    "amz-sdk-request",
-    "b3",
-    "baggage",
-    "client-request-id",
-    "content-digest",
-    "content-length",
-    "content-md5",
-    "correlation-id",
-    "date",
-    "digest",
-    "elastic-apm-traceparent",
-    "host",
-    "idempotency-key", // of a second sending: a host that knows it does nothing
-    "newrelic",
-    "request-context",
-    "request-id",
-    "sentry-trace",
-    "traceparent",
-    "tracestate",
-    "uber-trace-id",
-    "user-agent",
-    "x-amz-date",
-    "x-amzn-requestid",
-    "x-amzn-trace-id",
-    "x-b3-flags",
-    "x-b3-parentspanid",
-    "x-b3-sampled",
-    "x-b3-spanid",
-    "x-b3-traceid",
-    "x-client-request-id",
-    "x-cloud-trace-context",
-    "x-correlation-id",
-    "x-datadog-origin",
-    "x-datadog-parent-id",
-    "x-datadog-sampling-priority",
-    "x-datadog-tags",
-    "x-datadog-trace-id",
-    "x-goog-api-client",
-    "x-idempotency-key",
-    "x-ms-client-request-id",
-    "x-ms-date",
-    "x-ms-return-client-request-id",
-    "x-newrelic-id",
-    "x-newrelic-transaction",
-    "x-ot-span-context",
-    "x-request-id",
-    "x-request-start",
-    "x-retry-attempt",
-    "x-retry-count",
-    "x-stainless-retry-count",
-    "x-trace-id",
-];
-
 /// What every client sends, in few words.
 const ORDINARY: [&str; 8] = [
     "accept",
@@ -171,6 +114,9 @@ const ORDINARY: [&str; 8] = [
 /// The longest value of one that a yes is not for, or that is not worth telling: a longer one could say anything.
 const SHORT: usize = 256;
 
+/// How long those values are at most that a yes is not for, all together: more could say anything.
+const SHORT_IN_ALL: usize = 2048;
+
 /// The most names of headers that are told.
 const TOLD: usize = 16;
 
@@ -178,9 +124,11 @@ const TOLD: usize = 16;
 /// sandbox.
 pub(crate) fn bound(headers: &HeaderMap, carrier: Option<&Carrier>) -> HeadHash {
     let left_out = |name: &HeaderName, value: &[u8]| {
-        NOT_BOUND.contains(&name.as_str()) && value.len() <= SHORT && headers.get_all(name).iter().nth(1).is_none()
+        is_left_out(name.as_str()) && value.len() <= SHORT && headers.get_all(name).iter().nth(1).is_none()
     };
-    let fields = spoken(headers, carrier).filter(|(name, value)| !left_out(name, value));
+    let loose = spoken(headers, carrier).filter(|(name, value)| left_out(name, value));
+    let is_short = loose.map(|(_, value)| value.len()).sum::<usize>() <= SHORT_IN_ALL;
+    let fields = spoken(headers, carrier).filter(|(name, value)| !is_short || !left_out(name, value));
     let fields = fields.map(|(name, value)| (name.as_str(), value));
     let mut fields: Vec<(&str, &[u8])> = fields.collect();
     // Those of one name stay in their order, which says something.
@@ -425,6 +373,12 @@ mod tests {
         assert_eq!(bound(&of(&[("baggage", "b")]), None), asked);
         assert_ne!(bound(&of(&[("baggage", &long)]), None), asked);
         assert_ne!(bound(&of(&[("baggage", "a"), ("baggage", "b")]), None), asked);
+        // Nor many that are short.
+        let many = |value: &str| {
+            let names = (0..9).map(|n| HeaderName::try_from(format!("x-{n}-request-id")).unwrap());
+            names.map(|name| (name, HeaderValue::try_from(value.repeat(250)).unwrap())).collect::<HeaderMap>()
+        };
+        assert_ne!(bound(&outgoing(&many("a")), None), bound(&outgoing(&many("b")), None));
         // The other half of Basic credentials is another account.
         let basic = of(&[("authorization", "Basic x")]);
         assert_ne!(bound(&basic, Some(&carrier("anna"))), bound(&basic, Some(&carrier("ben"))));
@@ -445,6 +399,15 @@ mod tests {
             ("accept-encoding", "gzip"),
             ("traceparent", "00-1"),
             ("idempotency-key", "k1"),
+            ("amz-sdk-invocation-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("amz-sdk-request", "attempt=2; max=3"),
+            ("x-amz-date", "20261130T100000Z"),
+            ("x-ms-client-request-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("x-ms-correlation-request-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("x-goog-api-client", "gl-python/3.11 gccl-invocation-id/0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("x-b3-traceid", "463ac35c9f6413ad48485a3953bb6124"),
+            ("x-datadog-trace-id", "1234567890"),
+            ("x-stainless-retry-count", "1"),
             ("content-length", "5"),
             ("connection", "close"),
             ("x-forwarded-for", "10.0.0.1"),

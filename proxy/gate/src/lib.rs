@@ -67,11 +67,13 @@
 
 mod asking;
 mod ahead;
+mod anew;
 pub mod audit;
 mod case;
 mod check;
 mod dial;
 mod driver;
+mod ends;
 mod exit;
 mod foresee;
 mod gate;
@@ -99,6 +101,7 @@ mod tunnel;
 mod unread;
 
 pub use ahead::Ahead;
+pub use anew::{is_sent_anew, is_sent_anew_by_its_kind};
 pub use asking::{Head, Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
@@ -110,7 +113,7 @@ pub use head::{Beside, Carrier, HOP_BY_HOP, nominated, outgoing};
 pub use judge::{Asked, Denied, Judged, JudgedTunnel, Own, judge, judge_own, judge_tunnel};
 pub use latch::{Latch, Locked};
 pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
-pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak};
+pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak, unreadable};
 pub use outbound::{Outbound, OutboundHead};
 pub use patience::{Patient, until_both};
 pub use progress::{Direction, Progress, UntilCut};

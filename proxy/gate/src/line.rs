@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,6 +37,9 @@ const BUFFER: usize = 64 << 10;
 /// At most this many requests at a time on one connection of HTTP/2, whose window has room
 /// for all of theirs.
 const STREAMS: usize = 8;
+
+/// Header fields of one answer.
+const ANSWER_HEADERS: usize = 256;
 
 /// A connection to an upstream.
 pub enum Line<B> {
@@ -99,6 +104,8 @@ pub enum Unanswered<B> {
     Ended,
     /// It may have arrived.
     Broken,
+    /// An answer came whose head cannot be read.
+    Unreadable,
     /// It was not sent, or is not waited for any more.
     Refused(Refusal),
 }
@@ -216,10 +223,12 @@ where
                 // What is left of the body must not wait for whoever reads the answer.
                 driver.goes_by_itself();
             }
-            let answer = sent.map_err(|mut error| match error.take_message() {
+            let mut answer = sent.map_err(|mut error| match error.take_message() {
                 Some(request) => unsent(request),
+                None if error.error().is_parse() => Unanswered::Unreadable,
                 None => lost_alone(read.load(Ordering::Acquire) == before),
             })?;
+            without_second_length(answer.headers_mut());
             let status = answer.status();
             if !bodiless && (!tally.is_sent() || status.is_client_error() || status.is_server_error()) {
                 // It may have answered without having read the body.
@@ -240,6 +249,26 @@ where
             })?;
             Ok(answer.map(|body| Arriving::new(body, shared.driver.clone())))
         }
+    }
+}
+
+/// How answers of HTTP/1.1 are read. A folded line becomes one, and blanks before a colon go, as a
+/// proxy has to (RFC 9112 §5.1, §5.2).
+pub(crate) fn answers() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(ANSWER_HEADERS)
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true);
+    builder
+}
+
+/// Chunks say where an answer ends, whatever its length is said to be (RFC 9112 §6.3).
+fn without_second_length(headers: &mut HeaderMap) {
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|value| value.to_str().ok());
+    let last = last.and_then(|codings| codings.rsplit(',').next());
+    if last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked")) {
+        headers.remove(CONTENT_LENGTH);
     }
 }
 
@@ -282,7 +311,7 @@ where
     let read = Arc::<AtomicU64>::default();
     let stream = Counted { stream, read: read.clone() };
     let (sender, connection) =
-        http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+        answers().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
     let spent = Arc::default();
     Ok(Single { sender, read, spent, destination, address, driver: Driver::here(connection) })
 }
@@ -385,4 +414,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 pub fn broken_off() -> Refusal {
     let why = "the host broke the connection off before it answered; the request may have been carried out";
     Refusal::new(Code::UpstreamFailed, why)
+}
+
+/// The head of an answer is no HTTP/1.1 that can be read.
+pub fn unreadable() -> Refusal {
+    let why = format!(
+        "the head of the host's answer cannot be read: a line in it is no header, its lengths contradict each other, it is longer than {} KiB, or it has more \
+         than {ANSWER_HEADERS} headers; the request may have been carried out",
+        BUFFER >> 10
+    );
+    Refusal::new(Code::UpstreamUnreadable, why)
 }

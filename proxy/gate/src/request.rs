@@ -97,9 +97,8 @@ pub fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Resu
         None if request.version() == Version::HTTP_2 && request.uri().authority().is_some() => {}
         None => return Err(malformed("the Host header is missing")),
     }
-    let method = Method::parse(request.method().as_str()).ok_or_else(|| {
-        Refusal::new(Code::MethodDenied, "this method is not one that Doorward carries (methods are case-sensitive)")
-    })?;
+    let method = request.method().as_str();
+    let method = Method::parse(method).ok_or_else(|| Refusal::new(Code::MethodDenied, Method::instead(method)))?;
     let ambiguous = |error: policies::PathError| Refusal::new(Code::PathAmbiguous, error.to_string());
     let path = Path::parse(request.uri().path()).map_err(ambiguous)?;
     let query = request.uri().query().map(Query::parse).transpose().map_err(ambiguous)?;

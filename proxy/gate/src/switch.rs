@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use policies::{Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::driver::{Driver, drive};
 use crate::exit::Exit;
 use crate::gate::Gate;
+use crate::line::{answers, unreadable};
 use crate::outbound::OutboundHead;
 use crate::record::Audited;
 use crate::tally::Tally;
@@ -42,10 +42,14 @@ pub async fn upgrade(gate: &Gate, audited: &Audited, head: OutboundHead) -> Resu
         return Err(Refusal::new(Code::AuthorityMismatch, "the request would go where it was not judged to go"));
     }
     let (stream, ..) = Exit::open_http1(gate, audited).await?.into_parts();
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| websocket_broke_off())?;
+    let shaken = answers().handshake(TokioIo::new(stream)).await;
+    let (mut sender, driver) = shaken.map_err(|_| websocket_broke_off())?;
     let driver = drive(driver.with_upgrades());
     let request = head.upgrading(Empty::<Bytes>::new()).into_http1(audited.tally(), &Arc::default())?;
-    let answer = sender.send_request(request).await.map_err(|_| websocket_broke_off())?;
+    let answer = sender.send_request(request).await.map_err(|error| match error.is_parse() {
+        true => unreadable(),
+        false => websocket_broke_off(),
+    })?;
     let (status, tally) = (answer.status(), audited.tally().clone());
     tally.answered(status.as_u16());
     if status != StatusCode::SWITCHING_PROTOCOLS {

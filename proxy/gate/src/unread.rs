@@ -10,8 +10,10 @@ const VERSION: &[u8] = b"HTTP/";
 /// Whether the host is asked to end the connection behind this body, before it sees any of it: many
 /// hosts read none behind such a method, and what is known to hold a request goes nowhere else.
 pub(crate) fn ends_behind(method: &Method, known: Option<&Bytes>) -> bool {
-    matches!(method, Method::Get | Method::Head | Method::Options | Method::Delete)
-        || known.is_some_and(|body| Seen::default().goes_by(body))
+    matches!(
+        method,
+        Method::Get | Method::Head | Method::Options | Method::Delete | Method::Unlock | Method::Purge | Method::List
+    ) || known.is_some_and(|body| Seen::default().goes_by(body))
 }
 
 /// The end of what went by of a body.

@@ -15,7 +15,8 @@ use policies::{Code, Refusal, undo_escapes};
 
 use super::handed_out::Brought;
 use super::harmless;
-use super::names::{header_authenticates, header_tells, name_is_hidden, parameter_authenticates};
+use super::names::{header_authenticates, name_is_hidden, parameter_authenticates};
+use super::subprotocols;
 use super::values::{self, could_be_a_key};
 use super::{Found, Head, Place};
 
@@ -32,6 +33,8 @@ pub(super) enum What<'a> {
     Parameter(&'a str),
     InPath(&'a str),
     Field(&'a str),
+    /// In the list of those that a WebSocket may speak.
+    Subprotocol,
     /// Of the path, where the surrogate has its place.
     Segment,
     /// Of a JSON body, likewise.
@@ -60,13 +63,9 @@ pub(super) fn refuse_others(
         !passes && tells() && !harmless::is_known_pair(name.as_str(), value.as_bytes())
     });
     let headers = headers.map(|(name, value)| Foreign::new(What::Header(name.as_str()), text(value)));
-    // Browsers cannot set headers on a WebSocket, so some APIs take keys in this one.
-    let subprotocols = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(text).filter(|value| {
-        let could_be_one = value.split(',').any(|one| could_be_a_key(one.trim()));
-        let value = value.to_ascii_lowercase();
-        could_be_one || value.contains(['.', '=']) || header_tells(&policies::normal_name(&value))
-    });
-    let subprotocols = subprotocols.map(|value| Foreign::new(What::Header(SEC_WEBSOCKET_PROTOCOL.as_str()), value));
+    let lists = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(text);
+    let lists = lists.filter(|list| !subprotocols::are_names(list));
+    let subprotocols = lists.map(|list| Foreign::new(What::Subprotocol, subprotocols::beside_names(&list)));
     let query = head.query_beside(found);
     let own_parameter = |one: &str| {
         let name = undo_escapes(name_of(one));
@@ -184,6 +183,7 @@ fn told(what: What<'_>) -> String {
         What::InPath(name) => format!("the parameter {} in the path", shown(&undo_escapes(name))),
         What::Field("") => "a field of the form whose name cannot be read".to_owned(),
         What::Field(name) => format!("the field {} of the form", shown(name)),
+        What::Subprotocol => "a subprotocol in the header sec-websocket-protocol".to_owned(),
         What::Segment => "the segment of the path where the surrogate belongs".to_owned(),
         What::Json => "the field of the body where the surrogate belongs".to_owned(),
     }
@@ -201,6 +201,9 @@ fn line(what: What<'_>) -> String {
         }
         What::Parameter(name) => ("query", undo_escapes(name)),
         What::Field(name) => ("query", name.to_owned()),
+        What::Subprotocol => {
+            return "; offer names of protocols alone, of words and versions (v1.chat.json)".to_owned();
+        }
         What::InPath(_) | What::Segment | What::Json => return String::new(),
     };
     if name.is_empty() || name.len() > LONGEST_NAME {

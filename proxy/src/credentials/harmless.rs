@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use gate::{is_sent_anew, is_sent_anew_by_its_kind};
+
 /// What tokens of paging and counts of tokens are called: `nextPageToken`, `max_output_tokens`.
 const OF_PAGING: [&str; 34] = [
     "page",
@@ -188,12 +190,10 @@ pub(super) const KEYS_OF_THINGS: [&str; 62] = [
 
 /// Beginnings of names: what browsers and client libraries say about themselves, tracing.
 /// And what an owner of things calls them: names and values of his own, kept beside an object.
-const BEGINNINGS: [&str; 17] = [
+const BEGINNINGS: [&str; 15] = [
     "sec-fetch-",
     "sec-ch-",
     "x-stainless-",
-    "x-b3-",
-    "x-datadog-",
     "x-amz-meta-",
     "x-amz-checksum-",
     "x-goog-meta-",
@@ -208,12 +208,10 @@ const BEGINNINGS: [&str; 17] = [
     "anthropic-client-",
 ];
 
-/// Endings of names: which version of an API is meant, what a body adds up to, what a request is
-/// called in logs.
-const ENDINGS: [&str; 8] =
-    ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
+/// Endings of names: which version of an API is meant, what a body adds up to.
+const ENDINGS: [&str; 3] = ["-version", "-beta", "-checksum"];
 
-const NAMES: [&str; 150] = [
+const NAMES: [&str; 114] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -278,46 +276,15 @@ const NAMES: [&str; 150] = [
     "grpc-tags-bin",
     "grpc-timeout",
     "grpc-trace-bin",
-    // Of tracing and repetition.
-    "b3",
-    "baggage",
-    "client-request-id",
-    "correlation-id",
-    "elastic-apm-traceparent",
-    "i-twilio-idempotency-token",
-    "idempotency-key",
-    "newrelic",
-    "paypal-request-id",
-    "request-id",
-    "sentry-trace",
-    "traceparent",
-    "tracestate",
-    "uber-trace-id",
-    "x-amzn-trace-id",
-    "x-client-request-id",
-    "x-cloud-trace-context",
-    "x-correlation-id",
-    "x-goog-gcs-idempotency-token",
-    "x-idempotency-key",
-    "x-opaque-id",
-    "x-ot-span-context",
-    "x-request-id",
-    "x-trace-id",
     // Of vendors: each is in their documents, and says nothing of who asks, but for an account
     // within the one that the credential is of. A session of MCP must not authenticate (its
     // specification of 2025-06-18); npm's and kubectl's are random numbers of one run.
-    "amz-sdk-invocation-id",
-    "amz-sdk-request",
-    "apns-id",
     "dropbox-api-arg",
     "dropbox-api-path-root",
     "filename",
     "git-protocol",
     "http-referer",
-    "kubectl-session",
     "mcp-session-id",
-    "ms-cv",
-    "npm-session",
     "openai-organization",
     "openai-project",
     "pacote-integrity",
@@ -333,7 +300,6 @@ const NAMES: [&str; 150] = [
     "x-amz-acl",
     "x-amz-content-sha256",
     "x-amz-copy-source",
-    "x-amz-date",
     "x-amz-expected-bucket-owner",
     "x-amz-tagging",
     "x-amz-target",
@@ -351,25 +317,20 @@ const NAMES: [&str; 150] = [
     "x-filename",
     "x-firebase-client",
     "x-github-media-type",
-    "x-goog-api-client",
     "x-goog-fieldmask",
     "x-goog-hash",
     "x-goog-request-params",
     "x-goog-user-project",
-    "x-ms-client-request-id",
     "x-ms-content-crc64",
     "x-ms-continuation",
     "x-ms-correlation-request-id",
-    "x-ms-date",
     "x-ms-documentdb-partitionkey",
     "x-ms-lease-id",
     "x-rep-hints",
     "x-requested-with",
-    "x-stripe-client-telemetry",
     "x-stripe-client-user-agent",
     "x-title",
     "xero-tenant-id",
-    "zotero-write-token",
 ];
 
 /// A word without the words in it that only hold the letters of others.
@@ -401,11 +362,12 @@ pub(super) fn is_known_pair(name: &str, value: &[u8]) -> bool {
 /// Whether a header of this name (lower case) authenticates nobody, whatever it holds.
 pub(super) fn is_known(name: &str) -> bool {
     static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| NAMES.into_iter().collect());
-    KNOWN.contains(name)
+    KNOWN.contains(name) || is_sent_anew(name)
 }
 
 /// The same by the kind of its name: of a header that does not say that it authenticates.
 pub(super) fn is_of_a_kind(name: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || is_sent_anew_by_its_kind(name)
 }

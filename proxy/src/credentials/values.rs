@@ -131,7 +131,7 @@ fn is_date(word: &[u8]) -> bool {
 /// `Europe/Berlin`, `validateOnly`, `allowSave=true`, `household-assistant/1`: letters alone, in
 /// words of three and more, of which one at most is shorter, with a short number behind a sign. In
 /// a key of letters alone, cases change at every second.
-fn is_of_words(row: &[u8]) -> bool {
+pub(super) fn is_of_words(row: &[u8]) -> bool {
     let mut short = 0;
     let mut before = b' ';
     for part in row.split_inclusive(|byte| !byte.is_ascii_alphanumeric()) {

@@ -74,6 +74,31 @@ impl Heads {
         }
     }
 
+    /// What comes next, with what may not stand in a target encoded; nothing where that is how it came.
+    pub(super) fn encoded(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let before = self.head.trim_ascii_start();
+        if !matches!(self.comes, Comes::Head) || memchr(b'\n', before).is_some() {
+            return None;
+        }
+        let start = if before.is_empty() { bytes.len() - bytes.trim_ascii_start().len() } else { 0 };
+        let end = memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |at| start + at);
+        let line = &bytes[start..end];
+        let target = if memchr(b' ', before).is_some() { 0 } else { memchr(b' ', line)? };
+        if !line[target..].iter().any(|byte| is_refused(*byte)) {
+            return None;
+        }
+        let mut encoded = bytes[..start + target].to_vec();
+        for byte in &line[target..] {
+            if is_refused(*byte) {
+                encoded.extend(format!("%{byte:02X}").bytes());
+            } else {
+                encoded.push(*byte);
+            }
+        }
+        encoded.extend_from_slice(&bytes[end..]);
+        Some(encoded)
+    }
+
     fn head(&mut self, bytes: &[u8]) -> usize {
         self.head.extend_from_slice(bytes);
         if self.head.len() > LONGEST {
@@ -151,6 +176,11 @@ impl Chunks {
     }
 }
 
+/// What the library takes in no target.
+fn is_refused(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | b'`')
+}
+
 /// Behind the empty line that ends a head. The library takes lines that end with LF alone, too.
 fn end(head: &[u8]) -> Option<usize> {
     let ends = memchr::memchr_iter(b'\n', head);
@@ -199,6 +229,31 @@ mod tests {
             text.as_bytes().chunks(3).for_each(|piece| heads.hear(piece));
             assert_eq!(heads.becomes(&uri(target), NOTHING), wanted, "{line}");
             assert!(heads.head.is_empty(), "{line}");
+        }
+    }
+
+    /// In the target alone, however the bytes come.
+    #[test]
+    fn what_may_not_stand_in_a_target_is_encoded_there() {
+        let head = |target: &str| format!("\r\nPOST {target} HTTP/1.1\r\nX: \"<`>\"\r\nContent-Length: 9\r\n\r\n");
+        let body = "GET \"<a> ";
+        let came = [head("/a?q=\"<x>\"&y=`z`"), body.to_owned(), head("/\"b\"")].concat();
+        let wanted = [head("/a?q=%22%3Cx%3E%22&y=%60z%60"), body.to_owned(), head("/%22b%22")].concat();
+        let first = head("/a?q=%22%3Cx%3E%22&y=%60z%60").len();
+        for size in 1..=came.len() {
+            let (mut heads, mut read, mut becomes) = (Heads::default(), Vec::new(), true);
+            for piece in came.as_bytes().chunks(size) {
+                let encoded = heads.encoded(piece).unwrap_or_else(|| piece.to_vec());
+                heads.hear(&encoded);
+                read.extend(encoded);
+                if becomes && read.len() >= first {
+                    heads.becomes(&uri("/a?q=%22%3Cx%3E%22&y=%60z%60"), Framing::Length(9));
+                    becomes = false;
+                }
+            }
+            // What comes in one piece with what is before it stays, and the library refuses it.
+            assert!(size >= 9 || read == wanted.as_bytes(), "{size}: {}", String::from_utf8_lossy(&read));
+            assert!(read.starts_with(&wanted.as_bytes()[..first + body.len()]), "{size}");
         }
     }
 

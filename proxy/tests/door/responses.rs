@@ -63,6 +63,91 @@ async fn an_upstream_that_breaks_off_does_not_look_whole() {
     }
 }
 
+/// One request to each host, the one with a credential and the one without.
+async fn ask_both(world: &World, answer: &str) -> [Answer; 2] {
+    for host in ["api.bound.test", "cdn.allowed.test"] {
+        let answer = answer.to_owned();
+        world.upstream(host).on(move |exchange| {
+            let answer = answer.clone();
+            Box::pin(async move {
+                exchange.body().await?;
+                exchange.send(answer).await?;
+                // No goodbye of TLS.
+                Err(std::io::ErrorKind::ConnectionAborted.into())
+            })
+        });
+    }
+    [ask(world, "GET").await, world.family.get("cdn.allowed.test", "/").await]
+}
+
+/// Many servers say no goodbye, and what the scrubber held comes all the same.
+#[tokio::test]
+async fn an_answer_without_a_length_ends_with_its_connection() {
+    let world = World::new().await;
+    let text = "hello ".repeat(200);
+    for answer in ask_both(&world, &format!("{OK}Connection: close\r\n\r\n{text}")).await {
+        assert_eq!((answer.status, answer.complete, answer.text()), (200, true, text.clone()));
+    }
+    world.settled().await;
+    assert_eq!(world.log.codes(), [None, None]);
+}
+
+/// One with a length or chunks does not, where something of it is missing.
+#[tokio::test]
+async fn a_short_answer_does_not_look_whole_without_a_goodbye() {
+    let world = World::new().await;
+    for framing in ["Content-Length: 2000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n4b0\r\n"] {
+        let [scrubbed, plain] = ask_both(&world, &format!("{OK}{framing}{}", "hello ".repeat(200))).await;
+        assert!(!plain.complete, "{framing}");
+        assert!(!scrubbed.complete || scrubbed.status == 502, "{framing}");
+    }
+}
+
+/// RFC 9112 §6.3: what is said beside chunks about the length is not passed on.
+#[tokio::test]
+async fn chunks_say_where_an_answer_ends() {
+    let world = World::new().await;
+    for codings in ["Transfer-Encoding: chunked", "Transfer-Encoding: Chunked", "TRANSFER-ENCODING:chunked "] {
+        let answer = format!("{OK}Content-Length: 99\r\n{codings}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        for answer in ask_both(&world, &answer).await {
+            assert_eq!((answer.status, answer.complete, answer.text().as_str()), (200, true, "hello"), "{codings}");
+            assert_eq!(answer.header("content-length"), None, "{codings}");
+        }
+    }
+}
+
+/// RFC 9112 §5.1 and §5.2: a proxy mends these. And hosts have many headers.
+#[tokio::test]
+async fn odd_heads_of_answers_are_read() {
+    let world = World::new().await;
+    let many: String = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect();
+    for (odd, name, value) in
+        [("X-Odd: one\r\n  two\r\n", "x-odd", "one two"), ("X-Odd : one\r\n", "x-odd", "one"), (&many, "x-199", "1")]
+    {
+        for answer in ask_both(&world, &format!("{OK}{odd}Content-Length: 5\r\n\r\nhello")).await {
+            assert_eq!((answer.status, answer.text().as_str()), (200, "hello"), "{odd}");
+            let words = answer.header(name).unwrap_or_default();
+            assert_eq!(words.split_whitespace().collect::<Vec<_>>().join(" "), value, "{odd}");
+        }
+    }
+}
+
+/// What cannot be read is told as that, not as a connection that was lost.
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_told() {
+    let world = World::new().await;
+    let many: String = (0..300).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "a".repeat(400_000));
+    for odd in ["Garbage\r\n", "X A: 1\r\n", "X-Odd: a\u{1}b\r\n", &many, &long] {
+        for answer in ask_both(&world, &format!("{OK}{odd}Content-Length: 5\r\n\r\nhello")).await {
+            assert_eq!(answer.status, 502, "{:.20}", odd);
+            assert!(answer.text().contains("cannot be read"), "{:.20}: {}", odd, answer.text());
+        }
+    }
+    world.settled().await;
+    assert!(world.log.codes().iter().all(|code| *code == Some(Code::UpstreamUnreadable)));
+}
+
 /// Also where a scrubber stands in between and has bytes in hand.
 #[tokio::test]
 async fn a_scrubbed_answer_that_breaks_off_does_not_look_whole() {

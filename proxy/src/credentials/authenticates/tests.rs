@@ -39,12 +39,17 @@ fn code(target: &str, came: &[(&'static str, &str)]) -> Option<Code> {
 #[test]
 fn a_subprotocol_is_a_name_and_no_key() {
     let code = |value| code("/ws", &[("sec-websocket-protocol", value)]);
-    for value in ["mqtt", "chat, superchat", "graphql-transport-ws"] {
+    for value in ["mqtt", "chat, superchat", "v5.channel.k8s.io, v4.channel.k8s.io", "ocpp2.0.1", "v1.abc"] {
         assert_eq!(code(value), None, "{value}");
     }
-    for value in ["chat, base64url.bearer.c2s", "k=v", "v1.abc", "token-abc", "X-API-KEY", "chat, 0a1b2c3d4e5f6a7b8c9d"]
+    let token = "v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.YWJjZGVmZ2hpamtsbW5vcA";
+    for value in [token, "chat, 0a1b2c3d4e5f6a7b8c9d", "realtime, openai-insecure-api-key.sk-0a1b2c3d4e5f6a7b8c9d"] {
+        assert_eq!(code(value), Some(Code::CredentialNotSurrogate), "{value}");
+    }
+    // What can be no key is no alarm.
+    for value in ["chat, base64url.bearer.c2s", "k=v", "token-abc", "X-API-KEY", "v1.token.websocket.jupyter.org, v12"]
     {
-        assert!(code(value).is_some(), "{value}");
+        assert_eq!(code(value), Some(Code::NotHarmless), "{value}");
     }
 }
 
