@@ -90,6 +90,9 @@ pub enum DaemonError {
     /// `doorward.toml`.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A newer version has served it.
+    #[error(transparent)]
+    Newer(#[from] upgrade::Newer),
     /// A database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -118,6 +121,7 @@ impl Daemon {
     pub async fn start(home: &Home) -> Result<Self, DaemonError> {
         home.prepare()?;
         let lock = home.lock()?;
+        upgrade::may_serve(home)?;
         let fingerprint = settings::fingerprint(home);
         let config = Config::load(home)?;
         let store = Arc::new(Store::serve(&home.main_db())?);

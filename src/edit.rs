@@ -204,11 +204,17 @@ impl<Of: Kind> Edit<Of> {
         let before = self.before.as_deref().unwrap_or_default();
         match self.of.check(&self.home, before) {
             Err(NotLoaded::Wrong(problems)) => {
-                Err(EditError::WrongAlready { file: self.path.display().to_string(), problems })
+                Err(EditError::WrongAlready { file: self.wrong_in(&problems), problems })
             }
             Err(NotLoaded::Beside(error)) => Err(error.into()),
             Ok(_) => Ok(()),
         }
+    }
+
+    /// The file that has the problems: this one, or one that it is judged with, as `base.toml`.
+    fn wrong_in(&self, problems: &Problems) -> String {
+        let first = problems.0.first().map(desk::Problem::file);
+        first.filter(|file| !self.path.ends_with(file)).map_or_else(|| self.path.display().to_string(), str::to_owned)
     }
 
     /// The same with another text.

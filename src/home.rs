@@ -352,8 +352,17 @@ impl Home {
         if !["installation-id", "doorward.db"].iter().any(|name| self.data.join(name).exists()) {
             return Vec::new();
         }
-        let settings =
-            ["doorward.toml", "policies", "groups", "skills", "images", "secrets"].map(|name| self.config.join(name));
+        let settings = [
+            "doorward.toml",
+            "doorward.toml.previous",
+            "mount-allowlist.json",
+            "policies",
+            "groups",
+            "skills",
+            "images",
+            "secrets",
+        ];
+        let settings = settings.map(|name| self.config.join(name));
         let all = settings.into_iter().chain([self.data.clone()]);
         all.filter(|path| path.symlink_metadata().is_ok()).collect()
     }

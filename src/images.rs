@@ -59,6 +59,11 @@ pub fn policy_of(name: &str) -> Result<GroupName, String> {
     }
 }
 
+/// Whether a policy of this name is an image's, there or not: no group has such a name.
+pub fn is_policy_of_one(name: &GroupName) -> bool {
+    name.as_str().starts_with("image-")
+}
+
 /// The image of the owner's with this name, where there is one. One of Doorward's own is never theirs.
 pub fn named(home: &Home, name: &str) -> Result<Option<Extension>, ImageError> {
     let folder = home.images_dir().join(name);

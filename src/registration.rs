@@ -12,8 +12,8 @@ use policies::GroupName;
 
 use crate::config::Agent;
 use crate::home::{Home, HomeError, create_private_dir};
-use crate::memory;
 use crate::store::{AddGroupError, Group, NewGroup, Store, StoreError};
+use crate::{images, memory};
 
 /// A group that was registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,11 @@ pub enum NotRegistered {
     /// Its name or its chat.
     #[error(transparent)]
     Group(#[from] AddGroupError),
+    /// Its policy would be that of an image.
+    #[error(
+        "a group cannot be called {0}: policies/{0}.toml is what the build of an image fetches by; choose another name"
+    )]
+    OfAnImage(GroupName),
     /// Its folder.
     #[error(transparent)]
     Folder(#[from] HomeError),
@@ -48,6 +53,9 @@ pub enum NotRegistered {
 
 /// Registers a group.
 pub fn register(home: &Home, store: &Store, new: &NewGroup<'_>, agent: &Agent) -> Result<Registered, NotRegistered> {
+    if images::is_policy_of_one(new.name) {
+        return Err(NotRegistered::OfAnImage(new.name.clone()));
+    }
     let group = store.add_group(new)?;
     let made = make_folder(&home.group_dir(new.name), new.name).and_then(|()| files::write(home, new.name, agent));
     match made {

@@ -10,6 +10,23 @@ const NOTES: &str = include_str!("../docs/upgrading.md");
 /// This version.
 const NOW: &str = env!("CARGO_PKG_VERSION");
 
+/// A newer version than this has served the home: what it keeps there may mean something else.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Doorward {NOW} does not serve a home that {newer} has served: going back is not supported; nothing was changed. Start \
+     {newer} again, or restore a backup from before into a folder of its own: `doorward --home FOLDER restore BACKUP`"
+)]
+pub struct Newer {
+    newer: String,
+}
+
+/// Whether this version may serve the home. Without a version written down it may.
+pub fn may_serve(home: &Home) -> Result<(), Newer> {
+    let before = std::fs::read_to_string(home.version_file()).unwrap_or_default();
+    let before = before.trim();
+    if numbers(before) > numbers(NOW) { Err(Newer { newer: before.to_owned() }) } else { Ok(()) }
+}
+
 /// This version serves the home: written down, and what to tell its owner where another did before.
 pub fn served(home: &Home) -> Option<String> {
     let before = std::fs::read_to_string(home.version_file()).ok();
@@ -34,17 +51,29 @@ fn write(file: &Path) -> std::io::Result<()> {
 /// What stands in the notes of the versions after one, up to another.
 fn note(notes: &str, before: &str, now: &str) -> Option<String> {
     let (from, to) = (numbers(before), numbers(now));
-    if from > to {
-        return Some(format!("Doorward {now} serves a home that {before} has served: going back is not supported."));
-    }
     let told = notes.split("\n## ").skip(1).filter_map(|section| {
         let (version, text) = section.split_once('\n')?;
         let version = numbers(version.split_whitespace().next()?);
-        (version > from && version <= to).then(|| text.trim())
+        (version > from && version <= to).then(|| in_whole_lines(text.trim()))
     });
     let told = told.collect::<Vec<_>>().join("\n\n");
     let said = if told.is_empty() { "Nothing changes for you." } else { &told };
     Some(format!("This is Doorward {now} now; it was {before}.\n\n{said}\n"))
+}
+
+/// A paragraph or a point of a list is one line: whoever shows it breaks it where the screen ends.
+fn in_whole_lines(text: &str) -> String {
+    let mut whole = String::new();
+    for line in text.lines().map(str::trim) {
+        let goes_on = !line.is_empty() && !line.starts_with("- ") && !whole.is_empty() && !whole.ends_with('\n');
+        match (goes_on, whole.is_empty()) {
+            (true, _) => whole.push(' '),
+            (false, false) => whole.push('\n'),
+            (false, true) => {}
+        }
+        whole += line;
+    }
+    whole
 }
 
 /// `0.10.2` comes after `0.9`.
@@ -63,7 +92,24 @@ mod tests {
         let told = note(notes, "0.8.0", "0.10.0").unwrap();
         assert_eq!(told, "This is Doorward 0.10.0 now; it was 0.8.0.\n\nTen.\n\nNine.\n");
         assert!(note(notes, "0.10.0", "0.10.1").unwrap().ends_with("Nothing changes for you.\n"));
-        assert!(note(notes, "0.10.0", "0.9.0").unwrap().contains("going back"));
+    }
+
+    #[test]
+    fn a_paragraph_is_one_line() {
+        let text = "It\nruns on.\n\n- One\n  point.\n- Two.\n\nEnd.";
+        assert_eq!(in_whole_lines(text), "It runs on.\n\n- One point.\n- Two.\n\nEnd.");
+    }
+
+    #[test]
+    fn what_a_newer_version_has_served_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path()).unwrap();
+        home.prepare().unwrap();
+        assert_eq!(may_serve(&home), Ok(()), "a new home");
+        for (before, may) in [(NOW, true), ("0.0.9", true), ("9.9.9", false), ("", true)] {
+            std::fs::write(home.version_file(), format!("{before}\n")).unwrap();
+            assert_eq!(may_serve(&home).is_ok(), may, "{before}");
+        }
     }
 
     #[test]

@@ -256,3 +256,71 @@ fn groups_are_added_listed_and_forgotten() {
     assert_eq!(home.run(&["group", "list", "--json"]).ok().json(), serde_json::json!([]));
     assert!(home.policy_file("family").exists() && home.group_folder("family").exists(), "what the owner made stays");
 }
+
+/// No command takes a group that is not there for one of which there is nothing to say.
+#[test]
+fn a_typing_error_in_a_groups_name_is_said_by_each_command() {
+    let home = Home::without_engine().group("family");
+    for command in [
+        &["unlock", "famliy"][..],
+        &["usage", "famliy"],
+        &["undelivered", "famliy"],
+        &["requests", "clear", "famliy"],
+        &["exec", "famliy", "--", "true"],
+        &["chat", "--group", "famliy", "--once", "date"],
+    ] {
+        home.run(command).code(1).says("there is no group famliy; did you mean family?");
+    }
+    home.run(&["unlock", "family"]).ok().prints("Nothing of that was locked");
+    // What a group that is gone has left is still reached.
+    home.run(&["lock", "family"]).ok();
+    home.run(&["group", "remove", "family", "--yes"]).ok().says("`doorward unlock family` ends that");
+    home.run(&["unlock", "family"]).ok().prints("family is unlocked");
+    home.run(&["unlock", "family"]).code(1).says("there is no group family");
+}
+
+/// An alarm must never be told to nobody without a word.
+#[test]
+fn who_removes_the_main_group_hears_what_that_means() {
+    let home = Home::without_engine().group("main").group("family");
+    home.run(&["group", "set", "main", "main"]).ok();
+    home.run(&["group", "remove", "main", "--yes"])
+        .ok()
+        .says("alarms and questions reach nobody")
+        .says("`doorward group set NAME main`");
+    home.run(&["group", "remove", "family", "--yes"]).ok().never_says("alarms");
+}
+
+/// The policies of images are called `image-NAME`.
+#[test]
+fn no_group_has_the_policy_of_an_image() {
+    let home = Home::without_engine();
+    home.run(&["image", "new", "tools"]).ok();
+    for name in ["image-tools", "image-other"] {
+        home.run(&["group", "add", name]).code(1).says("what the build of an image fetches by");
+    }
+    assert!(home.policy_file("image-tools").exists() && !home.policy_file("image-other").exists());
+}
+
+#[test]
+fn a_group_without_a_policy_file_is_allowed_nothing() {
+    let home = Home::without_engine().group("family");
+    std::fs::remove_file(home.policy_file("family")).unwrap();
+    let says = "`doorward policy allow family \u{2026}` begins it";
+    home.run(&["policy", "show", "family"]).ok().says(says);
+    home.run(&["policy", "check", "family"]).ok().says(says).prints("0 rules");
+    home.run(&["policy", "explain", "family", "GET", "https://news.example/"]).code(1).says(says).prints("not_allowed");
+    home.run(&["policy", "allow", "family", "news.example"]).ok();
+    home.run(&["policy", "explain", "family", "GET", "https://news.example/"]).ok().never_says(says);
+}
+
+/// It is judged with each group's policy, and is one thing to mend.
+#[test]
+fn a_mistake_in_base_toml_is_told_once_and_as_its_own() {
+    let home = Home::without_engine().group("family").group("work");
+    std::fs::write(home.at("policies/base.toml"), "[[deny]]\nhots = \"news.example\"\n").unwrap();
+    let ran = home.run(&["doctor"]).code(3);
+    let told = ran.out.lines().filter(|line| line.contains("hots")).count();
+    assert!(told == 1 && ran.out.contains("policies/base.toml"), "{ran:#?}");
+    home.run(&["policy", "allow", "family", "news.example"]).code(1).says("policies/base.toml is wrong as it stands");
+}

@@ -338,6 +338,18 @@ fn verdicts_have_colours_where_they_are_wanted() {
     }
 }
 
+#[test]
+fn the_daemons_log_has_colours_where_they_are_wanted() {
+    let home = lived_in();
+    let shown = |environment: &[(&str, &str)]| {
+        let environment = [environment, &[("TERM", "xterm-256color"), ("TZ", "Mars/Olympus")]].concat();
+        Terminal::sized(home.command(&["up"]), 120, 24, &environment).wait().text
+    };
+    let (plain, coloured) = (shown(&[("NO_COLOR", "1")]), shown(&[]));
+    assert!(plain.contains("WARN") && !plain.contains("\x1b[33m"), "{plain:?}");
+    assert!(coloured.contains("\x1b[33m WARN"), "{coloured:?}");
+}
+
 /// A mistake is shown as it was drawn, with nothing of the drawing written out.
 #[test]
 fn a_mistake_in_a_policy_is_drawn() {

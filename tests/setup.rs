@@ -193,6 +193,18 @@ fn nobody_has_to_be_there() {
     home.chat("main", "hello").ok().prints("You asked:");
 }
 
+/// What is wrong on the command line is said before anything is written.
+#[test]
+fn flags_are_looked_at_first() {
+    let home = Home::without_engine();
+    std::fs::write(home.at("key.txt"), Key::api().secret()).unwrap();
+    let file = home.at("key.txt").display().to_string();
+    let setup = |more: &[&str]| home.run(&[&["setup", "--yes", "--key", &file], more].concat());
+    setup(&["--may", "weather,wikipedai"]).code(2).says("there is no preset \"wikipedai\"");
+    setup(&["--chats", "whatsapp", "--phone", "0170"]).code(2).says("--phone:");
+    assert!(!home.at("secrets").exists() && !home.at("doorward.toml").exists());
+}
+
 /// All that is asked, with mistakes, until the chat; and what it comes to in a terminal of this width.
 fn shown_at(columns: u16) -> (String, String) {
     let key = Key::api();

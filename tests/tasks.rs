@@ -77,6 +77,18 @@ fn a_task_is_carried_out_when_it_is_due_and_its_answer_arrives() {
     drop(daemon);
 }
 
+/// A program that reads the answer reads nothing else.
+#[test]
+fn what_had_waited_is_no_part_of_an_answer() {
+    let home = Home::new().group("family");
+    let daemon = home.up();
+    let task = soon(&home, "family", "echo FROM-TASK", &[]);
+    until("the task to be done", || states(&home, task) == ["done"]);
+    let ran = home.chat("family", "echo ANSWER").ok();
+    assert!(ran.out.trim() == "ANSWER" && ran.err.contains("(earlier) FROM-TASK"), "{ran:#?}");
+    drop(daemon);
+}
+
 #[test]
 fn the_command_line_says_what_is_wrong_and_what_will_be() {
     let home = Home::without_engine().config("[assistant]\ntime_zone = \"Europe/Berlin\"").group("family");

@@ -152,15 +152,29 @@ fn no_image() {
 #[test]
 fn an_unknown_group() {
     let home = Home::new().group("family");
-    home.run(&["chat", "--group", "famly", "--once", "date"]).code(1).says("famly").says("doorward group add famly");
+    home.run(&["chat", "--group", "famly", "--once", "date"])
+        .code(1)
+        .says("there is no group famly; did you mean family?");
+    home.run(&["chat", "--group", "zed", "--once", "date"]).code(1).says("`doorward group add zed` makes it");
     let _daemon = home.up();
-    home.run(&["exec", "famly", "--", "true"]).code(1).says("famly");
+    home.run(&["exec", "famly", "--", "true"]).code(1).says("did you mean family?");
     let (socket, ca, env) = (home.at("s"), home.at("c"), home.at("e"));
     let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
     home.run(&["door", "--group", "famly", "--socket", &path(&socket), "--ca", &path(&ca), "--env", &path(&env)])
         .code(1)
         .says("famly");
     assert!(!socket.exists() && !ca.exists() && !env.exists());
+}
+
+/// It says so each time, and leaves the home as it is.
+#[test]
+fn an_older_program_does_not_serve_what_a_newer_one_has_served() {
+    let home = Home::without_engine().group("family");
+    std::fs::write(home.at("data/version"), "9.9.9\n").unwrap();
+    for _ in 0..2 {
+        home.run(&["up"]).code(1).says("does not serve a home that 9.9.9 has served");
+    }
+    assert_eq!(std::fs::read_to_string(home.at("data/version")).unwrap(), "9.9.9\n");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::reading::{self, Answer, Coded};
 use super::{Approvals, Around, quiet, words};
 use crate::channels::protocol::Incoming;
 use crate::channels::terminal;
+use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
 use crate::store::{Answered, Ask, Group, MARK, StoreError};
 
@@ -15,6 +16,8 @@ pub enum Heard {
     Other,
     /// It was meant for Doorward alone; this is what its sender is told, if anything.
     Taken(Option<String>),
+    /// It was the owner's wish for a while without questions; what they are told.
+    Wish(Phrases),
 }
 
 /// Why an answer is none, as the log names it.
@@ -113,8 +116,8 @@ impl Approvals {
     fn hears_wish(&self, group: &Group, message: &Incoming) -> Heard {
         match quiet::wish(&message.text).filter(|_| group.is_main && self.is_owner(group, message)) {
             None => Heard::Other,
-            Some(Ok(wish)) => Heard::Taken(Some(self.be_quiet(wish))),
-            Some(Err(why)) => Heard::Taken(Some(why)),
+            Some(Some(wish)) => Heard::Wish(self.be_quiet(wish)),
+            Some(None) => Heard::Wish(Phrases::new("quiet-how")),
         }
     }
 

@@ -7,6 +7,7 @@ use desk::duration;
 use super::Approvals;
 use super::book::Book;
 use super::times::{At, Span};
+use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
 
 /// The longest.
@@ -19,22 +20,17 @@ pub(super) enum Wish {
     Off,
 }
 
-/// Reads `quiet 1h` and `quiet off`. `None`: it is something else.
-pub(super) fn wish(text: &str) -> Option<Result<Wish, String>> {
+/// Reads `quiet 1h` and `quiet off`. `None`: it is something else; `Some(None)`: for how long is not clear.
+pub(super) fn wish(text: &str) -> Option<Option<Wish>> {
     let text = text.trim().to_lowercase();
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
     let rest = rest.trim();
     if word != "quiet" || rest.contains(char::is_whitespace) {
         return None;
     }
-    let example = "write `quiet 1h`, `quiet 30m` or `quiet off`; at most 24h";
     Some(match rest {
-        "" => Err(example.to_owned()),
-        "off" => Ok(Wish::Off),
-        _ => match duration::read(rest) {
-            Some(wanted) if wanted <= LONGEST => Ok(Wish::For(wanted)),
-            _ => Err(example.to_owned()),
-        },
+        "off" => Some(Wish::Off),
+        _ => duration::read(rest).filter(|wanted| *wanted <= LONGEST).map(Wish::For),
     })
 }
 
@@ -46,15 +42,13 @@ impl Book {
 
 impl Approvals {
     /// Does as the owner wishes; what they are told.
-    pub(super) fn be_quiet(&self, wish: Wish) -> String {
-        let (quiet, text) = match wish {
-            Wish::Off => (None, "You are asked again.".to_owned()),
+    pub(super) fn be_quiet(&self, wish: Wish) -> Phrases {
+        let (quiet, told) = match wish {
+            Wish::Off => (None, Phrases::new("asked-again")),
             Wish::For(wanted) => {
-                let minutes = wanted.as_secs().div_ceil(60);
-                let text = format!(
-                    "You are not asked for {minutes} minutes: what would be is refused. `quiet off` ends it sooner."
-                );
-                (Some(Span::new(self.times.now(), wanted)), text)
+                let minutes = Phrases::new("minutes").count("count", wanted.as_secs().div_ceil(60));
+                let told = Phrases::new("not-asked").saying("time", minutes);
+                (Some(Span::new(self.times.now(), wanted)), told)
             }
         };
         self.book().quiet = quiet;
@@ -69,7 +63,7 @@ impl Approvals {
                 }
             ),
         ));
-        text
+        told
     }
 }
 
@@ -79,10 +73,10 @@ mod tests {
 
     #[test]
     fn quiet_is_a_wish_only_by_itself() {
-        assert_eq!(wish(" Quiet 1h "), Some(Ok(Wish::For(Duration::from_secs(3600)))));
-        assert_eq!(wish("quiet off"), Some(Ok(Wish::Off)));
+        assert_eq!(wish(" Quiet 1h "), Some(Some(Wish::For(Duration::from_secs(3600)))));
+        assert_eq!(wish("quiet off"), Some(Some(Wish::Off)));
         for wrong in ["quiet", "quiet 25h", "quiet please"] {
-            assert!(wish(wrong).is_some_and(|wish| wish.is_err()), "{wrong}");
+            assert_eq!(wish(wrong), Some(None), "{wrong}");
         }
         for other in ["be quiet", "quiet as a mouse", "quietly 1h", ""] {
             assert_eq!(wish(other), None, "{other}");

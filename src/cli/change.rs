@@ -66,6 +66,12 @@ pub(super) fn known_group(home: &Home, name: &GroupName) -> Result<(), Failure> 
     }
 }
 
+/// A group that is registered; with a word of what may have been meant, where it is not.
+pub(super) fn registered_group(home: &Home, name: &GroupName) -> Result<(), Failure> {
+    let groups = registered(home)?;
+    if groups.contains(name) { Ok(()) } else { Err(no_group(name, &groups)) }
+}
+
 /// The registered groups.
 pub(super) fn registered(home: &Home) -> anyhow::Result<Vec<GroupName>> {
     if !home.main_db().exists() {
@@ -79,7 +85,7 @@ pub(super) fn no_group(name: &GroupName, groups: &[GroupName]) -> Failure {
     let meant = desk::did_you_mean(name.as_str(), groups.iter().map(GroupName::as_str));
     let help = match meant {
         Some(meant) => format!("did you mean {meant}?"),
-        None => "`doorward group list` shows those there are".to_owned(),
+        None => format!("`doorward group list` shows those there are, `doorward group add {name}` makes it"),
     };
     refused(anyhow!("there is no group {name}; {help}"))
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use policies::GroupName;
 
-use super::{Failure, group, reach, refused, show, up, usage};
+use super::{Failure, change, group, reach, refused, show, up, usage};
 use crate::channels::terminal::CHANNEL;
 use crate::config::{Agent, GroupSettings};
 use crate::home::Home;
@@ -57,7 +57,8 @@ pub(super) async fn with(home: &Home, group: &GroupName) -> Result<ExitCode, Fai
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure> {
     let message = one_message(&args)?;
-    let group = find_or_make(home, args.group.as_ref())?;
+    let store = group::open_store(home)?;
+    let group = find_or_make(home, &store, args.group.as_ref())?;
     // What is wrong with its file is told by the sandbox that does not start.
     let agent = GroupSettings::load(home, &group.name).unwrap_or_default().agent.to_string();
     let mut reached = reach::daemon(home).await?;
@@ -71,7 +72,7 @@ pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure
         )
         .await?;
         match &message {
-            Some(text) => conversation.once(text).await,
+            Some(text) => conversation.once(text, &store, &group).await,
             None => terminal::talk(&mut conversation, &group, &agent, home.chat_history(&group.name)).await,
         }
     };
@@ -113,16 +114,11 @@ fn one_message(args: &ChatArgs) -> Result<Option<String>, Failure> {
 }
 
 /// The group to talk to. The very first time it is made.
-fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failure> {
-    let store = group::open_store(home)?;
+fn find_or_make(home: &Home, store: &Store, wanted: Option<&GroupName>) -> Result<Group, Failure> {
     let groups = store.groups()?;
-    let Some(name) = wanted else { return usual(home, &store, groups) };
-    let Some(group) = groups.into_iter().find(|group| group.name == *name) else {
-        return Err(refused(anyhow!(
-            "there is no group {:?}; `doorward group add {name}` makes it, `doorward group list` shows those there are",
-            name.as_str()
-        )));
-    };
+    let Some(name) = wanted else { return usual(home, store, groups) };
+    let names: Vec<GroupName> = groups.iter().map(|group| group.name.clone()).collect();
+    let group = groups.into_iter().find(|group| group.name == *name).ok_or_else(|| change::no_group(name, &names))?;
     if group.channel != CHANNEL {
         return Err(refused(anyhow!("the group {} is a chat on {}; write to it there", group.name, group.channel)));
     }

@@ -64,6 +64,13 @@ pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failur
 
 /// Unlocks.
 pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Failure> {
+    // What a group that is gone has left locked can be unlocked.
+    if let (Some(group), Ok(groups)) = (&args.group, change::registered(home))
+        && !groups.contains(group)
+        && !left_locked(home, group)
+    {
+        return Err(change::no_group(group, &groups));
+    }
     let request = Request::Unlock { group: args.group.as_ref().map(ToString::to_string) };
     let was_locked = match Client::connect(home).await.map_err(environment)? {
         Some(client) => match client.ask(&request).await? {
@@ -87,4 +94,9 @@ pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Fa
         false => "Nothing of that was locked.".to_owned(),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a group's own lock is written down.
+pub(super) fn left_locked(home: &Home, group: &GroupName) -> bool {
+    LatchFile::at(home.latch_file()).read().0.groups.contains(group)
 }

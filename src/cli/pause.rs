@@ -48,7 +48,7 @@ pub(super) async fn pause(home: &Home, args: PauseArgs) -> Result<ExitCode, Fail
         [] => return Err(usage(anyhow!("say for how long: `doorward pause 1h`"))),
     };
     if let Some(group) = &group {
-        known(home, group)?;
+        change::registered_group(home, group)?;
     }
     let ahead: Ahead = time.parse().map_err(|why| usage(anyhow!("{time}: {why}")))?;
     let until = ahead.after(&times::zoned_now()).map_err(usage)?.timestamp().as_millisecond();
@@ -79,7 +79,7 @@ pub(super) async fn pause(home: &Home, args: PauseArgs) -> Result<ExitCode, Fail
 pub(super) async fn resume(home: &Home, args: ResumeArgs) -> Result<ExitCode, Failure> {
     let group = args.group;
     if let Some(group) = &group {
-        known(home, group)?;
+        change::registered_group(home, group)?;
     }
     let request = Request::Resume { group: group.as_ref().map(ToString::to_string) };
     let was_paused = match Client::connect(home).await.map_err(environment)? {
@@ -100,11 +100,6 @@ pub(super) async fn resume(home: &Home, args: ResumeArgs) -> Result<ExitCode, Fa
         (true, None) => "Every group goes on.".to_owned(),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn known(home: &Home, group: &GroupName) -> Result<(), Failure> {
-    let groups = change::registered(home)?;
-    if groups.contains(group) { Ok(()) } else { Err(change::no_group(group, &groups)) }
 }
 
 fn store(home: &Home) -> Result<Store, Failure> {

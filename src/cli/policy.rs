@@ -244,18 +244,26 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
     Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// A group without a file and without a registration is a typing error.
+/// A group without a file and without a registration is a typing error. One that is registered has a policy all the
+/// same: nothing is allowed but what its skills may.
 fn compile_named(home: &Home, group: &GroupName) -> Result<Result<Compiled, PolicyError>, Failure> {
     let file = home.policy_file(group);
     if file.exists() {
         return Ok(PolicyFiles::compile(home, group));
     }
     let registered = change_of_all::registered(home).unwrap_or_default();
+    if registered.contains(group) {
+        show::aside(format!(
+            "There is no {}: nothing is allowed by it. `doorward policy allow {group} …` begins it.",
+            file.display()
+        ));
+        return Ok(PolicyFiles::compile(home, group));
+    }
     let help = match desk::did_you_mean(group.as_str(), registered.iter().map(GroupName::as_str)) {
         _ if policy_file::presets::get(group.as_str()).is_some() => {
             format!("{group} is a preset: `doorward policy show {group}` shows it, `doorward policy use` takes it")
         }
-        Some(meant) if !registered.contains(group) => format!("did you mean {meant}?"),
+        Some(meant) => format!("did you mean {meant}?"),
         _ => format!("`doorward group add {group}` makes one"),
     };
     Err(refused(anyhow!("there is no policy file {}; {help}", file.display())))

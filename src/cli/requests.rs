@@ -31,7 +31,7 @@ Examples:
   doorward requests --json
   doorward requests clear family
 
-Exit codes: 0; 1 where a number is not there or no rule can allow it.")]
+Exit codes: 0; 1 where a number or a group is not there, or no rule can allow it.")]
 pub struct RequestsArgs {
     /// As JSON, one line
     #[arg(long)]
@@ -69,6 +69,9 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
     let asked = store.access_requests()?;
     match &args.command {
         Some(RequestsCommand::Clear { group }) => {
+            if let Some(group) = group {
+                change::registered_group(home, group)?;
+            }
             let cleared = store.clear_access_requests(group.as_ref())?;
             show::aside(format!("{cleared} forgotten."));
             return Ok(ExitCode::SUCCESS);

@@ -114,6 +114,7 @@ pub(super) async fn run(home: &Home, args: SetupArgs) -> Result<ExitCode, Failur
 impl Setup<'_> {
     /// All of it; gives the main group.
     async fn hold(&mut self) -> Result<Group, Failure> {
+        self.check_flags()?;
         self.home.prepare()?;
         let config = Config::load(self.home)?;
         let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
@@ -142,6 +143,12 @@ impl Setup<'_> {
         }
         self.end(&main, &groups, service).await?;
         Ok(main)
+    }
+
+    /// What cannot be is refused before anything is asked, stopped or written.
+    fn check_flags(&self) -> Result<(), Failure> {
+        reached::check(self.args.may.as_deref())?;
+        chats::check(self.args.phone.as_deref())
     }
 
     /// A daemon that runs has the old settings, and the keys of WhatsApp in use.

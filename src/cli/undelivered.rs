@@ -12,7 +12,7 @@ use desk::screen::{on_screen, text_on_screen};
 use policies::GroupName;
 
 use super::show::{Styled, Tone};
-use super::{Failure, group, show, times};
+use super::{Failure, change, group, show, times};
 use crate::home::Home;
 use crate::store::{OutboxId, Store, Undelivered};
 
@@ -28,7 +28,7 @@ Examples:
   doorward undelivered --json
   doorward undelivered --save ~/files
 
-Exit codes: 0.")]
+Exit codes: 0; 1 where there is no such group.")]
 pub struct UndeliveredArgs {
     /// Only of this group
     #[arg(value_parser = GroupName::parse)]
@@ -44,6 +44,9 @@ pub struct UndeliveredArgs {
 /// Runs the command.
 pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failure> {
     let store = group::open_store(home)?;
+    if let Some(group) = &args.group {
+        change::registered_group(home, group)?;
+    }
     let texts = store.undelivered(args.group.as_ref())?;
     if let Some(folder) = &args.save {
         save(&store, &texts, folder)?;

@@ -72,10 +72,10 @@ fn leave_no_core() {
 }
 
 /// Why no daemon came up, with the exit code that says whose turn it is: a wrong
-/// configuration is for the owner to mend (1), all else is the surroundings (3).
+/// configuration or version is for the owner to mend (1), all else is the surroundings (3).
 pub(super) fn failed(error: DaemonError) -> Failure {
     match error {
-        DaemonError::Config(_) => refused(error),
+        DaemonError::Config(_) | DaemonError::Newer(_) => refused(error),
         _ => environment(error),
     }
 }

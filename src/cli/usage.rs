@@ -9,7 +9,7 @@ use policies::{GroupName, Limits};
 use serde_json::json;
 
 use super::show::{Columns, Screen, Styled};
-use super::{Failure, group, show, times};
+use super::{Failure, change, group, show, times};
 use crate::config::Config;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
@@ -60,6 +60,10 @@ pub(super) fn run(home: &Home, args: &UsageArgs) -> Result<ExitCode, Failure> {
     let mut reports: BTreeMap<String, Report> =
         meters::report(used, &prices).into_iter().map(|report| (report.group.clone(), report)).collect();
     let store = group::open_store(home)?;
+    if let (Some(group), true) = (&args.group, reports.is_empty()) {
+        // What a group has used that is gone is still told.
+        change::registered_group(home, group)?;
+    }
     for group in store.groups()?.into_iter().map(|group| group.name) {
         if args.group.as_ref().is_none_or(|only| *only == group) {
             let runs = store.runs_since(&group, since)?;

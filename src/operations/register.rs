@@ -10,6 +10,7 @@ use super::asked::{Asked, Beyond, Described};
 use super::{Operations, Proof, unavailable, whole};
 use crate::channels::terminal;
 use crate::config::{Agent, Config, WHATSAPP};
+use crate::images;
 use crate::registration::{self, NotRegistered, whatsapp};
 use crate::store::NewGroup;
 
@@ -87,6 +88,9 @@ impl RegisterGroup {
     /// What is wanted, if it can be: a yes must not come to nothing.
     fn read(&self, operations: &Operations, caller: &Caller) -> Result<Wanted, Refusal> {
         let name = GroupName::parse(&self.name).map_err(|error| refuse(format!("`name`: {error}")))?;
+        if images::is_policy_of_one(&name) {
+            return Err(refuse(format!("`name`: {name} is the name of an image's policy; choose another")));
+        }
         let chats = operations.chats()?;
         let channel = match self.channel.as_deref() {
             Some(channel) if [terminal::CHANNEL, WHATSAPP].contains(&channel) => channel.to_owned(),

@@ -5,16 +5,18 @@
 //! (invariant 14), and so does a network's echo of what this daemon sent, and whatever is said to a
 //! question of Doorward's.
 
+mod orders;
 mod own;
 mod words;
 
 use policies::GroupName;
 
+use self::orders::Asks;
+
 use super::Pipeline;
 use super::calling::{self, Name};
 use super::router::{ChannelError, Served};
 use super::telling;
-use super::{pausing, pausing::Wish};
 use crate::approvals::Heard;
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{Incoming, OutgoingKind, Quote, Sender};
@@ -24,26 +26,6 @@ use crate::phrases::Phrases;
 use crate::store::{
     Group, Inserted, Means, NewMessage, NotChanged, StoreError, Task, TaskChange, TaskId, TaskState, Word,
 };
-
-/// What a message asks for.
-enum Asks {
-    /// Nothing, or an answer, or that this group stops.
-    Means(Means),
-    /// That another group stops.
-    StopOf(GroupName),
-    /// That a group, or all, be locked.
-    Lock(Option<GroupName>),
-    /// That something be unlocked, which no chat can do.
-    Unlock,
-    /// That a group, or all, pause or go on.
-    Pause(Wish),
-    /// That the daily digest come no more, or come again.
-    Digest { off: bool },
-    /// That a task be no more.
-    Cancel(TaskId),
-    /// Any of these, of more than the sender has a say about.
-    NotTheirs,
-}
 
 /// How the assistant is called in a group's chat, and what is answered there.
 struct Called {
@@ -75,8 +57,10 @@ impl Pipeline {
         if group.is_main && self.approvals.is_owner(group, &message) && !self.is_known(group, &message.id)? {
             self.absence.heard();
         }
-        if let Heard::Taken(told) = self.approvals.hears(group, &message)? {
-            return self.tell_sender(group, &message, told);
+        match self.approvals.hears(group, &message)? {
+            Heard::Other => {}
+            Heard::Taken(told) => return self.tell_sender(group, &message, told.map(Phrases::from)),
+            Heard::Wish(told) => return self.tell_sender(group, &message, Some(told)),
         }
         // A later version of a message is no new one.
         if message.edits.is_some() {
@@ -107,52 +91,58 @@ impl Pipeline {
                 _ if means == Means::Call => self.work(&group.name),
                 _ => {}
             },
-            Asks::Lock(which) => {
-                // Delivered again, it says nothing about what was unlocked since.
-                if let Inserted::Row(_) = self.store.insert_message(&new)? {
-                    let locked = (self.locks.0)(which.as_ref());
-                    let what = which.map_or_else(|| "every group".to_owned(), |group| group.to_string());
-                    let but = locked.err().map(|why| format!(" ({why})")).unwrap_or_default();
-                    self.answer_at_once(
-                        group,
-                        &message.id,
-                        format!("Locked {what}: nothing goes out any more{but}. It can be unlocked only on the machine: doorward unlock"),
-                    )?;
-                }
-            }
             Asks::Cancel(task) => self.cancel_task(group, &message.id, task, &new)?,
-            Asks::Unlock => {
-                if let Inserted::Row(_) = self.store.insert_message(&new)? {
-                    let words = "No chat unlocks anything. On the machine that Doorward runs on: doorward unlock";
-                    self.answer_at_once(group, &message.id, words)?;
-                }
-            }
-            Asks::NotTheirs => {
-                if let Inserted::Row(_) = self.store.insert_message(&new)? {
-                    self.answer_at_once(group, &message.id, Phrases::new("not-the-owners-word"))?;
-                }
-            }
-            Asks::Pause(wish) => {
-                // Delivered again, it is over.
-                if let Inserted::Row(_) = self.store.insert_message(&new)? {
-                    let words = self.pause_or_resume(&wish)?;
-                    self.answer_at_once(group, &message.id, words)?;
-                }
-            }
-            Asks::Digest { off } => {
-                if let Inserted::Row(_) = self.store.insert_message(&new)? {
-                    self.store.set_digest_off(off)?;
-                    let name = if off { "digest-off" } else { "digest-on" };
-                    self.answer_at_once(group, &message.id, Phrases::new(name))?;
-                }
-            }
             Asks::StopOf(other) => {
-                let words = self.say.own(&group.name, Phrases::new("stopped-group").with("group", &other));
-                let told = [telling::outgoing_to(OutgoingKind::Notice, words, &message.id), telling::done(&message.id)];
-                self.store.insert_stop_of(&new, &other, &told)?;
-                self.outbox.wake();
-                self.stop_as_said(&other);
+                let words = Phrases::new("stopped-group").with("group", &other);
+                self.stop_others(&new, vec![other], words)?;
             }
+            Asks::StopAll => {
+                let others = self.others(group)?;
+                let new = NewMessage { means: Means::Stop, ..new };
+                self.stop_others(&new, others, Phrases::new("stopped-others"))?;
+            }
+            other => {
+                // Delivered again, it is over: it says nothing about what was changed since.
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    let words = self.carried_out(other)?;
+                    self.answer_at_once(group, &message.id, words)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is done at once and leaves no mark in a group; what is answered.
+    fn carried_out(&self, asks: Asks) -> Result<Phrases, StoreError> {
+        Ok(match asks {
+            Asks::Lock(which) => orders::locked(which.as_ref(), (self.locks.0)(which.as_ref()).err()),
+            Asks::Unlock => Phrases::new("no-chat-unlocks"),
+            Asks::Pause(wish) => self.pause_or_resume(&wish)?,
+            Asks::Digest { off } => {
+                self.store.set_digest_off(off)?;
+                if off { Phrases::new("digest-off") } else { Phrases::new("digest-on") }
+            }
+            Asks::NoTask(number) => Phrases::new("no-task").with("number", number),
+            Asks::NoGroup(word, nothing) => self.no_group(&word, nothing)?,
+            Asks::NotTheirs | Asks::Means(_) | Asks::StopOf(_) | Asks::StopAll | Asks::Cancel(_) => {
+                Phrases::new("not-the-owners-word")
+            }
+        })
+    }
+
+    /// The owner stops other groups, and is told so.
+    fn stop_others(&self, new: &NewMessage<'_>, others: Vec<GroupName>, words: Phrases) -> Result<(), StoreError> {
+        let words = self.say.own(new.group, words);
+        let mut told = vec![telling::outgoing_to(OutgoingKind::Notice, words, new.id)];
+        // Where this chat is stopped as well, that is the end of the answer.
+        if new.means != Means::Stop {
+            told.push(telling::done(new.id));
+        }
+        // Delivered again, it stops nothing that came after it.
+        if let Inserted::Row(_) = self.store.insert_stop_of(new, &others, &told)? {
+            self.outbox.wake();
+            let here = (new.means == Means::Stop).then_some(new.group);
+            others.iter().chain(here).for_each(|group| self.stop_as_said(group));
         }
         Ok(())
     }
@@ -163,7 +153,7 @@ impl Pipeline {
     }
 
     /// What was meant for Doorward alone is not kept; its sender is told what became of it.
-    fn tell_sender(&self, group: &Group, message: &Incoming, told: Option<String>) -> Result<(), StoreError> {
+    fn tell_sender(&self, group: &Group, message: &Incoming, told: Option<Phrases>) -> Result<(), StoreError> {
         let answers = message.reacts_to.as_ref().unwrap_or(&message.id);
         if let Some(told) = told {
             let words = self.say.own(&group.name, told);
@@ -228,88 +218,6 @@ impl Pipeline {
         Ok(called || !needed)
     }
 
-    /// What reaches beyond the group is the owner's to say, in their own words.
-    fn asks(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
-        let asks = self.ordered(group, message, called)?;
-        let everybodys = match &asks {
-            Asks::Means(_) | Asks::NotTheirs => true,
-            Asks::Cancel(task) => self.store.task(*task)?.is_some_and(|task| task.what.group == group.name),
-            Asks::StopOf(_) | Asks::Lock(_) | Asks::Unlock | Asks::Pause(_) | Asks::Digest { .. } => false,
-        };
-        let owners = || !message.forwarded && self.approvals.is_owner(group, message);
-        Ok(if everybodys || owners() { asks } else { Asks::NotTheirs })
-    }
-
-    fn ordered(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
-        let name = &called.name;
-        if !self.is_for_us(group, message, called)? {
-            return Ok(Asks::Means(Means::Talk));
-        }
-        if let Some(asks) = self.asks_to_lock(group, message, name)? {
-            return Ok(asks);
-        }
-        if let Some(task) = self.asks_to_cancel(group, message, name)? {
-            return Ok(Asks::Cancel(task));
-        }
-        if let Some(wish) = self.asks_to_pause(group, message, name)? {
-            return Ok(Asks::Pause(wish));
-        }
-        match order(&message.text, message.addressed, name, &DIGESTS).map(calling::fold).as_deref() {
-            Some("off") if group.is_main => return Ok(Asks::Digest { off: true }),
-            Some("on") if group.is_main => return Ok(Asks::Digest { off: false }),
-            _ => {}
-        }
-        Ok(match order(&message.text, message.addressed, name, &STOPS) {
-            Some("") => Asks::Means(Means::Stop),
-            Some(other) if group.is_main => match GroupName::parse(other) {
-                Ok(other) if other == group.name => Asks::Means(Means::Stop),
-                Ok(other) if self.store.group(&other)?.is_some() => Asks::StopOf(other),
-                _ => Asks::Means(Means::Call),
-            },
-            _ => Asks::Means(Means::Call),
-        })
-    }
-
-    /// Only the owner's own chat locks; elsewhere it is a word like any other.
-    fn asks_to_lock(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Asks>, StoreError> {
-        let ordered = |words: &[&str]| order(&message.text, message.addressed, name, words);
-        if !group.is_main {
-            return Ok(None);
-        }
-        if ordered(&UNLOCKS).is_some() {
-            return Ok(Some(Asks::Unlock));
-        }
-        match ordered(&LOCKS) {
-            None => Ok(None),
-            Some("") => Ok(Some(Asks::Lock(None))),
-            Some(other) => match GroupName::parse(other) {
-                Ok(other) if self.store.group(&other)?.is_some() => Ok(Some(Asks::Lock(Some(other)))),
-                _ => Ok(None),
-            },
-        }
-    }
-
-    /// Only the owner's own chat pauses, too.
-    fn asks_to_pause(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Wish>, StoreError> {
-        let wish = pausing::wish(&message.text, message.addressed, name).filter(|_| group.is_main);
-        let named = match wish.as_ref().and_then(Wish::group) {
-            Some(named) => self.store.group(named)?.is_some(),
-            None => true,
-        };
-        Ok(wish.filter(|_| named))
-    }
-
-    /// A task of this group's, by its number; of any group where the owner administers.
-    fn asks_to_cancel(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<TaskId>, StoreError> {
-        let number = order(&message.text, message.addressed, name, &CANCELS);
-        let Some(number) = number.and_then(|number| number.trim_start_matches('#').parse().ok()) else {
-            return Ok(None);
-        };
-        let task = self.store.task(TaskId(number))?;
-        let reached = task.filter(|task| group.is_main || task.what.group == group.name);
-        Ok(reached.map(|task| task.id))
-    }
-
     /// A quote with the text and the name that the store knows. The quoting side may make
     /// things up, so a quote of an unknown message has no name.
     fn known(&self, group: &Group, quote: Quote) -> Result<Quote, StoreError> {
@@ -325,16 +233,6 @@ impl Pipeline {
 
 /// What people write who want it to stop, in a hurry and in more than one language.
 const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
-
-/// What people write, with a number, who want a task no more; `task-cancel` says so in each language.
-const CANCELS: [&str; 4] = ["cancel", "abbrechen", "إلغاء", "الغاء"];
-
-/// What the owner writes to shut every door, and hopes to open them with.
-const LOCKS: [&str; 1] = ["lock"];
-const UNLOCKS: [&str; 1] = ["unlock"];
-
-/// What the owner writes, with `off` or `on`, about the daily digest.
-const DIGESTS: [&str; 1] = ["digest"];
 
 /// The one word that follows one of these words, or nothing; `None` where the text is no such order.
 fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {

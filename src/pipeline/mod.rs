@@ -274,8 +274,13 @@ impl Pipeline {
         Ok(self.tell_main(text)?.is_some())
     }
 
-    /// Says there that all is set up. Returns the group, and the message.
+    /// Says there that all is set up, once. Returns the group, and the message.
     pub fn greet(&self) -> Result<Option<(Group, OutboxId)>, StoreError> {
+        if let Some(main) = self.store.main_group()?
+            && let Some(there) = self.store.notice_there(&main.name, &self.say.own(&main.name, telling::set_up()))?
+        {
+            return Ok(Some((main, there)));
+        }
         self.tell_main(telling::set_up())
     }
 

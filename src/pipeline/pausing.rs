@@ -32,35 +32,45 @@ pub(super) enum Wish {
     Unclear,
 }
 
-impl Wish {
-    /// The group that it names.
-    pub(super) fn group(&self) -> Option<&GroupName> {
-        match self {
-            Wish::Pause(group, _) | Wish::Resume(group) => group.as_ref(),
-            Wish::Unclear => None,
-        }
-    }
+/// The same as it is said: the word that stands where a group's name does, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said<'t> {
+    Pause(&'t str, Duration),
+    Resume(&'t str),
+    Unclear(&'t str),
 }
 
 /// Reads `pause 1h`, `pause family 1h`, `resume` and `resume family`. `None`: it is something else.
-pub(super) fn wish(text: &str, mentioned: bool, name: &Name) -> Option<Wish> {
+pub(super) fn said<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<Said<'t>> {
     if let Some(rest) = after(text, mentioned, name, &RESUMES) {
-        return match rest {
-            "" => Some(Wish::Resume(None)),
-            group => GroupName::parse(group).ok().map(|group| Wish::Resume(Some(group))),
-        };
+        return (!rest.contains(char::is_whitespace)).then_some(Said::Resume(rest));
     }
     let rest = after(text, mentioned, name, &PAUSES)?;
-    if rest.is_empty() {
-        return Some(Wish::Unclear);
+    if let Some(length) = length(rest) {
+        return Some(lasting("", length));
     }
-    let of_all = duration::read(rest).map(|length| (None, length));
-    let (group, length) = of_all.or_else(|| {
-        let (group, length) = rest.split_once(char::is_whitespace)?;
-        Some((Some(GroupName::parse(group).ok()?), duration::read(length.trim())?))
-    })?;
-    let lasts = !length.is_zero() && length <= LONGEST;
-    Some(if lasts { Wish::Pause(group, length) } else { Wish::Unclear })
+    if rest.is_empty() || is_a_time(rest) {
+        return Some(Said::Unclear(""));
+    }
+    let (group, time) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let time = time.trim();
+    match length(time) {
+        Some(length) => Some(lasting(group, length)),
+        None => (time.is_empty() || is_a_time(time)).then_some(Said::Unclear(group)),
+    }
+}
+
+fn length(text: &str) -> Option<Duration> {
+    duration::read(text.strip_prefix("for ").unwrap_or(text).trim())
+}
+
+/// What was meant as a time, readable or not.
+fn is_a_time(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn lasting(group: &str, length: Duration) -> Said<'_> {
+    if length.is_zero() || length > LONGEST { Said::Unclear(group) } else { Said::Pause(group, length) }
 }
 
 /// When that is, by the owner's clock: `22:00`, or `2026-12-05 22:00` on another day.
@@ -128,19 +138,22 @@ mod tests {
     #[test]
     fn a_pause_is_a_wish_only_by_itself() {
         let name = Name::new("Doorward");
-        let wish = |text: &str| wish(text, false, &name);
-        let family = GroupName::parse("family").ok();
+        let said = |text: &'static str| said(text, false, &name);
         let hour = Duration::from_hours(1);
-        for text in ["pause 1h", "/pause 60m", "Pause 1 hour.", "@Doorward pause 1h"] {
-            assert_eq!(wish(text), Some(Wish::Pause(None, hour)), "{text}");
+        for text in ["pause 1h", "/pause 60m", "Pause 1 hour.", "@Doorward pause 1h", "pause for 1h"] {
+            assert_eq!(said(text), Some(Said::Pause("", hour)), "{text}");
         }
-        assert_eq!(wish("pause family 1h"), Some(Wish::Pause(family.clone(), hour)));
-        assert_eq!((wish("resume"), wish("Resume family")), (Some(Wish::Resume(None)), Some(Wish::Resume(family))));
-        for text in ["pause", "pause 0s", "pause 32d"] {
-            assert_eq!(wish(text), Some(Wish::Unclear), "{text}");
+        assert_eq!(said("pause family 1h"), Some(Said::Pause("family", hour)));
+        assert_eq!(said("Pause Famliy for 1 hour"), Some(Said::Pause("Famliy", hour)));
+        assert_eq!((said("resume"), said("Resume family")), (Some(Said::Resume("")), Some(Said::Resume("family"))));
+        for text in ["pause", "pause 0s", "pause 32d", "pause 1x", "pause 22:00", "pause 1h family"] {
+            assert_eq!(said(text), Some(Said::Unclear("")), "{text}");
+        }
+        for text in ["pause family", "pause family 32d", "pause family 22:00"] {
+            assert_eq!(said(text), Some(Said::Unclear("family")), "{text}");
         }
         for text in ["pause for a moment", "resume the story please", "pausing 1h", "please pause 1h", ""] {
-            assert_eq!(wish(text), None, "{text}");
+            assert_eq!(said(text), None, "{text}");
         }
     }
 

@@ -161,6 +161,12 @@ impl Store {
         self.read(|connection| select(connection, of, &[&group.as_str(), &sent_as]))
     }
 
+    /// The questions that a message of ours puts.
+    pub fn asks_put_by(&self, message: OutboxId) -> Result<Vec<Ask>, StoreError> {
+        let of = "id IN (SELECT ask FROM ask_messages WHERE outbox = ?1) ORDER BY id";
+        self.read(|connection| select(connection, of, &[&outbox::key(message)]))
+    }
+
     /// The question of this code.
     pub fn ask_of_code(&self, code: &str) -> Result<Option<Ask>, StoreError> {
         Ok(self.read(|connection| select(connection, "code = ?1", &[&code]))?.pop())

@@ -182,6 +182,26 @@ impl Store {
         })
     }
 
+    /// The newest message to a group's chat, whatever became of it.
+    pub fn newest_outgoing(&self, group: &GroupName) -> Result<Option<OutboxId>, StoreError> {
+        self.read(|connection| {
+            let newest = "SELECT max(id) FROM outbox WHERE group_name = ?1";
+            let id: Option<i64> = connection.prepare_cached(newest)?.query_row([group.as_str()], |row| row.get(0))?;
+            Ok(id.map(|id| OutboxId(id.unsigned_abs())))
+        })
+    }
+
+    /// The notice of this text that a group's chat has, or waits for.
+    pub fn notice_there(&self, group: &GroupName, text: &Sayable) -> Result<Option<OutboxId>, StoreError> {
+        self.read(|connection| {
+            let there = "SELECT max(id) FROM outbox
+                         WHERE group_name = ?1 AND text = ?2 AND kind = 'notice' AND state <> 'failed'";
+            let values = [group.as_str(), text.as_str()];
+            let id: Option<i64> = connection.prepare_cached(there)?.query_row(values, |row| row.get(0))?;
+            Ok(id.map(|id| OutboxId(id.unsigned_abs())))
+        })
+    }
+
     /// Whose message it is, and what.
     pub fn outgoing(&self, id: OutboxId) -> Result<Option<Queued>, StoreError> {
         self.read(|connection| {

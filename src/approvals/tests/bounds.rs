@@ -139,7 +139,7 @@ fn while_the_database_is_busy_its_thread_goes_on() {
 async fn a_quiet_owner_is_not_asked() {
     let scene = Scene::new();
     let heard = scene.hears("owner", Incoming { text: "quiet 1h".to_owned(), ..Incoming::default() });
-    assert!(matches!(heard, Heard::Taken(Some(told)) if told.contains("60 minutes")));
+    assert!(matches!(heard, Heard::Wish(told) if told.in_english().contains("60 minutes")));
     assert!(scene.ask(form("a")).ok().unwrap().is_err_and(|refusal| refusal.code == Code::AskUnanswered));
     scene.goes_on(3600);
     assert!(scene.ask(form("a")).is_err());

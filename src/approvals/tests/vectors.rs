@@ -160,6 +160,7 @@ impl Play {
         let told = match heard {
             Heard::Other => None,
             Heard::Taken(told) => Some(told.unwrap_or_default()),
+            Heard::Wish(told) => Some(told.in_english()),
         };
         let agrees = match (&says.told, &told) {
             (None, None) => true,

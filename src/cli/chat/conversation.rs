@@ -18,7 +18,7 @@ use crate::channels::protocol::{
 };
 use crate::channels::terminal::CHANNEL;
 use crate::control::client::Client;
-use crate::store::{self, Group};
+use crate::store::{self, Group, OutboxId, Store};
 
 /// An open connection to a group's chat.
 pub(super) struct Conversation {
@@ -76,8 +76,9 @@ impl Conversation {
         }
     }
 
-    /// Sends one message, shows what comes back, until its answer is complete.
-    pub(super) async fn once(&mut self, text: &str) -> Result<ExitCode, Failure> {
+    /// Sends one message, shows what comes back, until its answer is complete. What had waited before is shown aside.
+    pub(super) async fn once(&mut self, text: &str, store: &Store, group: &Group) -> Result<ExitCode, Failure> {
+        let waited = store.newest_outgoing(&group.name)?;
         let id = self.say(text).await?;
         let mut failed = false;
         loop {
@@ -93,16 +94,17 @@ impl Conversation {
                         return Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS });
                     }
                 }
-                ToChannel::Send(mut out) if out.in_reply_to.is_none() && out.kind == OutgoingKind::Reply => {
+                ToChannel::Send(mut out)
+                    if out.in_reply_to.is_none()
+                        && out.kind == OutgoingKind::Reply
+                        && waited.is_none_or(|waited| out.id > waited.0) =>
+                {
                     // What the agent says on its way to the answer.
                     self.show(&mut out)?;
                     self.confirm(out.id).await?;
                 }
-                ToChannel::Send(out) => {
-                    // It belongs to an earlier message whose sender did not wait.
-                    if out.kind != OutgoingKind::Done {
-                        show::aside(format!("(to an earlier message) {}", out.text));
-                    }
+                ToChannel::Send(mut out) => {
+                    self.aside(&mut out, store, waited)?;
                     self.confirm(out.id).await?;
                 }
                 ToChannel::Welcome { .. }
@@ -113,6 +115,23 @@ impl Conversation {
                 | ToChannel::Typing { .. } => {}
             }
         }
+    }
+
+    /// Shows what belongs to no message that was sent just now.
+    fn aside(&self, out: &mut Outgoing, store: &Store, waited: Option<OutboxId>) -> Result<(), Failure> {
+        let kept = self.keep(out)?;
+        let Some(shown) = self.shown(out, kept.as_deref()) else { return Ok(()) };
+        let asks = store.asks_put_by(OutboxId(out.id))?;
+        let is_over = !asks.is_empty() && asks.iter().all(|ask| !ask.state.is_open());
+        let what = match (&out.in_reply_to, waited.is_some_and(|waited| out.id <= waited.0)) {
+            _ if is_over => "(earlier, and over by now) ",
+            // Its sender did not wait.
+            (Some(_), _) => "(to an earlier message) ",
+            (None, true) => "(earlier) ",
+            (None, false) => "",
+        };
+        show::aside(format!("{what}{}", shown.plain().trim()));
+        Ok(())
     }
 
     /// Sends a message and gives its id.

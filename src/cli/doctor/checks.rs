@@ -1,6 +1,6 @@
 //! The checks, in the order in which things depend on each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::config::{Config, Credential, GroupSettings, SecretUnreadable};
 use crate::control::client::Client;
 use crate::control::protocol::{Answer, Request, Status};
 use crate::control::settings::fingerprint;
-use crate::gateway::policy_files::PolicyFiles;
+use crate::gateway::policy_files::{PolicyError, PolicyFiles};
 use crate::home::Home;
 use crate::sandboxes::mounts;
 use crate::skills;
@@ -275,12 +275,26 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
                 } else {
                     ""
                 };
-                let fix = format!("doorward policy check {group} shows the lines{goes_on}");
-                Check::broken(what, error.to_string(), fix)
+                let (what, command) = match is_of_base(&error) {
+                    true => ("policies/base.toml".to_owned(), "doorward policy check".to_owned()),
+                    false => (what, format!("doorward policy check {group}")),
+                };
+                Check::broken(what, error.to_string(), format!("{command} shows the lines{goes_on}"))
             }
         }
     };
-    groups.into_iter().map(check).collect()
+    // What is wrong with base.toml is wrong with each group's policy, and is one thing to mend.
+    let mut told = BTreeSet::new();
+    groups.into_iter().map(check).filter(|check| told.insert(check.what.clone())).collect()
+}
+
+/// Whether it is `base.toml` that is wrong, and with it each group's policy.
+fn is_of_base(error: &PolicyError) -> bool {
+    let file = match error {
+        PolicyError::Read { file, .. } => Some(file.as_str()),
+        PolicyError::Wrong(problems) => problems.0.first().map(desk::Problem::file),
+    };
+    file == Some("policies/base.toml")
 }
 
 /// What the daemon judges by where it is not what the files say.

@@ -7,20 +7,21 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow};
 use policies::GroupName;
 
-use super::super::{Failure, change, show, stop, usage};
+use super::super::{Failure, change, lock, show, stop, usage};
 use super::open_store;
 use crate::home::Home;
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bool) -> Result<ExitCode, Failure> {
     let store = open_store(home)?;
-    let registered = store.group(name)?.is_some();
+    let group = store.group(name)?;
+    let (registered, is_main) = (group.is_some(), group.is_some_and(|group| group.is_main));
     let left = what_it_left(home, name);
     // What an earlier removal has left can still be deleted.
     if !registered && (!everything || left.is_empty()) {
         return Err(change::no_group(name, &change::registered(home)?));
     }
-    if !yes && !confirmed(name, everything, &left)? {
+    if !yes && !confirmed(name, everything, is_main, &left)? {
         show::line("Nothing was removed.")?;
         return Ok(ExitCode::from(1));
     }
@@ -32,6 +33,7 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
     let _ = std::fs::remove_file(home.chat_history(name));
     if !everything {
         show::line(format!("Group {name} is forgotten, with its messages."))?;
+        tell_what_it_was(home, name, is_main);
         if !left.is_empty() {
             show::line(format!(
                 "These stay; `doorward group remove {name} --everything` deletes them too:{}",
@@ -49,13 +51,32 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
     if kept.is_empty() {
         show::line(format!("Group {name} is gone: its messages and these:{}", listed(&left)))?;
         show::aside("The audit log keeps what went through its doors; it is never changed.");
+        tell_what_it_was(home, name, is_main);
         return Ok(ExitCode::SUCCESS);
     }
+    tell_what_it_was(home, name, is_main);
     Err(anyhow!(
         "group {name} is forgotten, but these could not be deleted (files of its sandbox's user may need root):{}",
         listed(&kept)
     )
     .into())
+}
+
+/// What reached its owner through it, and what would shut a new group of its name.
+fn tell_what_it_was(home: &Home, name: &GroupName, was_main: bool) {
+    if was_main {
+        let others = change::registered(home).is_ok_and(|groups| !groups.is_empty());
+        let way = match others {
+            true => "`doorward group set NAME main` makes one of the others the main group",
+            false => "`doorward group add NAME --main` makes one",
+        };
+        show::aside(format!("No group is the main group now, so alarms and questions reach nobody: {way}."));
+    }
+    if lock::left_locked(home, name) {
+        show::aside(format!(
+            "It was locked, and a new group of its name would be locked from the start: `doorward unlock {name}` ends that."
+        ));
+    }
 }
 
 /// All that is a group's beside its messages, as far as it is there.
@@ -91,13 +112,19 @@ fn delete(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn confirmed(name: &GroupName, everything: bool, left: &[(PathBuf, String)]) -> Result<bool, Failure> {
+fn confirmed(name: &GroupName, everything: bool, is_main: bool, left: &[(PathBuf, String)]) -> Result<bool, Failure> {
     if !show::is_interactive() {
         return Err(usage(anyhow!("nobody is here to ask; say it with --yes: `doorward group remove {name} --yes`")));
     }
+    let main = match is_main {
+        true => format!("{name} is the main group: without one, alarms and questions reach nobody. "),
+        false => String::new(),
+    };
     let question = match everything {
-        true => format!("Forget the group {name} and all its messages, and delete this for good?{}\n", listed(left)),
-        false => format!("Forget the group {name} and all its messages? Its folders and files stay."),
+        true => {
+            format!("{main}Forget the group {name} and all its messages, and delete this for good?{}\n", listed(left))
+        }
+        false => format!("{main}Forget the group {name} and all its messages? Its folders and files stay."),
     };
     Ok(show::asks(&question)?)
 }

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 
 use super::super::question::Choice;
 use super::super::whatsapp::{Account, Heard, ListedGroup};
-use super::super::{Failure, environment, refused, show};
+use super::super::{Failure, environment, refused, show, usage};
 use super::{Setup, free_name, written};
 use crate::config::{Agent, Config, WHATSAPP, WhatsappMode};
 use crate::registration::whatsapp as ids;
@@ -174,6 +174,12 @@ impl Setup<'_> {
         ))?;
         Ok(Some(group))
     }
+}
+
+/// Whether a number from the command line can be one of a phone.
+pub(super) fn check(phone: Option<&str>) -> Result<(), Failure> {
+    let read = phone.map_or(Ok(()), |number| ids::number(number).map(drop));
+    read.map_err(|why| usage(anyhow!("--phone: {why}")))
 }
 
 impl Whose {

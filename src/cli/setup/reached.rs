@@ -78,6 +78,11 @@ fn is_offered(preset: &str, config: &Config) -> bool {
     preset != OF_THE_AGENT && wanted.all(|name| config.credentials.contains_key(name.trim().trim_matches('"')))
 }
 
+/// Whether what was named on the command line is there.
+pub(super) fn check(names: Option<&[String]>) -> Result<(), Failure> {
+    names.map_or(Ok(()), |names| given(names).map(drop))
+}
+
 /// The presets that were named on the command line.
 fn given(names: &[String]) -> Result<Vec<&'static str>, Failure> {
     if names == ["none"] {

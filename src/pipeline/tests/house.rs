@@ -22,6 +22,7 @@ use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, S
 use crate::channels::terminal::{CHANNEL, Link};
 use crate::config::PeopleNotice;
 use crate::home::Home;
+use crate::phrases::Language;
 use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
@@ -41,6 +42,7 @@ pub(super) struct House {
     pub(super) fakes: Fakes,
     pub(super) settings: Settings,
     pub(super) patience: Patience,
+    pub(super) language: Language,
     _folder: TempDir,
 }
 
@@ -75,7 +77,15 @@ impl House {
             people_notice: PeopleNotice::default(),
         };
         let patience = Patience { first_retry: Duration::from_millis(5), confirm: PATIENCE };
-        House { home, store, fakes: Fakes::new(ledger), settings, patience, _folder: folder }
+        House {
+            home,
+            store,
+            fakes: Fakes::new(ledger),
+            settings,
+            patience,
+            language: Language::English,
+            _folder: folder,
+        }
     }
 
     pub(super) fn group(&self, name: &str) -> Group {
@@ -92,7 +102,8 @@ impl House {
     }
 
     pub(super) fn start(&self) -> Running {
-        let say = Say::new(Arc::new(Guarded), Arc::clone(&self.fakes.ledger));
+        let language = self.language;
+        let say = Say::new(Arc::new(Guarded), Arc::clone(&self.fakes.ledger)).speaking(move |_| language);
         let (outbox, inbox) = outbox::handle();
         inbox.start(Arc::clone(&self.store), say.clone(), self.patience);
         let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.fakes.ledger));

@@ -4,6 +4,7 @@ use policies::SandboxId;
 
 use super::house::{House, incoming};
 use crate::channels::protocol::OutgoingKind;
+use crate::phrases::Language;
 use crate::store::{Inserted, Means, NewMessage};
 
 const FAILURE: OutgoingKind = OutgoingKind::Failure;
@@ -134,4 +135,118 @@ async fn only_the_main_chat_locks_and_none_unlocks() {
     owner.send("main", "m1", "Lock!").await;
     owner.accepted("m1").await;
     assert_eq!(locked().len(), 2);
+}
+
+/// A word that names no group is an order all the same: nothing happens, it is said, and no agent reads it.
+#[tokio::test]
+async fn an_order_with_a_typo_reaches_no_agent() {
+    let house = House::new();
+    let (main, _family) = (house.group_of("main", "shell", true), house.group("family"));
+    let running = house.start();
+    let mut owner = running.terminal(Some(&main)).await;
+    for (at, (text, told)) in [
+        (
+            "lock famliy",
+            "There is no group famliy; did you mean family? Nothing was locked. The groups are: main, family.",
+        ),
+        ("Lock Zed!", "There is no group Zed. Nothing was locked. The groups are"),
+        ("stop famliy", "did you mean family? Nothing was stopped."),
+        ("pause famliy 1h", "did you mean family? Nothing was paused."),
+        ("pause famliy", "did you mean family? Nothing was paused."),
+        ("resume famliy", "did you mean family? No pause was ended."),
+        ("pause family 1x", "For how long?"),
+        ("cancel 99", "There is no task 99 here. Nothing was cancelled."),
+        ("cancel #99999999999999999999", "There is no task 99999999999999999999 here."),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("m{at}");
+        owner.send("main", &id, text).await;
+        let said = owner.answer_to(&id).await;
+        assert!(said.len() == 1 && said[0].0 == OutgoingKind::Notice && said[0].1.contains(told), "{text}: {said:?}");
+    }
+    assert_eq!(house.started(), 0);
+    assert!(house.fakes.locked.lock().unwrap().is_empty());
+    assert_eq!(house.store.pauses(0).unwrap(), []);
+    // A sentence is the assistant's.
+    owner.send("main", "s1", "echo lock the front door").await;
+    assert_eq!(owner.answer_to("s1").await[0].1, "lock the front door");
+}
+
+/// Phones begin each sentence with a capital, and people put marks around names.
+#[tokio::test]
+async fn names_are_read_in_any_case() {
+    let house = House::new();
+    let (main, _family) = (house.group_of("main", "shell", true), house.group("family"));
+    let running = house.start();
+    let mut owner = running.terminal(Some(&main)).await;
+    for (at, (text, told)) in [
+        ("Stop Family", "Stopped family."),
+        ("Lock “Family”.", "Locked family: nothing goes out any more."),
+        ("lock all", "Locked every group"),
+        ("Pause Family 1h", "family is paused until"),
+        ("Resume FAMILY", "family goes on."),
+        ("pause all 1h", "Paused until"),
+        ("resume all", "It goes on."),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("m{at}");
+        owner.send("main", &id, text).await;
+        let said = owner.answer_to(&id).await;
+        assert!(said.len() == 1 && said[0].1.starts_with(told), "{text}: {said:?}");
+    }
+    assert_eq!(*house.fakes.locked.lock().unwrap(), [Some("family".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn all_groups_are_stopped_from_main() {
+    let house = House::new();
+    let (main, family) = (house.group_of("main", "shell", true), house.group_that_obeys("family"));
+    let running = house.start();
+    let (mut owner, mut chat) = (running.terminal(Some(&main)).await, running.terminal(Some(&family)).await);
+    chat.send("family", "m1", "hold").await;
+    chat.accepted("m1").await;
+    house.holds(1).await;
+    owner.send("main", "m1", "stop --all").await;
+    let said = owner.answer_to("m1").await;
+    assert_eq!(said[0], (OutgoingKind::Notice, "Every other group is stopped.".to_owned()));
+    assert_eq!(said[1..], notice("Nothing was running."));
+    assert_eq!(chat.answer_to("m1").await[0].0, FAILURE);
+    // Delivered again, it stops nothing that came after it.
+    let held = *house.fakes.holding.borrow();
+    chat.send("family", "m2", "hold").await;
+    house.holds(held + 1).await;
+    owner.send("main", "m1", "stop --all").await;
+    owner.accepted("m1").await;
+    chat.send("family", "m3", "release").await;
+    assert_eq!(chat.answer_to("m2").await[0].1, "held");
+}
+
+/// What is said in a chat about a lock is said in its language.
+#[tokio::test]
+async fn locks_are_told_in_the_chats_language() {
+    let mut house = House::new();
+    house.language = Language::German;
+    let main = house.group_of("main", "shell", true);
+    let running = house.start();
+    let mut owner = running.terminal(Some(&main)).await;
+    for (at, (text, told)) in [
+        ("lock main", "main gesperrt"),
+        ("unlock main", "Kein Chat sperrt etwas auf"),
+        ("lock mian", "Es gibt keine Gruppe mian; ist main gemeint? Nichts wurde gesperrt."),
+        ("quiet 1h", "Für 60 Minuten wirst du nichts gefragt"),
+        ("quiet", "Wie lange?"),
+        ("quiet off", "Du wirst wieder gefragt."),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("m{at}");
+        owner.send("main", &id, text).await;
+        let said = owner.answer_to(&id).await;
+        assert!(said[0].1.starts_with(told), "{text}: {said:?}");
+    }
 }

@@ -145,3 +145,20 @@ async fn a_stop_is_in_the_log_whoever_said_it() {
     let texts: Vec<_> = said.iter().map(|event| event.text.as_str()).collect();
     assert_eq!(texts, ["somebody said stop in the group's chat", "the owner stopped the group"]);
 }
+
+/// `doorward setup` may be run as often as its owner likes.
+#[tokio::test]
+async fn a_main_chat_is_greeted_once() {
+    let house = House::new();
+    let main = house.group_of("main", "shell", true);
+    let running = house.start();
+    let (_, first) = running.pipeline.greet().unwrap().unwrap();
+    assert_eq!(running.pipeline.greet().unwrap().unwrap().1, first, "it waits");
+    let mut owner = running.terminal(Some(&main)).await;
+    let greeting = owner.receive().await;
+    assert!(greeting.text.starts_with("Doorward is set up"), "{}", greeting.text);
+    owner.confirm(greeting.id).await;
+    owner.send("main", "m1", "echo heard").await;
+    owner.answer_to("m1").await;
+    assert_eq!(running.pipeline.greet().unwrap().unwrap().1, first, "it was sent");
+}

@@ -129,7 +129,7 @@ fn whole_records_behind_one_that_was_changed_are_an_alarm() {
     let log = AuditLog::open(&path).unwrap();
     let told = log.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap().pop().unwrap();
     let event = told.event.as_ref().unwrap();
-    assert_eq!((&*event.what, event.alarm), ("torn_end", true));
+    assert_eq!((&*event.what, told.is_alarm()), ("torn_end", true));
     assert!(told.why().unwrap().contains("was not as it was written, and the 2 whole records behind it"), "{told:?}");
     let aside = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
     let aside = aside.into_iter().find(|path| path.to_string_lossy().contains("torn-")).unwrap();
