@@ -70,6 +70,25 @@ pub enum NoKey {
     Endpoint(GroupName, String),
 }
 
+impl NoKey {
+    /// The command that gives it what is missing, or what to do by hand.
+    pub fn remedy(&self, config: &Config) -> String {
+        match self {
+            NoKey::Policy(group) | NoKey::Model(group) => format!("doorward policy use {group} claude"),
+            NoKey::Codex(group) => format!("doorward policy use {group} codex"),
+            NoKey::Credential(_, name) | NoKey::OfCodex(_, name) | NoKey::OfModel(_, name) => {
+                match config.credentials.contains_key(name.as_str()) {
+                    true => format!("correct `env` under [credentials.{name}] in doorward.toml"),
+                    false => format!("doorward credential add {name}"),
+                }
+            }
+            NoKey::Endpoint(group, endpoint) => {
+                format!("doorward policy allow {group} POST {endpoint}/chat/completions")
+            }
+        }
+    }
+}
+
 /// Which of its group's agents is in a sandbox, and who would take over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {

@@ -14,7 +14,7 @@ use desk::lock;
 use policies::{GroupName, Narrow, Policy, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::{Internal, NewResolver, Owner, Secrets};
-use proxy::{CaError, Door, TlsError};
+use proxy::{CaError, Door, Revocations, TlsError};
 use rand::RngExt;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
@@ -22,7 +22,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::budget::Budgets;
 use crate::clock::OwnersClock;
-use crate::config::Config;
+use crate::config::{Config, Upstream};
 use crate::home::Home;
 use crate::meters::Meters;
 use crate::resolver::Names;
@@ -148,8 +148,7 @@ impl Gateway {
         let policies = Arc::new(PolicyFiles::new(home.clone(), ledger.clone()));
         let clock = OwnersClock::new(config.assistant.time_zone.clone());
         let lists = &config.upstream.crl;
-        let roots = extra_roots(&config.upstream.extra_ca)?;
-        let (tls, revocations) = proxy::upstream_tls_with(&roots, &revocations::read(lists)?)?;
+        let (tls, revocations) = upstream_tls(&config.upstream)?;
         let proxy = proxy::Gateway {
             ledger: ledger.clone(),
             resolvers: resolvers(&tls),
@@ -364,6 +363,12 @@ fn listen(socket: &Path, mode: u32) -> io::Result<net::UnixListener> {
     listener.set_nonblocking(true)?;
     std::fs::set_permissions(socket, Permissions::from_mode(mode))?;
     Ok(listener)
+}
+
+/// TLS towards upstreams, with the owner's files in it.
+pub fn upstream_tls(upstream: &Upstream) -> Result<(Arc<ClientConfig>, Arc<Revocations>), GatewayError> {
+    let roots = extra_roots(&upstream.extra_ca)?;
+    Ok(proxy::upstream_tls_with(&roots, &revocations::read(&upstream.crl)?)?)
 }
 
 fn extra_roots(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, GatewayError> {

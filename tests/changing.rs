@@ -33,6 +33,10 @@ fn a_site_is_allowed_for_reading_and_one_request_exactly() {
     // A page needs a word of how much.
     let ask = home.run(&["policy", "allow", "family", "https://api.example/notes"]).code(2);
     ask.says("--read allows every page of api.example").says("--exactly allows GET https://api.example/notes alone");
+    // Half of a request is no host.
+    for (command, half) in [("allow", "GET"), ("deny", "post")] {
+        home.run(&["policy", command, "family", half]).code(2).says("is a method; say of which URL");
+    }
     let request = ["policy", "allow", "family", "POST", "https://api.example/notes?secret=1"];
     home.run(&request).ok().prints("may do POST https://api.example/notes");
     assert!(allowed(&home, "POST", "https://api.example/notes") && !allowed(&home, "GET", "https://api.example/notes"));
@@ -43,6 +47,26 @@ fn a_site_is_allowed_for_reading_and_one_request_exactly() {
     for line in ["by doorward policy allow", "why = \"the news\""] {
         assert!(before.contains(line), "{before}");
     }
+}
+
+/// What the help of skills shows can be typed; and a file that is to become a group's is compared as the group's.
+#[test]
+fn a_skill_is_added_as_its_help_says_and_no_difference_takes_it_away() {
+    let home = Home::without_engine().group("family").policy("family", OWN);
+    let help = home.run(&["skill", "--help"]).ok().out;
+    for example in help.lines().filter(|line| line.contains("skill add") && !line.contains("./")) {
+        let words: Vec<&str> = example.split_whitespace().skip(1).chain(["--yes"]).collect();
+        home.run(&words).ok().prints("family has the skill");
+    }
+    let rule = "\n[[allow]]\nhost = \"forms.example\"\ndo = [\"POST /submit\"]\n";
+    std::fs::write(home.at("new.toml"), format!("{OWN}{rule}")).unwrap();
+    let new = home.at("new.toml").display().to_string();
+    for said in [&["family", &new][..], &["family", &new, "--group", "family"]] {
+        let ran = home.run(&[&["policy", "diff"], said].concat()).ok().prints("+ allow forms.example");
+        assert!(!ran.out.lines().any(|line| line.starts_with("- ")), "{ran:#?}");
+    }
+    let turned = home.run(&["policy", "diff", &new, "family"]).ok().prints("- allow forms.example");
+    turned.prints("allows nothing that was not allowed before");
 }
 
 #[test]
@@ -132,6 +156,14 @@ fn a_group_is_set_without_opening_its_file() {
     home.run(&["group", "set", "family", "memory", "much"]).code(1).says("nothing was changed");
     home.run(&["group", "set", "family", "agnet", "shell"]).code(2).says("did you mean agent?");
     home.run(&["group", "set", "family", "agent", "shell"]).ok();
+    // A list, in TOML as the help writes it or as words; what it replaces goes.
+    for list in [&["[\"claude\", \"opencode\"]"][..], &["claude", "opencode"]] {
+        home.run(&[&["group", "set", "family", "agents"], list].concat()).ok();
+        let text = std::fs::read_to_string(home.at("groups/family.toml")).unwrap();
+        assert!(text.contains("agents = [\"claude\", \"opencode\"]") && !text.contains("agent ="), "{text}");
+        home.run(&["group", "set", "family", "agent", "shell"]).ok();
+    }
+    home.run(&["group", "set", "family", "language", "en", "de"]).code(2).says("language is one value");
     assert!(!std::fs::read_to_string(&file).unwrap().contains("\nmodel ="));
 
     home.run(&["group", "set", "family", "main"]).ok().prints("alarms and questions");
@@ -152,6 +184,16 @@ fn a_credential_of_a_known_service_needs_its_name_alone() {
     done.prints("+env = \"CLAUDE_CODE_OAUTH_TOKEN\"").prints("+place = [\"header:authorization\"]").never_says(secret);
     home.run(&["secret", "list"]).ok().prints("anthropic").prints("yes");
     given(&["credential", "add", "anthropic"]).code(1).says("secret rotate anthropic");
+    // Half of one is made whole: its secret was lost, or its lines were never written.
+    home.run(&["secret", "remove", "anthropic"]).ok();
+    given(&["credential", "add", "anthropic"]).ok().prints("its secret is there again").never_says(secret);
+    home.run(&["secret", "test", "anthropic"]).ok();
+    given(&["secret", "add", "telegram"]).code(1).says("that is a key for Claude");
+    home.run(&["secret", "remove", "anthropic"]).ok();
+    std::fs::remove_file(home.at("doorward.toml")).unwrap();
+    given(&["secret", "add", "anthropic"]).ok();
+    home.run(&["credential", "add", "anthropic"]).ok().prints("+[credentials.anthropic]").says("is kept already");
+    home.run(&["secret", "test", "anthropic"]).ok();
     given(&["credential", "add", "antropic"]).code(2).says("did you mean anthropic?");
     given(&["credential", "add", "club", "--host", "api.club.example/x"]).code(1).never_says(secret);
     assert!(!home.at("secrets/club").exists(), "what cannot be written is refused before a secret is kept");

@@ -175,7 +175,9 @@ fn doctor_is_content_with_a_good_home_and_names_what_is_broken() {
     home.write_policy("family", "[[allow]]\nhots = \"news.example\"\n");
     home.run(&["doctor"]).prints("family.toml");
     let home = home.config("[engine]\nhost = \"unix:///nowhere/docker.sock\"");
-    home.run(&["doctor"]).code(3).prints("BROKEN").prints("/nowhere/docker.sock").prints("fix:");
+    let ran =
+        home.run(&["doctor"]).code(3).prints("BROKEN").prints("/nowhere/docker.sock, which `host`").prints("fix:");
+    ran.never_says("apt-get install");
 }
 
 /// Each finding once, with what mends it, and nothing of what follows from another.
@@ -216,6 +218,62 @@ fn doctor_names_each_fault_once_with_its_own_remedy() {
     home.write_policy("main", "[[allow]]\nhots = \"news.example\"\n");
     home.run(&["doctor"]).code(3).prints("the daemon goes on with the last one that was");
     daemon.stop().ok();
+}
+
+/// What keeps everything from working is told before a daemon is started.
+#[test]
+fn doctor_knows_what_would_keep_the_daemon_from_working() {
+    let place = "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]\nenv = \"BANK_TOKEN\"\n";
+    let home = Home::new().group("main");
+    home.run(&["group", "set", "main", "main"]).ok();
+    let config = std::fs::read_to_string(home.at("doorward.toml")).unwrap_or_default();
+    let with = |more: &str| std::fs::write(home.at("doorward.toml"), format!("{config}\n{more}\n")).unwrap();
+    let told = |found: &str| {
+        let ran = home.run(&["doctor"]).prints(found).never_says("Everything is there");
+        assert_eq!(ran.out.lines().filter(|line| line.starts_with(['B', 'w'])).count(), 1, "{ran:#?}");
+        ran
+    };
+    // Each entry of its own, as the daemon reads it: one that it does not start with is a mistake in the settings.
+    for (key, file) in [("extra_ca", "nope.pem"), ("crl", "x.crl")] {
+        with(&format!("[upstream]\n{key} = [\"{file}\"]"));
+        told(file).code(3);
+        home.run(&["up"]).code(1).says(file);
+    }
+    with("[alarm]\ncommand = [\"/no/such/prog\"]");
+    told("there is no program /no/such/prog").code(3);
+    with("[alarm]\ncommand = [\"true\"]");
+    home.run(&["doctor"]).ok().prints("Everything is there");
+
+    home.run(&["lock", "main"]).ok();
+    told("main is locked").prints("fix: doorward unlock main");
+    home.run(&["unlock"]).ok();
+    std::fs::write(home.at("data/lock.json"), "{").unwrap();
+    told("so every group is locked").code(3);
+    home.run(&["status"]).code(1).says("`doorward unlock` ends that");
+    home.run(&["unlock"]).ok();
+    home.run(&["pause", "1h"]).ok();
+    told("every group is paused until").prints("fix: doorward resume");
+    home.run(&["resume"]).ok();
+
+    home.write_policy("main", "[[allow]]\nhost = \"bank.example\"\ndo = [\"GET /\"]\ncredential = \"nosuch\"\n");
+    told("puts on the credential nosuch").prints("fix: doorward credential add nosuch");
+    for command in [&["policy", "check", "main"][..], &["policy", "explain", "main", "GET", "https://bank.example/"]] {
+        home.run(command).ok().prints("doorward.toml has no credential nosuch");
+    }
+    home.write_policy("main", "");
+
+    // A secret's file is one thing, whoever looks at it.
+    std::fs::create_dir_all(home.at("secrets")).unwrap();
+    std::fs::write(home.at("secrets/bank"), "bank-0123456789\n").unwrap();
+    std::fs::set_permissions(home.at("secrets/bank"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    with(&format!("[credentials.bank]\nsecret = \"file:secrets/bank\"\n{place}"));
+    told("other users of this machine can read").code(3);
+    home.run(&["doctor", "--fix"]).ok().prints("Everything is there");
+
+    std::fs::write(home.at("groups/main.toml"), "agent = \"claude\"\n").unwrap();
+    home.run(&["doctor"]).code(3).prints("fix: doorward policy use main claude");
+    home.write_policy("main", "use = [\"claude\"]\n");
+    home.run(&["doctor"]).code(3).prints("fix: doorward credential add anthropic");
 }
 
 /// What can never be heard is not taken, and said of what was taken before.

@@ -276,6 +276,20 @@ fn show(home: &Home, command: &[&str], columns: u16) -> Seen {
     Terminal::start(home.command(command), columns).wait()
 }
 
+/// Whether a line is a command, which no terminal breaks.
+fn is_command(line: &str) -> bool {
+    let line = line.trim_start().trim_start_matches('(');
+    ["`", "doorward ", "sudo ", "chmod "].iter().any(|begins| line.starts_with(begins))
+}
+
+/// What somebody would copy: what stands between backquotes, and lines of their own.
+fn commands(text: &str) -> Vec<&str> {
+    let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let lines = text.lines().map(str::trim_start).filter(|line| line.starts_with("doorward "));
+    let lines = lines.filter_map(|line| line.split("  ").next());
+    quoted.chain(lines).map(str::trim_end).collect()
+}
+
 #[test]
 fn nothing_is_wider_than_the_terminal_nor_broken_inside_a_word() {
     let home = lived_in();
@@ -294,12 +308,18 @@ fn nothing_is_wider_than_the_terminal_nor_broken_inside_a_word() {
             for line in text.lines() {
                 // Lines to be copied are left as they are.
                 let is_changed = command.contains(&"--dry-run") && line.starts_with(['+', '-', ' ']);
-                let is_copied =
-                    is_changed || (as_it_stands || line.contains(" = ")) && whole.lines().any(|whole| whole == line);
+                let is_line = (as_it_stands || line.contains(" = ")) && whole.lines().any(|whole| whole == line);
+                let is_copied = is_changed || is_line || is_command(line) && whole.contains(line.trim());
                 if display_width(line.trim_end()) > usize::from(columns) && !is_copied {
                     findings.push(format!("{what} is wider: {line:?}"));
                 }
             }
+            // A task that is added each time has another number.
+            let unnumbered = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "#");
+            let text_unnumbered = unnumbered(&text);
+            let is_broken = |copied: &&str| !text_unnumbered.contains(&unnumbered(copied));
+            let copied = commands(&whole).into_iter().filter(is_broken);
+            findings.extend(copied.map(|copied| format!("{what}: {copied:?} is broken")));
             let broken = broken_words(&text, &whole).into_iter();
             findings.extend(broken.map(|word| format!("{what}: {word:?} is no whole word")));
         }

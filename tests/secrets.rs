@@ -66,6 +66,31 @@ fn the_lines_of_a_known_service_are_right() {
     given(&home, &["secret", "add", "club"], SECRET).ok().says("GitHub").prints("api.example.com");
 }
 
+/// A key is sent to the service that it is for, or it is not kept.
+#[test]
+fn a_key_of_another_service_is_not_kept() {
+    let home = Home::without_engine();
+    let (api, token) = ("sk-ant-api03-AbCdEfGhIjKlMnOp", "sk-ant-oat01-AbCdEfGhIjKlMnOp");
+    for command in [["credential", "add", "openai"], ["secret", "add", "mistral"]] {
+        given(&home, &command, api)
+            .code(1)
+            .says("that is a key for Claude")
+            .says("credential add anthropic")
+            .never_says(api);
+    }
+    assert!(!home.at("secrets/openai").exists() && !home.at("secrets/mistral").exists());
+    given(&home, &["credential", "add", "anthropic"], api).ok().prints("+env = \"ANTHROPIC_API_KEY\"");
+    given(&home, &["secret", "rotate", "anthropic"], SECRET).code(1).says("that is a key for GitHub");
+    // Another kind of the same service's takes its place, and its variable.
+    let rotated = given(&home, &["secret", "rotate", "anthropic"], token).ok().never_says(token);
+    rotated.prints("+env = \"CLAUDE_CODE_OAUTH_TOKEN\"").prints("+place = [\"header:authorization\"]");
+    home.run(&["doctor"]).prints("secret anthropic: can be read");
+    std::fs::write(home.at("secrets/anthropic"), api).unwrap();
+    home.run(&["doctor"]).prints("env = \"ANTHROPIC_API_KEY\"");
+    std::fs::write(home.at("secrets/anthropic"), SECRET).unwrap();
+    home.run(&["doctor"]).code(3).prints("begins as a key for GitHub does").never_says(SECRET);
+}
+
 /// A desktop's keyring of its own: D-Bus and GNOME Keyring, in a folder of the test.
 struct Desktop {
     folder: tempfile::TempDir,

@@ -159,7 +159,8 @@ fn a_yes_to_the_drill_and_no_systemd() {
         terminal.types(&format!("n{ENTER}"));
     } else {
         terminal.shows("systemd does not run here");
-        terminal.shows("up >doorward.log");
+        let command = format!("`setsid {} up >doorward.log 2>&1 </dev/null &`", env!("CARGO_BIN_EXE_doorward"));
+        terminal.shows(&command);
     }
     terminal.shows("The drill: attacks from a real sandbox of yours.");
     terminal.shows("attacks failed");
@@ -180,6 +181,7 @@ fn nobody_has_to_be_there() {
     std::fs::write(home.at("key.txt"), format!("{}\n", key.secret())).unwrap();
     let file = home.at("key.txt").display().to_string();
     home.run(&["setup"]).code(2).says("--chats").says("--yes");
+    home.run(&["setup", "--yes"]).code(2).says("say --key FILE").never_says("--yes for");
     let all = ["setup", "--yes", "--service", "no", "--key", &file, "--may", "weather", "--drill", "no"];
     home.run(&all).ok().prints("The key could not be tried").prints("All is set up.").never_says(key.secret());
     home.on_this_machine("main");
@@ -203,6 +205,65 @@ fn flags_are_looked_at_first() {
     setup(&["--may", "weather,wikipedai"]).code(2).says("there is no preset \"wikipedai\"");
     setup(&["--chats", "whatsapp", "--phone", "0170"]).code(2).says("--phone:");
     assert!(!home.at("secrets").exists() && !home.at("doorward.toml").exists());
+}
+
+/// The list of presets is what a group may reach, not what is added to it.
+#[test]
+fn what_is_unmarked_is_taken_away() {
+    let home = Home::new();
+    let shell = ["setup", "--yes", "--agent", "shell", "--drill", "no", "--service", "no"];
+    home.run(&shell).ok().prints("by the presets weather, wikipedia");
+    std::fs::write(home.at("policies/family.toml"), "use = [\"weather\"]\n").unwrap();
+    let mut terminal = setup(&home, &["--chats", "terminal", "--agent", "shell", "--drill", "no"]);
+    terminal.shows("What may main reach?");
+    // Letters search the list, and a space unmarks what was found.
+    terminal.types("weather");
+    terminal.shows("weather");
+    terminal.types(&format!(" {ENTER}"));
+    terminal.shows("+use = [\"wikipedia\"]");
+    terminal.shows("by the presets wikipedia)");
+    terminal.shows("You are talking to main");
+    terminal.types(CTRL_D);
+    assert_eq!(terminal.wait().code, Some(0));
+    home.run(&["policy", "explain", "main", "GET", "https://api.open-meteo.com/v1/forecast"]).code(1);
+    home.run(&[&shell[..], &["--may", "none"]].concat()).ok().prints("-use = [\"wikipedia\"]").prints("(0 rules)");
+    let policy = std::fs::read_to_string(home.policy_file("main")).unwrap();
+    assert!(policy.contains("\nuse = []\n"), "{policy}");
+}
+
+/// Nothing stays down that ran before, without a word of it.
+#[test]
+fn a_daemon_ends_for_what_is_written_and_its_owner_hears_of_it() {
+    let home = Home::new();
+    home.run(&["setup", "--yes", "--agent", "shell", "--drill", "no", "--service", "no"]).ok();
+    let daemon = home.up();
+    let mut terminal = setup(&home, &[]);
+    terminal.shows("Where do you want to write to your assistant?");
+    terminal.types(CTRL_C);
+    terminal.shows("setup was broken off");
+    assert_eq!(terminal.wait().code, Some(130));
+    home.run(&["status"]).ok();
+
+    let mut terminal = setup(&home, &["--chats", "terminal", "--agent", "shell"]);
+    terminal.shows("What may main reach?");
+    terminal.types(CTRL_C);
+    terminal.shows("Doorward was stopped for this: `doorward up` starts it again.");
+    assert_eq!(terminal.wait().code, Some(130));
+    home.run(&["status"]).code(1);
+    drop(daemon);
+}
+
+/// Only what setup can see to, and nothing that works is changed.
+#[test]
+fn an_agent_of_another_kind_stays_and_is_not_said_to_work_where_it_cannot() {
+    let home = Home::new();
+    home.run(&["setup", "--yes", "--agent", "codex"]).code(2).says("invalid value 'codex'");
+    let all = ["setup", "--yes", "--drill", "no", "--service", "no"];
+    home.run(&[&all[..], &["--agent", "shell"]].concat()).ok();
+    std::fs::write(home.at("groups/main.toml"), "agent = \"codex\"\n").unwrap();
+    let ran = home.run(&all).code(1).says("gives it no way to OpenAI").says("doorward agent set main codex");
+    ran.never_says("All is set up");
+    assert_eq!(std::fs::read_to_string(home.at("groups/main.toml")).unwrap(), "agent = \"codex\"\n");
 }
 
 /// All that is asked, with mistakes, until the chat; and what it comes to in a terminal of this width.

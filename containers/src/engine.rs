@@ -99,6 +99,15 @@ pub enum ConnectError {
         /// Where a socket was looked for.
         looked: Vec<String>,
     },
+    /// No socket where one was named.
+    #[error(
+        "there is no container engine at {socket}, which `host` under [engine] names: correct that in doorward.toml, or \
+         start the engine that listens there"
+    )]
+    NotThere {
+        /// Where.
+        socket: String,
+    },
     /// Not ours to use.
     #[error(
         "the container engine at {socket} does not let this user in. Add yourself to its group with \
@@ -295,7 +304,10 @@ fn find_socket(host: Option<&str>) -> Result<PathBuf, ConnectError> {
     if path.contains("://") {
         return Err(ConnectError::Unsupported { what: format!("an engine at {host}") });
     }
-    probe(Path::new(path))
+    probe(Path::new(path)).map_err(|error| match error {
+        ConnectError::NotFound { .. } => ConnectError::NotThere { socket: path.to_owned() },
+        other => other,
+    })
 }
 
 fn usual_places() -> Vec<PathBuf> {

@@ -24,7 +24,7 @@ use crate::home::Home;
 Examples:
   doorward agent set family claude
   doorward agent set family opencode --model mistral/mistral-large-latest
-  doorward agent set family opencode --model llama3.2 --endpoint http://192.168.1.20:11434/v1
+  doorward agent set home opencode --model qwen3 --endpoint http://nas:11434/v1
   doorward agent set family claude codex   Codex answers where Claude is overloaded or out of credit")]
 pub(super) struct AgentArgs {
     #[command(subcommand)]
@@ -214,11 +214,8 @@ fn keys(home: &Home, group: &GroupName, config: &Config, settings: &GroupSetting
     let compiled = PolicyFiles::compile(home, group).map_err(refused)?;
     for agent in settings.agents() {
         if let Err(missing) = agents::check_key(group, agent, &compiled.policy, config) {
-            let next = match &missing {
-                agents::NoKey::Credential(_, name) => format!("\nNext: doorward credential add {name}"),
-                _ => String::new(),
-            };
-            return Err(refused(anyhow!("written, but {missing}{next}")));
+            let next = missing.remedy(config);
+            return Err(refused(anyhow!("written, but {missing}\nNext: {next}")));
         }
     }
     Ok(())

@@ -7,8 +7,8 @@ use anyhow::anyhow;
 use super::change::{failed, finish};
 use super::secret::kept;
 use super::{Failure, refused, show, usage};
-use crate::config::Config;
 use crate::config::services::{self, Service};
+use crate::config::{Config, Credential, SecretUnreadable};
 use crate::edit::{Edit, NewCredential};
 use crate::home::Home;
 
@@ -70,10 +70,8 @@ pub(super) fn run(home: &Home, args: CredentialArgs) -> Result<ExitCode, Failure
 
 fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     let name = args.name.as_str();
-    if Config::load(home)?.credentials.contains_key(name) {
-        return Err(refused(anyhow!(
-            "there is a credential {name} already; `doorward secret rotate {name}` replaces its secret"
-        )));
+    if let Some(credential) = Config::load(home)?.credentials.get(name) {
+        return again(home, credential);
     }
     if args.hosts.is_empty() && services::named(name, None).is_none() {
         let known = desk::did_you_mean(name, services::all().map(|service| service.name));
@@ -88,11 +86,43 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
         let edit = written(home, args, None, &kept::place_of(home, name, args.store)?)?;
         return finish(edit, true, &meaning(args));
     }
-    let secret = kept::keep(home, name, args.store)?;
+    let secret = match kept::found(home, name, args.store)? {
+        Some(secret) => {
+            show::aside(format!(
+                "A secret {name} is kept already, and is taken; `doorward secret rotate {name}` replaces it."
+            ));
+            secret
+        }
+        None => kept::keep(home, name, args.store)?,
+    };
     let edit = written(home, args, secret.service(name), &secret.said)?;
     let done = finish(edit, false, &meaning(args))?;
     show::aside("A running `doorward up` reads doorward.toml when it starts again.");
     Ok(done)
+}
+
+/// A credential that doorward.toml has: its secret is kept where it was lost, and else stays.
+fn again(home: &Home, credential: &Credential) -> Result<ExitCode, Failure> {
+    let Credential { name, source, .. } = credential;
+    let name: &str = name;
+    let unread = source.read().err();
+    match (kept::store_of(home, name, source), unread) {
+        (Some(store), Some(SecretUnreadable::File { .. } | SecretUnreadable::Keyring { .. })) => {
+            let kept = kept::keep(home, name, store)?;
+            show::line(format!(
+                "[credentials.{name}] stands in doorward.toml already, and its secret is there again."
+            ))?;
+            kept::of_its_kind(home, name, &kept.value)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (_, Some(error)) => Err(refused(anyhow!("there is a credential {name} already, and {error}"))),
+        (Some(_), None) => Err(refused(anyhow!(
+            "there is a credential {name} already; `doorward secret rotate {name}` replaces its secret"
+        ))),
+        (None, None) => {
+            Err(refused(anyhow!("there is a credential {name} already; its secret is changed in {source}")))
+        }
+    }
 }
 
 fn meaning(args: &AddArgs) -> String {

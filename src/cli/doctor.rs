@@ -4,6 +4,8 @@ mod chats;
 mod checks;
 mod engine;
 mod folders;
+mod held;
+mod keys;
 mod machine;
 mod mend;
 mod others;
@@ -88,6 +90,12 @@ pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failu
         )?;
     }
     Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+/// What the owner has shut or lets rest, and how that ends: lines for whoever asks without a daemon.
+pub(super) fn held(home: &Home) -> String {
+    let line = |check: Check| format!("\n{}; `{}` ends that", check.found, check.fix.unwrap_or_default());
+    held::check(home).into_iter().map(line).collect()
 }
 
 impl Check {

@@ -20,9 +20,9 @@ use crate::home::Home;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  doorward door --group family --socket /tmp/d.sock --ca /tmp/ca.pem --env /tmp/door.env &
-  socat TCP-LISTEN:3128,bind=127.0.0.1,fork UNIX-CONNECT:/tmp/d.sock &
-  curl --proxy http://127.0.0.1:3128 --cacert /tmp/ca.pem https://example.org/")]
+  doorward door --group family --socket d.sock --ca ca.pem --env door.env &
+  socat TCP-LISTEN:3128,bind=127.0.0.1,fork UNIX-CONNECT:d.sock &
+  curl --proxy http://127.0.0.1:3128 --cacert ca.pem https://example.org/")]
 pub struct DoorArgs {
     /// Whose policy it follows
     #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]

@@ -238,6 +238,17 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     } else {
         let rows: Vec<Vec<String>> = groups.iter().map(|group| row(home, group)).collect();
         show::line(show::table(&["group", "main", "channel", "chat", "agent", "policy"], &rows))?;
+        for group in &groups {
+            if mode(home, group) == WRONG {
+                show::aside(format!(
+                    "The policy of {0} is wrong: `doorward policy check {0}` shows where.",
+                    group.name
+                ));
+            }
+            if agent(home, group) == WRONG {
+                show::aside(format!("The settings of {} are wrong: `doorward doctor` says where.", group.name));
+            }
+        }
         if groups.iter().all(|group| !group.is_main) {
             show::aside(no_main(&groups[0].name));
         }
@@ -245,9 +256,12 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a file that does not load says.
+const WRONG: &str = "?";
+
 /// `?` where the group's file is wrong; `doorward doctor` says how.
 fn agent(home: &Home, group: &Group) -> &'static str {
-    GroupSettings::load(home, &group.name).map_or("?", |settings| settings.agent.name())
+    GroupSettings::load(home, &group.name).map_or(WRONG, |settings| settings.agent.name())
 }
 
 /// Whether its policy refuses what no rule names; `?` where the file is wrong.
@@ -257,7 +271,7 @@ fn mode(home: &Home, group: &Group) -> String {
             Some(last) => format!("OBSERVES until {last}"),
             None => "enforced".to_owned(),
         },
-        Err(_) => "?".to_owned(),
+        Err(_) => WRONG.to_owned(),
     }
 }
 

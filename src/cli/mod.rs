@@ -54,7 +54,7 @@ mod when;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use failure::{Failure, environment, refused, usage};
 
@@ -183,9 +183,17 @@ impl Command {
     }
 }
 
+/// On a terminal that is as wide, no example of a command is broken.
+const BROKEN_BY_CLAP: usize = 80;
+
 /// The program: reads the command line, runs the command, says what went wrong.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut line = Cli::command();
+    // What it breaks, it breaks anywhere; on a narrow terminal that is left to `show`, which leaves commands whole.
+    if show::Screen::stdout().columns().is_some_and(|columns| columns < BROKEN_BY_CLAP) {
+        line = line.term_width(0);
+    }
+    let cli = match line.try_get_matches().and_then(|given| Cli::from_arg_matches(&given)) {
         Ok(cli) => cli,
         Err(answer) => return failure::command_line(&answer),
     };
@@ -207,8 +215,6 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -236,10 +242,14 @@ mod tests {
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             for columns in [40, 80, 120] {
                 let shown = show::wrap(&help, columns);
-                let wider = shown.lines().find(|line| line.trim_end().chars().count() > columns);
+                let is_command = |line: &str| line.trim_start().starts_with("doorward ") && help.contains(line.trim());
+                let wider = shown.lines().find(|line| line.trim_end().chars().count() > columns && !is_command(line));
                 assert_eq!(wider, None, "{} at {columns}", command.get_name());
                 assert_eq!(words(&shown), words(&help), "{} at {columns}", command.get_name());
             }
+            let examples = help.lines().filter(|line| line.starts_with("  doorward "));
+            let mut examples = examples.filter_map(|line| line.trim_start().split("  ").next());
+            assert_eq!(examples.find(|example| example.len() + 2 > BROKEN_BY_CLAP), None);
             1 + command.get_subcommands().map(look).sum::<usize>()
         }
         let mut command = Cli::command();

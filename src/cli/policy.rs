@@ -16,17 +16,20 @@ mod tests;
 
 pub(super) use diff::words as difference;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use desk::Problems;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use policies::{At, Facts, GroupName, Policy, Verdict};
+use policies::{AllowRule, At, Facts, GroupName, Policy, Verdict};
 use policy_file::{Compiled, Source, Texts, Way};
 
 use super::show::Tone;
 use super::{Failure, change as change_of_all, refused, show, times, usage};
+use crate::config::Config;
 use crate::gateway::policy_files::{PolicyError, PolicyFiles, presets_in_force, read, read_base};
 use crate::home::Home;
 
@@ -223,11 +226,11 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
     let mut all_right = true;
     match what {
         Some(path) if is_file(path) => {
-            all_right = tell_check(path, compile_file(home, Path::new(path))?)?;
+            all_right = tell_check(home, path, compile_file(home, Path::new(path), None)?)?;
         }
         Some(name) => {
             let group = GroupName::parse(name).map_err(|why| usage(anyhow!(why)))?;
-            all_right = tell_check(name, compile_named(home, &group)?)?;
+            all_right = tell_check(home, name, compile_named(home, &group)?)?;
         }
         None => {
             let groups = groups_with_files(home)?;
@@ -236,7 +239,7 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
                 show::line(format!("There is no policy file in {}; nothing is allowed.", folder.display()))?;
             }
             for group in groups {
-                all_right &= tell_check(group.as_str(), PolicyFiles::compile(home, &group))?;
+                all_right &= tell_check(home, group.as_str(), PolicyFiles::compile(home, &group))?;
             }
             accept::tell_waiting(home)?;
         }
@@ -276,23 +279,35 @@ fn compile_file_of(home: &Home, group: &GroupName, text: &str) -> Result<Result<
     Ok(policy_file::compile_all(group, &texts).map_err(PolicyError::Wrong))
 }
 
-/// Any file, as if it were a group's. Its name says which group.
-fn compile_file(home: &Home, path: &Path) -> Result<Result<Compiled, PolicyError>, Failure> {
+/// Any file, as if it were a group's: the one that is said, with its skills, or the one that its name says.
+fn compile_file(home: &Home, path: &Path, group: Option<&GroupName>) -> Result<Result<Compiled, PolicyError>, Failure> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let group = GroupName::parse(stem).or_else(|_| GroupName::parse("file")).map_err(|why| usage(anyhow!(why)))?;
     let file = Source { name: path.display().to_string(), text };
-    let texts = Texts { base: read_base(home)?, presets: presets_in_force(home)?, ..Texts::of(file) };
+    let (group, texts) = match group {
+        Some(group) => (group.clone(), Texts { file, ..read(home, group)? }),
+        None => {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let group = GroupName::parse(stem).or_else(|_| GroupName::parse("file"));
+            let texts = Texts { base: read_base(home)?, presets: presets_in_force(home)?, ..Texts::of(file) };
+            (group.map_err(|why| usage(anyhow!(why)))?, texts)
+        }
+    };
     Ok(policy_file::compile_all(&group, &texts).map_err(PolicyError::Wrong))
 }
 
-fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<bool, Failure> {
+fn tell_check(home: &Home, name: &str, compiled: Result<Compiled, PolicyError>) -> Result<bool, Failure> {
     match compiled {
         Ok(Compiled { policy, warnings }) => {
             if !warnings.is_empty() {
                 show::line(show::report(&warnings))?;
             }
             show::line(show::Styled::from(name) + ": " + Tone::Good.of("OK") + format!(", {}", rules_of(&policy)))?;
+            // A doorward.toml that is wrong is told by whatever needs it.
+            let config = Config::load(home).unwrap_or_default();
+            let missing = keys_not_there(&policy, &config).filter_map(|rule| rule.credential.as_ref());
+            for credential in missing.collect::<BTreeSet<_>>() {
+                show::line(Tone::Warning.of("warning") + format!(": {}", without_a_key(credential)))?;
+            }
             Ok(true)
         }
         Err(PolicyError::Wrong(problems)) => {
@@ -305,6 +320,20 @@ fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<boo
         }
         Err(error) => Err(refused(error)),
     }
+}
+
+/// Rules that put on a key which doorward.toml does not have.
+pub(super) fn keys_not_there<'p>(policy: &'p Policy, config: &'p Config) -> impl Iterator<Item = &'p AllowRule> {
+    let is_there = |name: &Arc<str>| config.credentials.contains_key(name);
+    policy.rules().allows.iter().filter(move |rule| rule.credential.as_ref().is_some_and(|name| !is_there(name)))
+}
+
+/// What to know of a key that is not there.
+fn without_a_key(name: &str) -> String {
+    format!(
+        "doorward.toml has no credential {name}, so the request goes out without a key; `doorward credential add {name}` \
+         adds it"
+    )
 }
 
 /// How much a policy says: `4 rules`.

@@ -133,6 +133,11 @@ pub(super) fn pause(home: &Home) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// Starts again what was paused.
+pub(super) fn resume(home: &Home) -> Result<(), Failure> {
+    installed(home).map_or(Ok(()), |(manager, _)| systemctl(&manager, &["start", units::NAME]))
+}
+
 /// Stops the service and removes its unit; tells which file that was.
 pub(super) fn remove(home: &Home) -> Result<Option<PathBuf>, Failure> {
     let Some((manager, file)) = installed(home) else { return Ok(None) };

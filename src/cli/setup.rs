@@ -20,6 +20,7 @@ use policies::GroupName;
 
 use super::question::Choice;
 use super::{Failure, chat, drill, environment, group, image, reach, service, show, up};
+use crate::agents;
 use crate::channels::terminal;
 use crate::config::{Agent, Config, WHATSAPP};
 use crate::control::client::Client;
@@ -50,8 +51,8 @@ pub struct SetupArgs {
     /// Where you write to the assistant; the terminal always works
     #[arg(long, value_enum, value_name = "WHERE")]
     chats: Option<Where>,
-    /// Who answers
-    #[arg(long, value_parser = Agent::NAMES)]
+    /// Who answers; `doorward agent set` sees to others
+    #[arg(long, value_parser = ["claude", "shell"])]
     agent: Option<String>,
     /// A file with Claude's key: an API key, or a subscription's token; - for standard input
     #[arg(long, value_name = "FILE")]
@@ -96,15 +97,29 @@ struct Setup<'a> {
     home: &'a Home,
     args: &'a SetupArgs,
     ask: Ask,
+    /// The daemon that ran before something was written.
+    stopped: Option<Stopped>,
+}
+
+/// What kept a daemon running that setup has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// systemd.
+    Service,
+    /// Somebody, with `doorward up`.
+    Up,
 }
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: SetupArgs) -> Result<ExitCode, Failure> {
-    let mut setup = Setup { home, args: &args, ask: Ask::new(args.yes) };
-    let main = tokio::select! {
-        done = setup.hold() => done?,
-        () = up::interrupted() => return Err(ask::broken_off()),
+    let mut setup = Setup { home, args: &args, ask: Ask::new(args.yes), stopped: None };
+    let done = tokio::select! {
+        done = setup.hold() => done,
+        () = up::interrupted() => Err(ask::broken_off()),
     };
+    let again = setup.start_again();
+    let main = done?;
+    again?;
     if main.channel == terminal::CHANNEL && !args.yes && show::is_interactive() {
         return chat::with(home, &main.name).await;
     }
@@ -119,19 +134,22 @@ impl Setup<'_> {
         let config = Config::load(self.home)?;
         let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
         show::line(WELCOME)?;
-        self.rest_of_the_daemon().await?;
         let store = group::open_store(self.home)?;
         let wanted = self.which_chats(&config).await?;
         let agent = self.which_agent(&store).await?;
         let (main, first) = match wanted {
-            Where::Terminal => (self.main_here(&store, &agent)?, None),
+            Where::Terminal => {
+                self.rest_of_the_daemon().await?;
+                (self.main_here(&store, &agent)?, None)
+            }
             Where::Whatsapp => self.on_whatsapp(&store, &agent).await?,
         };
         let groups: Vec<&Group> = [&main].into_iter().chain(&first).collect();
-        if agent != Agent::Shell {
+        if matches!(agent, Agent::Claude { .. }) {
             self.key(&main.name).await?;
         }
         self.may_reach(&groups, &agent).await?;
+        self.can_think(&groups, &agent)?;
         let drill = self.whether_to_drill().await?;
         let service = self.whether_to_serve().await?;
         self.images(&engine, &agent).await?;
@@ -140,6 +158,7 @@ impl Setup<'_> {
         }
         if service {
             service::start(self.home)?;
+            self.stopped = None;
         }
         self.end(&main, &groups, service).await?;
         Ok(main)
@@ -151,11 +170,13 @@ impl Setup<'_> {
         chats::check(self.args.phone.as_deref())
     }
 
-    /// A daemon that runs has the old settings, and the keys of WhatsApp in use.
-    async fn rest_of_the_daemon(&self) -> Result<(), Failure> {
+    /// A daemon that runs has the old settings, and the keys of WhatsApp in use: it ends before the first file is
+    /// written.
+    async fn rest_of_the_daemon(&mut self) -> Result<(), Failure> {
         let Some(client) = Client::connect(self.home).await.map_err(environment)? else { return Ok(()) };
         show::line("Doorward is running. It is stopped now, so that it starts with what changes here.\n")?;
-        if !service::pause(self.home)? {
+        self.stopped = Some(if service::pause(self.home)? { Stopped::Service } else { Stopped::Up });
+        if self.stopped == Some(Stopped::Up) {
             client.ask(&Request::Shutdown {}).await?;
         }
         let ended = async {
@@ -165,6 +186,18 @@ impl Setup<'_> {
         };
         let waited = tokio::time::timeout(ENDING, ended).await;
         waited.map_err(|_| environment(anyhow!("it did not end; stop it, then run `doorward setup` again")))
+    }
+
+    /// However setup ends: what ran before it runs again, or its owner hears that it does not.
+    fn start_again(&self) -> Result<(), Failure> {
+        match self.stopped {
+            None => Ok(()),
+            Some(Stopped::Service) => {
+                service::resume(self.home)?;
+                Ok(show::line("Doorward runs again, as the service that it was.")?)
+            }
+            Some(Stopped::Up) => Ok(show::aside("Doorward was stopped for this: `doorward up` starts it again.")),
+        }
     }
 
     async fn which_chats(&mut self, config: &Config) -> Result<Where, Failure> {
@@ -255,10 +288,10 @@ impl Setup<'_> {
 
     async fn images(&self, engine: &Engine, agent: &Agent) -> Result<(), Failure> {
         image::ensure(self.home, engine, "base").await?;
-        if matches!(agent, Agent::Claude { .. } | Agent::Opencode { .. }) {
-            image::ensure(self.home, engine, "claude").await?;
+        match agents::program(agent) {
+            Some(program) => image::ensure(self.home, engine, program.name).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn drill(&self, group: &GroupName) -> Result<(), Failure> {
@@ -318,7 +351,7 @@ fn last_words(home: &Home, groups: &[&Group], asked: usize, phone: &str) -> Stri
     words += "  doorward chat            talk to the assistant here\n";
     for group in groups {
         let file = home.policy_file(&group.name);
-        words += &format!("  {}   what {} may reach; read again when you save it\n", file.display(), group.name);
+        words += &format!("  {}\n    what {} may reach; read again when you save it\n", file.display(), group.name);
     }
     words
         + "  doorward doctor          is everything there?\n  doorward setup           again, whenever something is to change"

@@ -26,8 +26,8 @@ Examples:
   doorward skill list                      those that ship, and those of your groups
   doorward skill show weather              what it does and what it asks for
   doorward skill add weather --group family
-  doorward skill add calendar --group family --set server=cloud.example.org
-  doorward skill add ./mine --group family a folder of yours
+  doorward skill add calendar --group family --set home=/dav/calendars/me
+  doorward skill add ./mine --group family  a folder of yours
   doorward skill check ./mine              is it right, do its tests hold?
   doorward skill update --group family     take what has changed; more than before wants a yes
   doorward skill remove weather --group family

@@ -6,7 +6,7 @@ use containers::protocol::{McpPlace, McpServer};
 use policies::GroupName;
 use serde::Serialize;
 
-use super::{Failure, change, environment, progress, refused, show, times};
+use super::{Failure, change, doctor, environment, progress, refused, show, times};
 use crate::config::{Config, GroupSettings};
 use crate::control::client::{Client, ClientError};
 use crate::control::planned::{PlannedTasks, TaskFailed, TaskPaused};
@@ -40,7 +40,8 @@ const LINES_AT_MOST: usize = 10;
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failure> {
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
-        return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
+        let held = doctor::held(home);
+        return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one{held}")));
     };
     let drill = LastDrill::read(&home.last_drill());
     let (today, skills) = (Today::of(home), changed_skills(home));

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failure, environment, log, progress, refused, show};
 use crate::config;
 use crate::daemon::{Daemon, DaemonError};
+use crate::gateway::GatewayError;
 use crate::home::Home;
 
 /// Run the daemon in the foreground until it is interrupted.
@@ -76,6 +77,9 @@ fn leave_no_core() {
 pub(super) fn failed(error: DaemonError) -> Failure {
     match error {
         DaemonError::Config(_) | DaemonError::Newer(_) => refused(error),
+        DaemonError::Gateway(GatewayError::ExtraCa { .. } | GatewayError::Crl { .. } | GatewayError::Tls(_)) => {
+            refused(error)
+        }
         _ => environment(error),
     }
 }

@@ -160,6 +160,20 @@ pub fn of_key(key: &str) -> Option<&'static Service> {
     all().find(|service| service.begins.iter().any(|begin| key.starts_with(begin)))
 }
 
+/// The other service that a key is for, by how it begins, where one of this name is known: it would be sent to the
+/// wrong one.
+pub fn of_another(name: &str, key: &str) -> Option<&'static Service> {
+    named(name, None)?;
+    of_key(key).filter(|service| service.name != name)
+}
+
+/// The kind of key that this one is, where its service has several and `env` is another kind's.
+pub fn other_kind(name: &str, key: &str, env: Option<&str>) -> Option<&'static Service> {
+    let is_usual = all().any(|service| service.name == name && Some(service.env) == env);
+    let kind = of_key(key).filter(|service| service.name == name)?;
+    (is_usual && Some(kind.env) != env).then_some(kind)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -202,6 +216,20 @@ mod tests {
         assert_eq!(named("anthropic", None).unwrap().env, "ANTHROPIC_API_KEY");
         assert_eq!(named("telegram", Some("123:abc")).unwrap().env, "TELEGRAM_BOT_TOKEN");
         assert_eq!(named("nobody", None), None);
+    }
+
+    #[test]
+    fn a_key_of_another_service_or_kind_is_known() {
+        let other = |name, key| of_another(name, key).map(|service| service.name);
+        assert_eq!(other("openai", "sk-ant-api03-x"), Some("anthropic"));
+        assert_eq!(other("mistral", "sk-proj-x"), Some("openai"));
+        assert_eq!(other("anthropic", "sk-ant-oat01-x"), None);
+        assert_eq!(other("mistral", "anything"), None);
+        assert_eq!(other("club", "ghp_x"), None, "whoever names their own says where it goes");
+        let kind = |key, env| other_kind("anthropic", key, Some(env)).map(|service| service.env);
+        assert_eq!(kind("sk-ant-oat01-x", "ANTHROPIC_API_KEY"), Some("CLAUDE_CODE_OAUTH_TOKEN"));
+        assert_eq!(kind("sk-ant-api03-x", "ANTHROPIC_API_KEY"), None);
+        assert_eq!(kind("sk-ant-oat01-x", "MINE"), None);
     }
 
     /// Every credential that a preset asks for is known.

@@ -23,6 +23,11 @@ impl Edit<OfPolicy> {
         self.with(|text| text::push(text, "use", name))
     }
 
+    /// Takes a preset out of `use`, where it is there.
+    pub fn unuse_preset(self, name: &str) -> Result<Self, EditError> {
+        self.with(|text| text::pull(text, "use", name))
+    }
+
     /// Adds an `[[allow]]` at the end: allows add up, and their order says nothing.
     pub fn add_allow(self, rule: &Rule) -> Result<Self, EditError> {
         self.with(|text| text::append(text, "allow", rule))

@@ -56,6 +56,28 @@ fn a_list_is_added_to_as_it_is_laid_out() {
 }
 
 #[test]
+fn a_preset_goes_and_every_other_byte_stays() {
+    for (before, after) in [
+        ("use = [\"claude\", \"weather\", \"wikipedia\"] # mine\n", "use = [\"claude\", \"wikipedia\"] # mine\n"),
+        ("use = [\"claude\", \"weather\"]\nleaks = \"block\"\n", "use = [\"claude\"]\nleaks = \"block\"\n"),
+        ("use = [\"claude\", \"weather\", ]\n", "use = [\"claude\", ]\n"),
+        ("use = [ \"weather\" ]\n", "use = []\n"),
+        ("use = \"weather\" # rain\n", "use = [] # rain\n"),
+        (
+            "use = [\n  \"claude\",\n  \"weather\", # rain\n  # the rest\n]\n",
+            "use = [\n  \"claude\",\n  # the rest\n]\n",
+        ),
+        ("use = [\n  \"claude\",\n  \"weather\"\n]\n", "use = [\n  \"claude\",\n]\n"),
+        ("use = [\"claude\",\n  \"weather\"]\n", "use = [\"claude\"]\n"),
+        ("use = [\"weather\",\n  \"claude\"]\n", "use = [\"claude\"]\n"),
+        ("use = [\"claude\"]\n", "use = [\"claude\"]\n"),
+        ("# use = [\"weather\"]\n", "# use = [\"weather\"]\n"),
+    ] {
+        assert_eq!(text::pull(before, "use", "weather").unwrap(), after, "{before:?}");
+    }
+}
+
+#[test]
 fn a_key_is_set_where_it_belongs() {
     for (before, table, after) in [
         ("", &[][..], "pids = 7\n"),

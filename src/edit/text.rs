@@ -125,6 +125,41 @@ pub(super) fn push(text: &str, key: &str, added: &str) -> Result<String, NotDone
     }
 }
 
+/// Takes a text out of a list at the top of the file; nothing where it is not there.
+pub(super) fn pull(text: &str, key: &str, gone: &str) -> Result<String, NotDone> {
+    let document = parse(text)?;
+    match document.get(key) {
+        Some(Item::Value(Value::Array(array))) => match array.iter().position(|one| one.as_str() == Some(gone)) {
+            Some(at) => pull_from(text, array, at),
+            None => Ok(text.to_owned()),
+        },
+        Some(Item::Value(Value::String(one))) if one.value() == gone => {
+            let span = one.span().ok_or_else(|| NotDone::Other(key.to_owned()))?;
+            Ok(replaced(text, span, "[]"))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Takes one out of a list, with its line where it has one of its own.
+fn pull_from(text: &str, array: &Array, at: usize) -> Result<String, NotDone> {
+    let span = |at: usize| array.get(at).and_then(Value::span);
+    let (gone, all) = span(at).zip(array.span()).ok_or(NotDone::NotToml)?;
+    let line = text[..gone.start].rfind('\n').map_or(0, |at| at + 1)..line_end(text, gone.end);
+    let behind = text[gone.end..line.end].trim_start();
+    let behind = behind.strip_prefix(',').unwrap_or(behind).trim();
+    if text[line.start..gone.start].trim().is_empty() && (behind.is_empty() || behind.starts_with('#')) {
+        return Ok(replaced(text, line, ""));
+    }
+    let before = at.checked_sub(1).and_then(span);
+    Ok(match (before, span(at + 1)) {
+        (_, Some(next)) if next.start < line.end => replaced(text, gone.start..next.start, ""),
+        (Some(before), _) => replaced(text, before.end..gone.end, ""),
+        (None, None) => replaced(text, all, "[]"),
+        (None, Some(next)) => replaced(text, gone.start..next.start, ""),
+    })
+}
+
 /// Adds to a list as it is laid out: in its line, or in a line of its own.
 fn push_into(text: &str, array: &Array, added: &str) -> Result<String, NotDone> {
     let span = array.span().ok_or(NotDone::NotToml)?;

@@ -44,7 +44,7 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path, said: impl Fn(&Facts) ->
         }
         text = text.line(line);
         if !entry.lift().is_empty() && !lifts.contains(&entry.lift()) {
-            commands.extend(command(entry).filter(|_| entry.lift().iter().any(|line| line.starts_with("[[allow]]"))));
+            commands.extend(command(entry).filter(|_| is_lifted_by_it(entry)));
             lifts.push(entry.lift());
         }
     }
@@ -132,6 +132,12 @@ pub fn instruction(lift: &[String]) -> Option<String> {
 /// The command that allows exactly what was refused, where the log knows all of it.
 fn command(entry: &AuditEntry) -> Option<String> {
     Some(facts(entry)?.command_to_allow(&GroupName::parse(&entry.decision.group).ok()?))
+}
+
+/// Whether that command lifts it. In which network of the owner's a host may be, only the lines say.
+fn is_lifted_by_it(entry: &AuditEntry) -> bool {
+    let is_a_rule = entry.lift().iter().any(|line| line.starts_with("[[allow]]"));
+    is_a_rule && entry.code() != Some(Code::ResolvedPrivate.as_str())
 }
 
 /// The request, but for its query; nothing where the log does not know all of that.

@@ -2,6 +2,7 @@
 
 use super::super::whatsapp::{Account, Standing};
 use super::Check;
+use crate::alarms;
 use crate::channels::protocol::ChannelState;
 use crate::channels::terminal;
 use crate::config::{Agent, Config, GroupSettings, WHATSAPP};
@@ -16,6 +17,7 @@ pub(super) async fn check(home: &Home, config: &Config, groups: &[Group]) -> Vec
     checks.extend(on_whatsapp.iter().filter_map(|group| unheard(group, config)));
     checks.extend(groups.iter().filter_map(|group| shell(home, group)));
     checks.extend(main(config, groups));
+    checks.extend(hook(config));
     checks.extend(groups.iter().find(|group| group.is_main).and_then(|main| owner(config, main)));
     checks
 }
@@ -114,6 +116,23 @@ fn main(config: &Config, groups: &[Group]) -> Option<Check> {
         }
     };
     Some(Check::fine(what, format!("{}, a chat on {}; {told}", main.name, main.channel)))
+}
+
+/// Whether the command that hears alarms can be started.
+fn hook(config: &Config) -> Option<Check> {
+    let what = "alarm command";
+    let program = config.alarm.command.first()?;
+    Some(match alarms::program(&config.alarm.command) {
+        Some(found) => Check::fine(what, format!("{} is there", found.display())),
+        None => {
+            let found = format!("there is no program {program}, or it cannot be started: no alarm reaches it");
+            Check::broken(
+                what,
+                found,
+                "correct `command` under [alarm] in doorward.toml, with the program's whole path",
+            )
+        }
+    })
 }
 
 /// Whether the owner is known among several people, whose chat the main group's is.

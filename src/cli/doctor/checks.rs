@@ -9,12 +9,13 @@ use policies::GroupName;
 
 use super::super::group::observed_until;
 use super::super::policy;
-use super::{Check, Mend, chats, engine, folders, machine, others, tasks};
+use super::{Check, Mend, chats, engine, folders, held, keys, machine, others, tasks};
 use crate::agents;
-use crate::config::{Config, Credential, GroupSettings, SecretUnreadable};
+use crate::config::{Config, GroupSettings};
 use crate::control::client::Client;
 use crate::control::protocol::{Answer, Request, Status};
 use crate::control::settings::fingerprint;
+use crate::gateway;
 use crate::gateway::policy_files::{PolicyError, PolicyFiles};
 use crate::home::Home;
 use crate::sandboxes::mounts;
@@ -30,11 +31,12 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     checks.extend(log);
     let (daemon, status) = daemon(home).await;
     checks.push(daemon);
+    checks.extend(held::check(home));
     checks.extend(machine::watches());
     let groups = registered(home);
     match Config::load(home) {
         Ok(config) => {
-            checks.push(settings(home, status.as_ref()));
+            checks.push(settings(home, &config, status.as_ref()));
             checks.extend(of_settings(home, &config, &groups).await);
         }
         Err(error) => {
@@ -91,14 +93,18 @@ async fn of_settings(home: &Home, config: &Config, groups: &[Group]) -> Vec<Chec
     let (engine, socket) = engine::check(home, config).await;
     checks.extend(engine);
     checks.extend(agents(home, config, groups));
-    checks.extend(config.credentials.values().map(secret));
+    checks.extend(keys::check(home, config));
     checks.extend(chats::check(home, config, groups).await);
     checks.extend(others::check(home, config, socket.as_deref()));
     checks
 }
 
-/// Whether a daemon goes by what the file says now.
-fn settings(home: &Home, status: Option<&Status>) -> Check {
+/// Whether a daemon could start with it, and whether one goes by what the file says now.
+fn settings(home: &Home, config: &Config, status: Option<&Status>) -> Check {
+    if let Err(error) = gateway::upstream_tls(&config.upstream) {
+        let fix = "put the file there, or take it out of [upstream]; until then `doorward up` does not start";
+        return Check::broken("doorward.toml", error.to_string(), fix);
+    }
     let changed = status.and_then(|status| status.settings.as_ref()).is_some_and(|then| *then != fingerprint(home));
     if changed {
         let fix = "stop the daemon and start it again: it reads its settings when it starts";
@@ -237,7 +243,7 @@ fn agents(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {
         let policy = policy.as_ref().ok();
         let lacks = |agent| policy.and_then(|it| agents::check_key(&group, agent, &it.policy, config).err());
         match settings.agents().find_map(lacks) {
-            Some(error) => Check::broken(what, error.to_string(), "see docs/agents.md"),
+            Some(error) => Check::broken(what, error.to_string(), error.remedy(config)),
             None => {
                 let all: Vec<String> = settings.agents().map(ToString::to_string).collect();
                 Check::fine(what, all.join(", then "))
@@ -310,37 +316,6 @@ fn observes(home: &Home, group: &GroupName, policy: &policies::Policy) -> Check 
     let fix =
         format!("doorward policy suggest {group} makes rules of it; then take mode = \"observe\" out of the file");
     Check::warning(format!("policies/{group}.toml"), found, fix)
-}
-
-fn secret(credential: &Credential) -> Check {
-    let (name, what) = (&credential.name, format!("secret {}", credential.name));
-    let error = match credential.source.read() {
-        Ok(_) => return Check::fine(what, format!("can be read from {}", credential.source)),
-        Err(error) => error,
-    };
-    let found = format!("{error}. Until then, what needs it is refused");
-    match error {
-        SecretUnreadable::Exposed(path) => {
-            let words = format!("other users of this machine can read its file {}", path.display());
-            Check::broken(what, words, format!("chmod 600 {}", path.display()))
-                .mended_by(Mend::Mode { path, mode: 0o600 })
-        }
-        SecretUnreadable::Foreign { path, .. } => {
-            Check::warning(what, found, format!("sudo chown \"$USER\" {}", path.display()))
-        }
-        SecretUnreadable::File { path, .. } if path.starts_with("/") && !path.exists() => {
-            Check::warning(what, found, format!("doorward secret add {name}, or put it into {}", path.display()))
-        }
-        SecretUnreadable::Env(variable) => Check::warning(
-            what,
-            found,
-            format!("start `doorward up` with {variable} set; this command was started without it"),
-        ),
-        SecretUnreadable::Unfit(source) => {
-            Check::warning(what, found, format!("put the secret alone into {source}, in one line"))
-        }
-        _ => Check::warning(what, found, "see what the message says"),
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What another user of the machine could open, or change.
 
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{Check, Mend};
+use super::{Check, Mend, keys};
 use crate::channels::program;
 use crate::config::{Config, WHATSAPP_PROGRAM};
 use crate::home::Home;
@@ -13,7 +14,7 @@ use crate::home::Home;
 pub(super) fn check(home: &Home, config: &Config, engine: Option<&Path>) -> Vec<Check> {
     let mut checks: Vec<Check> = programs(config).iter().filter_map(|path| changeable(path)).collect();
     checks.extend([home.config_dir(), home.data()].into_iter().find_map(replaceable));
-    checks.extend(private_files(home));
+    checks.extend(private_files(home, &keys::exposed(config)));
     checks.extend(engine.and_then(open_engine));
     if checks.is_empty() {
         checks.push(Check::fine("other users", "none can read or change anything of Doorward"));
@@ -55,12 +56,12 @@ fn replaceable(dir: &Path) -> Option<Check> {
     Some(Check::broken("other users", words, format!("chmod o-w {}, or choose another --home", above.display())))
 }
 
-/// Keys of channels and the databases; sockets too, which a copy may have left open.
-fn private_files(home: &Home) -> Option<Check> {
+/// Keys of channels and the databases; sockets too, which a copy may have left open. Some are `told` already.
+fn private_files(home: &Home, told: &BTreeSet<PathBuf>) -> Option<Check> {
     let folders =
         [home.config_dir().join("secrets"), home.data().to_path_buf(), home.channel_dir("whatsapp"), home.run_dir()];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
-    let open = files.map(|entry| entry.path()).find(|path| {
+    let open = files.map(|entry| entry.path()).filter(|path| !told.contains(path)).find(|path| {
         let found = std::fs::symlink_metadata(path);
         found.is_ok_and(|found| (found.is_file() || found.file_type().is_socket()) && found.mode() & 0o007 != 0)
     })?;

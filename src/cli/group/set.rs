@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use policies::GroupName;
+use toml_edit::{Array, Value};
 
 use super::super::change::{self, failed, finish};
 use super::super::{Failure, refused, show, usage};
 use super::open_store;
 use crate::config::keys::{OF_GROUP, OF_GROUP_LIMITS};
-use crate::edit::{Edit, OfGroup};
+use crate::edit::Edit;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 
@@ -32,9 +33,9 @@ pub(super) struct SetArgs {
     group: GroupName,
     /// What to set
     key: String,
-    /// To what
+    /// To what; of a list, each
     #[arg(conflicts_with = "default")]
-    value: Option<String>,
+    value: Vec<String>,
     /// Back to what holds where nothing is said
     #[arg(long)]
     default: bool,
@@ -56,7 +57,7 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
         return Err(change::no_group(group, &groups));
     }
     if key == MAIN.0 {
-        return set_main(home, group, value.as_deref(), *dry_run || *default);
+        return set_main(home, group, value.first().map(String::as_str), *dry_run || *default);
     }
     let known: Vec<_> = keys().map(|(known, _)| known).collect();
     if !known.contains(&key.as_str()) {
@@ -67,21 +68,25 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
         return Err(usage(anyhow!("a group has no {key}; {help}")));
     }
     let edit = Edit::group(home, group).map_err(failed)?;
-    let (edit, meaning) = match value {
-        Some(value) => (set(edit, key, value).map_err(failed)?, format!("{key} of {group} is {value}.")),
-        None if *default => (edit.unset(key).map_err(failed)?, format!("{key} of {group} is as usual.")),
-        None => return Err(usage(anyhow!("say to what: `doorward group set {group} {key} VALUE`, or --default"))),
+    let (edit, meaning) = match &value[..] {
+        [] if *default => (edit.unset(key).map_err(failed)?, format!("{key} of {group} is as usual.")),
+        [] => return Err(usage(anyhow!("say to what: `doorward group set {group} {key} VALUE`, or --default"))),
+        said => {
+            let value = value_of(key, said)?;
+            let meaning = format!("{key} of {group} is {}.", said.join(" "));
+            (edit.set(key, value).map_err(failed)?, meaning)
+        }
     };
     // A model is its agent's: another one has another, and the shell none.
-    let edit = match key.as_str() {
-        "agent" => {
-            ["agents", "model", "endpoint"].into_iter().try_fold(edit, |edit, key| edit.unset(key)).map_err(failed)?
-        }
-        _ => edit,
+    let gone: &[&str] = match key.as_str() {
+        "agent" => &["agents", "model", "endpoint", "command"],
+        "agents" => &["agent", "model", "endpoint"],
+        _ => &[],
     };
+    let edit = gone.iter().try_fold(edit, |edit, key| edit.unset(key)).map_err(failed)?;
     let done = finish(edit, *dry_run, &format!("{meaning} It counts when its next sandbox starts."))?;
     show::aside(format!("`doorward stop {group}` ends what runs now, so that the next message starts with it."));
-    let preset = match value.as_deref() {
+    let preset = match value.first().map(String::as_str) {
         Some("claude" | "opencode") => Some("claude"),
         Some("codex") => Some("codex"),
         _ => None,
@@ -92,15 +97,22 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
     Ok(done)
 }
 
-/// A number is one; all else is a text.
-fn set(edit: Edit<OfGroup>, key: &str, value: &str) -> Result<Edit<OfGroup>, crate::edit::EditError> {
-    if let Ok(whole) = value.parse::<i64>() {
-        return edit.set(key, whole);
+/// A list is one in TOML, or the words that were said; a number is one, and all else is a text.
+fn value_of(key: &str, said: &[String]) -> Result<Value, Failure> {
+    let is_list = OF_GROUP.iter().any(|known| known.name == key && known.value.starts_with('['));
+    let one = match said {
+        _ if is_list => {
+            let toml = said.join(" ").parse::<Value>().ok().filter(Value::is_array);
+            return Ok(toml.unwrap_or_else(|| Value::Array(said.iter().collect::<Array>())));
+        }
+        [one] => one,
+        _ => return Err(usage(anyhow!("{key} is one value; several words stand in quotation marks"))),
+    };
+    if let Ok(whole) = one.parse::<i64>() {
+        return Ok(whole.into());
     }
-    match value.parse::<f64>() {
-        Ok(number) if number.is_finite() => edit.set(key, number),
-        _ => edit.set(key, value),
-    }
+    let number = one.parse::<f64>().ok().filter(|number| number.is_finite());
+    Ok(number.map_or_else(|| one.as_str().into(), Value::from))
 }
 
 fn thinks(home: &Home, group: &GroupName) -> bool {

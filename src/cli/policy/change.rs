@@ -60,6 +60,13 @@ pub(super) struct DenyArgs {
 /// A method, if one was given, and the rest as a URL; a bare host is https.
 fn asked(request: &[String]) -> Result<(Option<&str>, Facts), Failure> {
     let (method, url) = match request {
+        // Half of a request: whoever means a host of this name says https://.
+        [method] if Method::parse(&method.to_ascii_uppercase()).is_some() => {
+            let method = method.to_ascii_uppercase();
+            return Err(usage(anyhow!(
+                "{method} is a method; say of which URL, like {method} https://news.example/today"
+            )));
+        }
         [url] => (None, url),
         [method, url, ..] => (Some(method.as_str()), url),
         [] => return Err(usage(anyhow!("name a site or a URL"))),

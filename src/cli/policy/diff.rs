@@ -21,9 +21,12 @@ pub(super) fn run(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let diff = {
-        let (before, after) = (either(home, old)?, either(home, new)?);
-        // Whose requests are looked at: said, or the group that one of the two is of.
-        let group = group.unwrap_or_else(|| if is_file(old) { after.group().clone() } else { before.group().clone() });
+        // A file is what this group's would be, with its skills: said, or the group that one of the two is.
+        let named = [old, new].into_iter().find(|what| !is_file(what));
+        let named = named.map(GroupName::parse).transpose().map_err(|why| usage(anyhow!(why)))?;
+        let group = group.or(named);
+        let (before, after) = (either(home, old, group.as_ref())?, either(home, new, group.as_ref())?);
+        let group = group.unwrap_or_else(|| after.group().clone());
         let log: Vec<_> = asked(home, &group, None)?.into_iter().map(|asked| asked.facts).collect();
         let now = times::clock(home).now();
         policy_file::diff(&before, &after).with_requests(before.at(now), after.at(now), &log)
@@ -36,13 +39,13 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A group's name, or the path of a file.
-fn either(home: &Home, what: &str) -> Result<Policy, Failure> {
+/// A group's name, or the path of a file: as `group`'s, where there is one.
+fn either(home: &Home, what: &str, group: Option<&GroupName>) -> Result<Policy, Failure> {
     if is_file(what) {
         if !Path::new(what).exists() {
             return Err(refused(anyhow!("there is no file {what}")));
         }
-        return policy_of(what, compile_file(home, Path::new(what))?);
+        return policy_of(what, compile_file(home, Path::new(what), group)?);
     }
     let group = GroupName::parse(what).map_err(|why| usage(anyhow!(why)))?;
     policy_of(what, compile_named(home, &group)?)

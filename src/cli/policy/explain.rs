@@ -123,7 +123,7 @@ fn asked(home: &Home, policy: &Policy, request: &str, ask: &Ask, notes: &[String
         format!("\nholds  {hold} s for the answer")
     };
     words += &given(terms, notes);
-    Tone::Warning.of("ask") + words + lifted("To have it go unasked,", "To have it go unasked,", home, policy, lift)
+    Tone::Warning.of("ask") + words + lifted("To have it go unasked,", home, policy, lift)
 }
 
 /// What goes with a request that is allowed, or may be.
@@ -154,19 +154,24 @@ fn denied(home: &Home, policy: &Policy, (request, facts): (&str, &Facts), refusa
     let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
     let says = refusal.rule.as_ref().and_then(|rule| says(policy, rule)).unwrap_or_default();
     let words = format!("   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
-    let command = facts.command_to_allow(policy.group());
-    let how = lifted(&format!("To allow it, run:  {command}\nor"), "To allow it,", home, policy, &refusal.lift);
+    let how = match refusal.lift.iter().any(|line| !line.starts_with('#')) {
+        true => {
+            let command = Styled::fixed(&facts.command_to_allow(policy.group()));
+            Styled::from("\n\nTo allow it, run:\n\n") + command + lifted("or", home, policy, &refusal.lift)
+        }
+        false => lifted("To allow it,", home, policy, &refusal.lift),
+    };
     Tone::Bad.of("deny") + words + how
 }
 
-/// The lines that would change it; `or` is said before them, `alone` before what is to be done by hand.
-fn lifted(or: &str, alone: &str, home: &Home, policy: &Policy, lift: &[String]) -> Styled {
+/// The lines that would change it, or what is to be done by hand; `before` says for what.
+fn lifted(before: &str, home: &Home, policy: &Policy, lift: &[String]) -> Styled {
     if lift.is_empty() {
         return Styled::default();
     }
     if let Some(instruction) = notice::instruction(lift) {
-        return format!("\n\n{alone} {instruction}.").into();
+        return format!("\n\n{before} {instruction}.").into();
     }
     let file = home.policy_file(policy.group());
-    Styled::from(format!("\n\n{or} put this into {}:\n\n", file.display())) + Styled::fixed(&lift.join("\n"))
+    Styled::from(format!("\n\n{before} put this into {}:\n\n", file.display())) + Styled::fixed(&lift.join("\n"))
 }

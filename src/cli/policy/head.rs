@@ -6,7 +6,7 @@ use policies::{Facts, Moment, Policy, SandboxId, Verdict};
 use policy_file::Way;
 use proxy::audit::Identity;
 
-use super::{Failure, refused};
+use super::{Failure, refused, without_a_key};
 use crate::config::Config;
 use crate::home::Home;
 use crate::vault::stand_in;
@@ -36,7 +36,17 @@ pub(super) fn way(
     let sandbox = SandboxId::new("0").ok_or_else(|| refused(anyhow!("no sandbox can be named")))?;
     let who = Identity { group: policy.group().clone(), sandbox };
     Ok(match proxy::foresee((policy, now), who, keyring, facts.clone(), headers) {
-        Ok((verdict, notes)) => (Way::Judged(policy_file::dialled(verdict)), notes),
+        Ok((verdict, mut notes)) => {
+            let verdict = policy_file::dialled(verdict);
+            let credential = match &verdict {
+                Verdict::Allow(permit) => permit.credential(),
+                Verdict::Ask(ask) => ask.terms().credential(),
+                Verdict::Deny(..) => None,
+            };
+            let missing = credential.filter(|name| !config.credentials.contains_key(&**name));
+            notes.extend(missing.map(|name| without_a_key(name)));
+            (Way::Judged(verdict), notes)
+        }
         Err(refusal) => (Way::Judged(Verdict::Deny(facts, refusal)), Vec::new()),
     })
 }

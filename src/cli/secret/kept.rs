@@ -7,11 +7,14 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use scan::SHORTEST;
 use secrecy::{ExposeSecret as _, SecretString};
+use toml_edit::{Array, Value};
 
+use super::super::change::{failed, finish};
 use super::super::show::Styled;
 use super::super::{Failure, hidden, refused, show, usage};
 use crate::config::services::{self, Service};
-use crate::config::{self, SecretSource};
+use crate::config::{self, Config, SecretSource};
+use crate::edit::Edit;
 use crate::home::{Home, create_private_dir};
 
 /// The longest value.
@@ -30,7 +33,7 @@ pub(in crate::cli) enum Store {
 pub(in crate::cli) struct Kept {
     /// Where, as doorward.toml says it.
     pub(in crate::cli) said: String,
-    value: SecretString,
+    pub(in crate::cli) value: SecretString,
 }
 
 impl Kept {
@@ -47,6 +50,17 @@ pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Fai
     show::aside(format!("{what}These lines belong into {}:", home.config_file().display()));
     show::line(Styled::fixed(&lines))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The secret that is kept by this name, if there is one.
+pub(in crate::cli) fn found(home: &Home, name: &str, store: Store) -> Result<Option<Kept>, Failure> {
+    let source = source(home, name, store)?;
+    if !is_there(&source) {
+        return Ok(None);
+    }
+    let value = source.read()?;
+    is_for(name, value.expose_secret()).map_err(|why| refused(anyhow!("{source} holds another key: {why}")))?;
+    Ok(Some(Kept { said: place_of(home, name, store)?, value }))
 }
 
 /// Asks for a new secret, and keeps it.
@@ -123,10 +137,25 @@ pub(super) fn known(home: &Home) -> Option<(String, &'static Service)> {
 /// Puts a new value in the place of the one that is there.
 pub(super) fn rotate(home: &Home, name: &str) -> Result<ExitCode, Failure> {
     let source = there(home, name)?;
-    source.replace(&ask(name)?)?;
+    let value = ask(name)?;
+    source.replace(&value)?;
     let when = if matches!(source, SecretSource::Keyring(_)) { "a minute" } else { "seconds" };
     show::line(format!("{name}: replaced. `doorward up` uses the new value within {when}; revoke the old one."))?;
+    of_its_kind(home, name, &value)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where another kind of the service's keys stood, its place and variable become this one's.
+pub(in crate::cli) fn of_its_kind(home: &Home, name: &str, value: &SecretString) -> Result<(), Failure> {
+    let config = Config::load(home)?;
+    let env = config.credentials.get(name).and_then(|credential| credential.env.as_deref());
+    let Some(kind) = services::other_kind(name, value.expose_secret(), env) else { return Ok(()) };
+    let place = kind.place.iter().copied().collect::<Array>();
+    let table = ["credentials", name];
+    let edit = Edit::config(home).and_then(|edit| edit.set(&table, "place", Value::Array(place))).map_err(failed)?;
+    let edit = edit.set(&table, "env", kind.env).map_err(failed)?;
+    finish(edit, false, &format!("{name} is {}, from the next start of `doorward up` on.", kind.title))?;
+    Ok(())
 }
 
 /// Removes a secret.
@@ -142,6 +171,13 @@ fn source(home: &Home, name: &str, store: Store) -> Result<SecretSource, Failure
         Store::File => SecretSource::File(home.config_dir().join("secrets").join(name)),
         Store::Keyring => SecretSource::Keyring(name.to_owned()),
     })
+}
+
+/// The store that a source is one of, where it has this name there.
+pub(in crate::cli) fn store_of(home: &Home, name: &str, source: &SecretSource) -> Option<Store> {
+    [Store::File, Store::Keyring]
+        .into_iter()
+        .find(|store| self::source(home, name, *store).is_ok_and(|of| of == *source))
 }
 
 fn is_there(source: &SecretSource) -> bool {
@@ -161,10 +197,17 @@ fn there(home: &Home, name: &str) -> Result<SecretSource, Failure> {
 
 fn ask(name: &str) -> Result<SecretString, Failure> {
     let text = hidden::ask(&format!("Secret {name}"), LONGEST)?;
-    match fits(&text) {
-        Ok(()) => Ok(SecretString::from(text.as_str())),
-        Err(why) => Err(refused(anyhow!("{why}; nothing was written"))),
-    }
+    fits(&text).and_then(|()| is_for(name, &text)).map_err(|why| refused(anyhow!("{why}; nothing was written")))?;
+    Ok(SecretString::from(text.as_str()))
+}
+
+/// Whether a key can be one for the service of this name; else whose it is.
+fn is_for(name: &str, key: &str) -> Result<(), String> {
+    let Some(other) = services::of_another(name, key) else { return Ok(()) };
+    Err(format!(
+        "that is a key for {}, and {name} is another service; `doorward credential add {}` keeps it for that",
+        other.title, other.name
+    ))
 }
 
 /// Whether a text can be a secret; else why not.

@@ -71,10 +71,7 @@ impl Ask {
 
     /// A line of text that follows a rule.
     pub(super) async fn text(&mut self, question: &str, flag: &str, rule: Rule) -> Result<String, Failure> {
-        if self.yes {
-            return Err(nobody(flag));
-        }
-        self.proposed(flag)?;
+        self.must_ask(flag)?;
         let question = question.to_owned();
         prompt(move || question::text(&question, rule)).await
     }
@@ -87,10 +84,7 @@ impl Ask {
         rule: Rule,
         again: bool,
     ) -> Result<SecretString, Failure> {
-        if self.yes {
-            return Err(nobody(flag));
-        }
-        self.proposed(flag)?;
+        self.must_ask(flag)?;
         if again {
             self.asked -= 1;
         }
@@ -102,6 +96,14 @@ impl Ask {
                 Ok(()) => return Ok(SecretString::from(typed.trim())),
                 Err(why) => show::line(format!("  {why}"))?,
             }
+        }
+    }
+
+    /// For what cannot be proposed.
+    fn must_ask(&mut self, flag: &str) -> Result<(), Failure> {
+        match self.yes {
+            true => Err(usage(anyhow!("nothing can be proposed for this: say {flag}"))),
+            false => self.proposed(flag).map(drop),
         }
     }
 

@@ -44,6 +44,7 @@ impl Setup<'_> {
     ) -> Result<(Group, Option<Group>), Failure> {
         let account = Account::find(self.home, &Config::load(self.home)?).map_err(environment)?;
         let mode = self.whose().await?;
+        self.rest_of_the_daemon().await?;
         written::whatsapp(self.home, mode)?;
         if account.standing().await?.linked {
             show::line("WhatsApp is linked.")?;

@@ -12,14 +12,11 @@ use crate::config::{Agent, Config};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::store::Group;
 
-/// The preset of the agent itself, which is not a choice.
-const OF_THE_AGENT: &str = "claude";
-
 /// What is proposed to somebody who has chosen nothing yet: it needs no account and sends little.
 const PROPOSED: [&str; 2] = ["weather", "wikipedia"];
 
 impl Setup<'_> {
-    /// Asks what these groups may reach, and adds it to their policies.
+    /// Asks what these groups may reach. Their policies use that then, of the presets: what was left out is taken away.
     pub(super) async fn may_reach(&mut self, groups: &[&Group], agent: &Agent) -> Result<(), Failure> {
         let config = Config::load(self.home)?;
         let offered: Vec<&'static str> =
@@ -29,12 +26,17 @@ impl Setup<'_> {
             None => self.choose(groups, agent, &offered).await?,
         };
         for group in groups {
-            if !chosen.is_empty() {
-                written::presets(self.home, &group.name, &chosen)?;
-            }
+            let mut gone: Vec<String> = self.used(group).into_iter().collect();
+            // Of what was not in the list, nothing was said.
+            gone.retain(|name| {
+                !chosen.contains(&name.as_str()) && (self.args.may.is_some() || offered.contains(&name.as_str()))
+            });
+            written::presets(self.home, &group.name, &chosen, &gone)?;
             let compiled = PolicyFiles::compile(self.home, &group.name)?;
             let rules = policy::rules_of(&compiled.policy);
-            show::line(format!("{} can reach what its policy names ({rules}), and nothing else.", group.name))?;
+            let used = Vec::from_iter(self.used(group)).join(", ");
+            let used = if used.is_empty() { used } else { format!(", of it by the presets {used}") };
+            show::line(format!("{} can reach what its policy names ({rules}{used}), and nothing else.", group.name))?;
         }
         Ok(())
     }
@@ -54,28 +56,31 @@ impl Setup<'_> {
         let question = format!("What may {} reach{besides}? All else is refused.", names.join(" and "));
         let from =
             offered.iter().map(|name| Choice { is: *name, words: presets::says(name).unwrap_or_default() }).collect();
-        let used = self.used(groups);
+        let used: BTreeSet<String> = groups.iter().flat_map(|group| self.used(group)).collect();
         let proposed = |name: &&str| if used.is_empty() { PROPOSED.contains(name) } else { used.contains(*name) };
         let usual = (0..offered.len()).filter(|at| proposed(&offered[*at])).collect();
         self.ask.any(&question, "--may PRESETS", from, usual).await
     }
 
-    /// The presets that the policies of these groups use already.
-    fn used(&self, groups: &[&Group]) -> BTreeSet<String> {
-        let texts = groups.iter().filter_map(|group| std::fs::read_to_string(self.home.policy_file(&group.name)).ok());
-        let lists =
-            texts.filter_map(|text| text.parse::<toml_edit::DocumentMut>().ok()?.get("use")?.as_array().cloned());
-        let names =
-            lists.flat_map(|list| list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>());
-        names.filter(|name| name != OF_THE_AGENT).collect()
+    /// The presets that a group's policy uses already, but for those by which agents think.
+    fn used(&self, group: &Group) -> BTreeSet<String> {
+        let text = std::fs::read_to_string(self.home.policy_file(&group.name)).unwrap_or_default();
+        let list = text.parse::<toml_edit::DocumentMut>().ok().and_then(|text| text.get("use")?.as_array().cloned());
+        let names = list.iter().flatten().filter_map(|name| name.as_str().map(str::to_owned));
+        names.filter(|name| !leads_to_a_model(name)).collect()
     }
+}
+
+/// Whether a preset is how an agent thinks, which is no choice here.
+fn leads_to_a_model(preset: &str) -> bool {
+    presets::get(preset).unwrap_or_default().lines().any(|line| line == "model = true")
 }
 
 /// Whether it would work: none whose credential is not there.
 fn is_offered(preset: &str, config: &Config) -> bool {
     let text = presets::get(preset).unwrap_or_default();
     let mut wanted = text.lines().filter_map(|line| line.strip_prefix("credential = "));
-    preset != OF_THE_AGENT && wanted.all(|name| config.credentials.contains_key(name.trim().trim_matches('"')))
+    !leads_to_a_model(preset) && wanted.all(|name| config.credentials.contains_key(name.trim().trim_matches('"')))
 }
 
 /// Whether what was named on the command line is there.
@@ -110,6 +115,10 @@ mod tests {
         let key = "[credentials.github]\nsecret = \"env:X\"\nhosts = [\"github.com\"]\nplace = [\"basic:password\"]\n";
         let without = with("");
         assert!(is_offered("weather", &without) && !is_offered("claude", &without));
+        let openai = "[credentials.openai]\nsecret = \"env:X\"\nhosts = [\"api.openai.com\"]\nplace = [\"header:authorization\"]\n";
+        for preset in ["openai", "codex"] {
+            assert!(!is_offered(preset, &with(openai)), "{preset} is how an agent thinks");
+        }
         assert!(!is_offered("git-push", &without) && is_offered("git-push", &with(key)));
     }
 

@@ -11,9 +11,11 @@ use super::super::secret::kept;
 use super::super::{Failure, progress, refused, show};
 use super::trial::{self, Tried};
 use super::{Setup, written};
+use crate::agents;
 use crate::config::{Agent, Config, GroupSettings, services};
+use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
-use crate::store::Store;
+use crate::store::{Group, Store};
 
 /// The credential that the preset `claude` names.
 const CREDENTIAL: &str = "anthropic";
@@ -31,7 +33,7 @@ impl Setup<'_> {
         if let Some(agent) = &self.args.agent {
             return Agent::parse(agent).map_err(|why| refused(anyhow!(why)));
         }
-        let from = vec![
+        let mut from = vec![
             Choice {
                 is: Agent::Claude { model: None },
                 words: "Claude Code, with an API key or a Claude subscription".to_owned(),
@@ -45,7 +47,14 @@ impl Setup<'_> {
         let main = store.main_group()?;
         let settings = main.map(|main| GroupSettings::load(self.home, &main.name)).transpose()?;
         let has_key = Config::load(self.home)?.credentials.contains_key(CREDENTIAL);
-        let usual = usize::from(has_key && settings.is_some_and(|settings| settings.agent == Agent::Shell));
+        let is_shell = settings.as_ref().is_some_and(|settings| settings.agent == Agent::Shell);
+        let usual = match settings.map(|settings| settings.agent) {
+            None | Some(Agent::Claude { .. } | Agent::Shell) => usize::from(has_key && is_shell),
+            Some(other) => {
+                from.push(Choice { words: format!("{other}, as it is"), is: other });
+                from.len() - 1
+            }
+        };
         self.ask.one("Who answers?", "--agent claude or --agent shell", from, usual).await
     }
 
@@ -54,8 +63,21 @@ impl Setup<'_> {
         if GroupSettings::load(self.home, group)?.agent.name() != agent.name() {
             written::agent(self.home, group, agent.name())?;
         }
-        if matches!(agent, Agent::Claude { .. } | Agent::Opencode { .. }) {
-            written::presets(self.home, group, &["claude"])?;
+        if matches!(agent, Agent::Claude { .. }) {
+            written::presets(self.home, group, &["claude"], &[])?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is set up whose agent has no way to its model, or no key for it.
+    pub(super) fn can_think(&self, groups: &[&Group], agent: &Agent) -> Result<(), Failure> {
+        let config = Config::load(self.home)?;
+        for group in groups {
+            let policy = PolicyFiles::compile(self.home, &group.name)?.policy;
+            agents::check_key(&group.name, agent, &policy, &config).map_err(|missing| {
+                let next = format!("doorward agent set {} {}", group.name, agent.name());
+                refused(anyhow!("{missing}\nNext, which sees to all of it:\n{next}"))
+            })?;
         }
         Ok(())
     }

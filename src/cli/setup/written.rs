@@ -4,6 +4,7 @@ use policies::GroupName;
 use toml_edit::{Array, Value};
 
 use super::super::Failure;
+use super::super::show::{self, Styled};
 use crate::config::services::Service;
 use crate::config::{Config, WhatsappMode};
 use crate::edit::{Edit, NewCredential};
@@ -33,17 +34,20 @@ pub(super) fn whatsapp(home: &Home, mode: WhatsappMode) -> Result<(), Failure> {
 
 /// Says who answers in a group.
 pub(super) fn agent(home: &Home, group: &GroupName, agent: &str) -> Result<(), Failure> {
-    let mut edit = Edit::group(home, group)?;
-    if agent == "shell" {
-        edit = edit.unset("model")?;
-    }
+    // What was said for the one before it is not this one's.
+    let edit = ["agents", "model", "endpoint", "command"];
+    let edit = edit.into_iter().try_fold(Edit::group(home, group)?, |edit, key| edit.unset(key))?;
     edit.set("agent", agent)?.write()?;
     Ok(())
 }
 
-/// Adds presets to what a group may reach.
-pub(super) fn presets(home: &Home, group: &GroupName, presets: &[&str]) -> Result<(), Failure> {
-    let edit = presets.iter().try_fold(Edit::policy(home, group)?, |edit, preset| edit.use_preset(preset))?;
+/// Adds presets to what a group may reach, and takes others away, which is shown.
+pub(super) fn presets(home: &Home, group: &GroupName, more: &[&str], gone: &[String]) -> Result<(), Failure> {
+    let edit = more.iter().try_fold(Edit::policy(home, group)?, |edit, preset| edit.use_preset(preset))?;
+    let edit = gone.iter().try_fold(edit, |edit, preset| edit.unuse_preset(preset))?;
+    if !gone.is_empty() {
+        show::line(Styled::fixed(edit.difference().trim_end()))?;
+    }
     edit.write()?;
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Breaking lines at words. What is longer than a line is broken where an address or a path
-//! has a sign, and only then anywhere.
+//! has a sign, and only then anywhere. A command is never broken: it is there to be copied.
 
 use textwrap::WordSeparator;
 use textwrap::core::{Word, break_words, display_width};
@@ -11,6 +11,12 @@ const PLAIN: &str = "\x1b[0m";
 /// Signs behind which an address, a path or a list may go on in the next line, and those behind
 /// which it does only where that is not enough.
 const BORDERS: [&[char]; 2] = [&['/', ',', ';', '?', '&', '='], &['.', ':', '_', '-']];
+
+/// What a command begins with, where it stands in no backquotes: at the beginning of a line, or behind a colon.
+const PROGRAMS: [&str; 6] = ["doorward ", "sudo ", "chmod ", "systemctl ", "loginctl ", "setsid "];
+
+/// What ends such a command before its line does.
+const BEHIND_COMMANDS: [&str; 4] = ["  ", ", ", "; ", " ("];
 
 /// A further line does not start further to the right than this.
 const DEEPEST: usize = 26;
@@ -28,7 +34,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> String {
         let first = line.len() - line.trim_start_matches(' ').len();
         let (indent, line) = line.split_at(first.min(columns / 2));
         let room = [columns - indent.len(), columns - display_width(&hanging)];
-        let mut pieces = pieces(line, room).into_iter();
+        let mut pieces = pieces(whole_commands(line), room).into_iter();
         lines.extend(pieces.next().map(|piece| format!("{indent}{piece}")));
         lines.extend(pieces.map(|piece| format!("{hanging}{piece}")));
     }
@@ -37,7 +43,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> String {
 
 /// The lines of a table's cell.
 pub(super) fn cell(text: &str, columns: usize) -> Vec<String> {
-    text.split('\n').flat_map(|line| pieces(line, [columns; 2])).collect()
+    text.split('\n').flat_map(|line| pieces(vec![(line, false)], [columns; 2])).collect()
 }
 
 /// How wide a column must be for a text that is broken at words and borders alone.
@@ -63,14 +69,44 @@ fn hanging(line: &str, columns: usize) -> String {
     if comment { format!("{}# ", " ".repeat(indent.min(columns / 2))) } else { " ".repeat(depth) }
 }
 
+/// A line in stretches that may be broken, and commands, which may not. What stands right before or behind a
+/// command stays with it.
+fn whole_commands(line: &str) -> Vec<(&str, bool)> {
+    let (mut stretches, mut done) = (Vec::new(), 0);
+    while let Some((from, to)) = command(line, done) {
+        let from = line[done..from].rfind(' ').map_or(done, |at| done + at + 1);
+        let to = line[to..].find(' ').map_or(line.len(), |at| to + at);
+        let to = to + (line[to..].len() - line[to..].trim_start_matches(' ').len());
+        stretches.extend([(&line[done..from], false), (&line[from..to], true)]);
+        done = to;
+    }
+    stretches.push((&line[done..], false));
+    stretches
+}
+
+/// Where the next command of a line begins and ends.
+fn command(line: &str, from: usize) -> Option<(usize, usize)> {
+    let quoted = line[from..].find('`').map(|at| from + at);
+    let quoted = quoted.and_then(|at| Some((at, at + 1 + line[at + 1..].find('`')? + 1)));
+    let begins = |at: &usize| PROGRAMS.iter().any(|program| line[*at..].starts_with(program));
+    let first = Some(0).filter(|at| from == 0 && begins(at));
+    let behind_colon = |(at, _)| line.len() - line[from + at + 1..].trim_start_matches(' ').len();
+    let named = first.or_else(|| line[from..].match_indices(": ").map(behind_colon).find(begins));
+    let named = named.map(|at| {
+        let ends = BEHIND_COMMANDS.iter().filter_map(|sign| line[at..].find(sign)).min();
+        (at, ends.map_or(line.len(), |end| at + end))
+    });
+    quoted.into_iter().chain(named).min()
+}
+
 /// A line in pieces that fit: the first into the first room, the others into the second.
-fn pieces(line: &str, room: [usize; 2]) -> Vec<String> {
+fn pieces(line: Vec<(&str, bool)>, room: [usize; 2]) -> Vec<String> {
     let narrow = room[0].min(room[1]).max(1);
-    let words: Vec<Word<'_>> = WordSeparator::AsciiSpace
-        .find_words(line)
-        .flat_map(|word| match display_width(&word) > narrow {
-            true => break_words(at_borders(word, narrow), narrow),
-            false => vec![word],
+    let words: Vec<Word<'_>> = line
+        .into_iter()
+        .flat_map(|(text, is_whole)| match is_whole {
+            true => vec![Word::from(text)],
+            false => WordSeparator::AsciiSpace.find_words(text).flat_map(|word| broken(word, narrow)).collect(),
         })
         .collect();
     let widths = room.map(|room| u32::try_from(room).map_or(f64::MAX, f64::from));
@@ -79,6 +115,10 @@ fn pieces(line: &str, room: [usize; 2]) -> Vec<String> {
         whole.trim_end_matches(' ').to_owned()
     });
     carried(lines.collect())
+}
+
+fn broken(word: Word<'_>, room: usize) -> Vec<Word<'_>> {
+    if display_width(&word) > room { break_words(at_borders(word, room), room) } else { vec![word] }
 }
 
 /// A word in pieces; the last keeps the space behind it.
@@ -123,6 +163,21 @@ mod tests {
         assert_eq!(wrap("ok     home: one two three four", 22), "ok     home: one two\n       three four");
         assert_eq!(wrap("# one two three", 10), "# one two\n# three");
         assert_eq!(wrap("- one two three", 10), "- one two\n  three");
+    }
+
+    #[test]
+    fn a_command_is_never_broken() {
+        for (text, wanted) in [
+            ("say `doorward stop family` now", "say\n`doorward stop family`\nnow"),
+            ("(`doorward stop a`), then", "(`doorward stop a`),\nthen"),
+            ("`a b` and `doorward chat`", "`a b` and\n`doorward chat`"),
+            ("fix: chmod 600 /a/b/c/d/e/f", "fix:\nchmod 600 /a/b/c/d/e/f"),
+            ("next: doorward task list, and so on", "next:\ndoorward task list,\nand so on"),
+            ("  doorward chat --group a  talks", "  doorward chat --group a\n    talks"),
+            ("one ` is none of these at all", "one ` is none of\nthese at all"),
+        ] {
+            assert_eq!(wrap(text, 16), wanted, "{text}");
+        }
     }
 
     #[test]
