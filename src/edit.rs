@@ -186,6 +186,15 @@ impl<Of: Kind> Edit<Of> {
         }
     }
 
+    /// What surely is not meant of what is new in it.
+    pub fn check_what_is_new(&self) -> Result<Problems, EditError> {
+        let mut warnings = self.check()?;
+        let before = self.of.check(&self.home, self.before.as_deref().unwrap_or_default()).unwrap_or_default();
+        let known: Vec<String> = before.0.iter().map(ToString::to_string).collect();
+        warnings.0.retain(|warning| !known.contains(&warning.to_string()));
+        Ok(warnings)
+    }
+
     /// Writes it, if it would load: whole or not at all, and on the disk when this returns.
     pub fn write(self) -> Result<Written, EditError> {
         let warnings = self.check()?;
