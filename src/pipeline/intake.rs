@@ -5,10 +5,13 @@
 //! (invariant 14), and so does a network's echo of what this daemon sent, and whatever is said to a
 //! question of Doorward's.
 
+mod named;
 mod own;
 mod words;
 
 use policies::GroupName;
+
+use named::{Named, Nobody};
 
 use super::Pipeline;
 use super::calling::{self, Name};
@@ -29,8 +32,8 @@ use crate::store::{
 enum Asks {
     /// Nothing, or an answer, or that this group stops.
     Means(Means),
-    /// That another group stops.
-    StopOf(GroupName),
+    /// That other groups stop.
+    StopOf(Vec<GroupName>),
     /// That a group, or all, be locked.
     Lock(Option<GroupName>),
     /// That something be unlocked, which no chat can do.
@@ -41,6 +44,8 @@ enum Asks {
     Digest { off: bool },
     /// That a task be no more.
     Cancel(TaskId),
+    /// Any of these, of what is not there; whether an agent hears it too.
+    NotThere(Phrases, bool),
     /// Any of these, of more than the sender has a say about.
     NotTheirs,
 }
@@ -49,6 +54,14 @@ enum Asks {
 struct Called {
     name: Name,
     trigger: Option<Trigger>,
+}
+
+impl Nobody {
+    /// It is never left to an agent alone to answer that: nothing was done.
+    fn asks(self) -> Asks {
+        let for_an_agent = self.may_be_for_an_agent();
+        Asks::NotThere(self.words(), for_an_agent)
+    }
 }
 
 impl Pipeline {
@@ -127,6 +140,20 @@ impl Pipeline {
                     self.answer_at_once(group, &message.id, words)?;
                 }
             }
+            Asks::NotThere(words, true) => {
+                if let Inserted::Row(_) = self.store.insert_message(&NewMessage { means: Means::Call, ..new })? {
+                    let words = self.say.own(&group.name, words);
+                    let told = telling::outgoing_to(OutgoingKind::Notice, words, &message.id);
+                    self.store.enqueue(&group.name, None, &told)?;
+                    self.outbox.wake();
+                }
+                self.work(&group.name);
+            }
+            Asks::NotThere(words, false) => {
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    self.answer_at_once(group, &message.id, words)?;
+                }
+            }
             Asks::NotTheirs => {
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     self.answer_at_once(group, &message.id, Phrases::new("not-the-owners-word"))?;
@@ -146,12 +173,13 @@ impl Pipeline {
                     self.answer_at_once(group, &message.id, Phrases::new(name))?;
                 }
             }
-            Asks::StopOf(other) => {
-                let words = self.say.own(&group.name, Phrases::new("stopped-group").with("group", &other));
+            Asks::StopOf(others) => {
+                let names = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let words = self.say.own(&group.name, Phrases::new("stopped-group").with("group", names));
                 let told = [telling::outgoing_to(OutgoingKind::Notice, words, &message.id), telling::done(&message.id)];
-                self.store.insert_stop_of(&new, &other, &told)?;
+                self.store.insert_stop_of(&new, &others, &told)?;
                 self.outbox.wake();
-                self.stop_as_said(&other);
+                others.iter().for_each(|other| self.stop_as_said(other));
             }
         }
         Ok(())
@@ -232,7 +260,7 @@ impl Pipeline {
     fn asks(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
         let asks = self.ordered(group, message, called)?;
         let everybodys = match &asks {
-            Asks::Means(_) | Asks::NotTheirs => true,
+            Asks::Means(_) | Asks::NotThere(..) | Asks::NotTheirs => true,
             Asks::Cancel(task) => self.store.task(*task)?.is_some_and(|task| task.what.group == group.name),
             Asks::StopOf(_) | Asks::Lock(_) | Asks::Unlock | Asks::Pause(_) | Asks::Digest { .. } => false,
         };
@@ -248,11 +276,11 @@ impl Pipeline {
         if let Some(asks) = self.asks_to_lock(group, message, name)? {
             return Ok(asks);
         }
-        if let Some(task) = self.asks_to_cancel(group, message, name)? {
-            return Ok(Asks::Cancel(task));
+        if let Some(asks) = self.asks_to_cancel(group, message, name)? {
+            return Ok(asks);
         }
-        if let Some(wish) = self.asks_to_pause(group, message, name)? {
-            return Ok(Asks::Pause(wish));
+        if let Some(asks) = self.asks_to_pause(group, message, name)? {
+            return Ok(asks);
         }
         match order(&message.text, message.addressed, name, &DIGESTS).map(calling::fold).as_deref() {
             Some("off") if group.is_main => return Ok(Asks::Digest { off: true }),
@@ -261,10 +289,11 @@ impl Pipeline {
         }
         Ok(match order(&message.text, message.addressed, name, &STOPS) {
             Some("") => Asks::Means(Means::Stop),
-            Some(other) if group.is_main => match GroupName::parse(other) {
-                Ok(other) if other == group.name => Asks::Means(Means::Stop),
-                Ok(other) if self.store.group(&other)?.is_some() => Asks::StopOf(other),
-                _ => Asks::Means(Means::Call),
+            Some(other) if group.is_main => match self.named(other)? {
+                Named::One(other) if other == group.name => Asks::Means(Means::Stop),
+                Named::One(other) => Asks::StopOf(vec![other]),
+                Named::All => Asks::StopOf(self.store.groups()?.into_iter().map(|group| group.name).collect()),
+                Named::Nobody(nobody) => nobody.asks(),
             },
             _ => Asks::Means(Means::Call),
         })
@@ -282,32 +311,38 @@ impl Pipeline {
         match ordered(&LOCKS) {
             None => Ok(None),
             Some("") => Ok(Some(Asks::Lock(None))),
-            Some(other) => match GroupName::parse(other) {
-                Ok(other) if self.store.group(&other)?.is_some() => Ok(Some(Asks::Lock(Some(other)))),
-                _ => Ok(None),
-            },
+            Some(other) => Ok(Some(match self.named(other)? {
+                Named::One(other) => Asks::Lock(Some(other)),
+                Named::All => Asks::Lock(None),
+                Named::Nobody(nobody) => nobody.asks(),
+            })),
         }
     }
 
     /// Only the owner's own chat pauses, too.
-    fn asks_to_pause(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Wish>, StoreError> {
-        let wish = pausing::wish(&message.text, message.addressed, name).filter(|_| group.is_main);
-        let named = match wish.as_ref().and_then(Wish::group) {
-            Some(named) => self.store.group(named)?.is_some(),
-            None => true,
+    fn asks_to_pause(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Asks>, StoreError> {
+        let Some(wish) = pausing::wish(&message.text, message.addressed, name).filter(|_| group.is_main) else {
+            return Ok(None);
         };
-        Ok(wish.filter(|_| named))
+        let Some(named) = wish.group() else { return Ok(Some(Asks::Pause(wish))) };
+        Ok(Some(match self.named(named.as_str())? {
+            Named::One(_) => Asks::Pause(wish),
+            Named::All => Asks::Pause(wish.of_all()),
+            Named::Nobody(nobody) => nobody.asks(),
+        }))
     }
 
     /// A task of this group's, by its number; of any group where the owner administers.
-    fn asks_to_cancel(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<TaskId>, StoreError> {
+    fn asks_to_cancel(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Asks>, StoreError> {
         let number = order(&message.text, message.addressed, name, &CANCELS);
         let Some(number) = number.and_then(|number| number.trim_start_matches('#').parse().ok()) else {
             return Ok(None);
         };
         let task = self.store.task(TaskId(number))?;
         let reached = task.filter(|task| group.is_main || task.what.group == group.name);
-        Ok(reached.map(|task| task.id))
+        // The number may be one of an agent's own list.
+        let not_there = || Asks::NotThere(Phrases::new("no-such-task").with("number", number), true);
+        Ok(Some(reached.map_or_else(not_there, |task| Asks::Cancel(task.id))))
     }
 
     /// A quote with the text and the name that the store knows. The quoting side may make

@@ -33,6 +33,15 @@ pub(super) enum Wish {
 }
 
 impl Wish {
+    /// The same of every group.
+    pub(super) fn of_all(self) -> Self {
+        match self {
+            Wish::Pause(_, length) => Wish::Pause(None, length),
+            Wish::Resume(_) => Wish::Resume(None),
+            Wish::Unclear => Wish::Unclear,
+        }
+    }
+
     /// The group that it names.
     pub(super) fn group(&self) -> Option<&GroupName> {
         match self {
@@ -47,7 +56,7 @@ pub(super) fn wish(text: &str, mentioned: bool, name: &Name) -> Option<Wish> {
     if let Some(rest) = after(text, mentioned, name, &RESUMES) {
         return match rest {
             "" => Some(Wish::Resume(None)),
-            group => GroupName::parse(group).ok().map(|group| Wish::Resume(Some(group))),
+            group => named(group).map(|group| Wish::Resume(Some(group))),
         };
     }
     let rest = after(text, mentioned, name, &PAUSES)?;
@@ -57,10 +66,15 @@ pub(super) fn wish(text: &str, mentioned: bool, name: &Name) -> Option<Wish> {
     let of_all = duration::read(rest).map(|length| (None, length));
     let (group, length) = of_all.or_else(|| {
         let (group, length) = rest.split_once(char::is_whitespace)?;
-        Some((Some(GroupName::parse(group).ok()?), duration::read(length.trim())?))
+        Some((Some(named(group)?), duration::read(length.trim())?))
     })?;
     let lasts = !length.is_zero() && length <= LONGEST;
     Some(if lasts { Wish::Pause(group, length) } else { Wish::Unclear })
+}
+
+/// Phones write capitals, and no group's name has one.
+fn named(word: &str) -> Option<GroupName> {
+    GroupName::parse(&word.to_lowercase()).ok()
 }
 
 /// When that is, by the owner's clock: `22:00`, or `2026-12-05 22:00` on another day.

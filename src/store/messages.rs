@@ -127,12 +127,12 @@ impl Store {
         })
     }
 
-    /// Stores, once, what the owner said in one group to stop another: the other's
+    /// Stores, once, what the owner said in one group to stop others: the others'
     /// `stop` and what the owner is told are stored with it.
     pub fn insert_stop_of(
         &self,
         new: &NewMessage<'_>,
-        stopped: &GroupName,
+        stopped: &[GroupName],
         told: &[NewOutgoing],
     ) -> Result<Inserted, StoreError> {
         self.write(|transaction| {
@@ -140,9 +140,10 @@ impl Store {
                 let inserted = insert(transaction, new)?;
                 if let Inserted::Row(row) = inserted {
                     let id = format!("stop-{}", row.0);
-                    let stop =
-                        NewMessage { group: stopped, id: &id, text: "stop", means: Means::Stop, quote: None, ..*new };
-                    insert(transaction, &stop)?;
+                    for group in stopped {
+                        let stop = NewMessage { group, id: &id, text: "stop", means: Means::Stop, quote: None, ..*new };
+                        insert(transaction, &stop)?;
+                    }
                     told.iter()
                         .try_for_each(|new_one| outbox::enqueue(transaction, new.group, None, new_one).map(drop))?;
                 }

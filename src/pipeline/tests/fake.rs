@@ -181,6 +181,8 @@ impl Fake {
                 }
             }
             "nothing" => self.answer(id, ""),
+            // What may be said to a house.
+            "lock" | "cancel" => self.answer(id, "done"),
             "alive" => {
                 let sign = FromGuest::Progress { id, what: "thinks".to_owned() };
                 self.say.as_ref().unwrap().send(sign).unwrap();

@@ -87,6 +87,45 @@ async fn the_owner_stops_another_group_from_main() {
     assert_eq!(owner.answer_to("m2").await[0].1, "stop");
 }
 
+/// What names no group is never left to an agent alone, which would say that it is done.
+#[tokio::test]
+async fn a_word_in_a_hurry_is_understood_or_answered() {
+    let house = House::new();
+    let (main, family) = (house.group_of("main", "shell", true), house.group("family"));
+    let running = house.start();
+    let (mut owner, mut chat) = (running.terminal(Some(&main)).await, running.terminal(Some(&family)).await);
+    for (id, text) in [("m1", "lock famliy"), ("m2", "stop Famly"), ("m3", "pause famliy 1h"), ("m4", "resume famliy")]
+    {
+        owner.send("main", id, text).await;
+        let told = owner.answer_to(id).await;
+        assert!(told.len() == 1 && told[0].1.ends_with("Did you mean family?"), "{text}: {told:?}");
+    }
+    // It may be said to a house: its agent hears it, and the owner that nothing was done.
+    for (id, text, wanted) in [("m5", "lock door", "no group of that name"), ("m6", "cancel 99", "no task 99")] {
+        owner.send("main", id, text).await;
+        let told = owner.answer_to(id).await;
+        assert!(told[0].1.contains(wanted) && told.len() > 1, "{text}: {told:?}");
+    }
+    assert!(house.fakes.locked.lock().unwrap().is_empty());
+    for (id, text, wanted) in [
+        ("m7", "Lock Family", "Locked family"),
+        ("m8", "lock all", "Locked every group"),
+        ("m9", "Pause Family 1h", "family is paused until"),
+        ("m10", "resume all", "Nothing was paused"),
+    ] {
+        owner.send("main", id, text).await;
+        let told = owner.answer_to(id).await;
+        assert!(told[0].1.starts_with(wanted), "{text}: {told:?}");
+    }
+    owner.send("main", "m11", "resume family").await;
+    owner.answer_to("m11").await;
+    chat.send("family", "m1", "hold").await;
+    house.holds(1).await;
+    owner.send("main", "m12", "stop all").await;
+    assert_eq!(owner.answer_to("m12").await[0].1, "Stopped family, main.");
+    assert_eq!(chat.answer_to("m1").await[0].0, FAILURE);
+}
+
 /// Its daemon died before it was heard: what it was to stop is not run again.
 #[tokio::test]
 async fn a_stop_survives_the_daemon() {
