@@ -34,6 +34,9 @@ use crate::config::{Config, GroupSettings};
 use crate::gateway::policy_files::{self, PolicyError};
 use crate::home::{Home, HomeError};
 
+/// What problems of base.toml name it.
+pub(crate) const BASE: &str = "policies/base.toml";
+
 /// A file that is being changed. Nobody else changes one until this is dropped.
 #[derive(Debug)]
 pub struct Edit<Of> {
@@ -186,6 +189,15 @@ impl<Of: Kind> Edit<Of> {
         }
     }
 
+    /// What surely is not meant of what is new in it.
+    pub fn check_what_is_new(&self) -> Result<Problems, EditError> {
+        let mut warnings = self.check()?;
+        let before = self.of.check(&self.home, self.before.as_deref().unwrap_or_default()).unwrap_or_default();
+        let known: Vec<String> = before.0.iter().map(ToString::to_string).collect();
+        warnings.0.retain(|warning| !known.contains(&warning.to_string()));
+        Ok(warnings)
+    }
+
     /// Writes it, if it would load: whole or not at all, and on the disk when this returns.
     pub fn write(self) -> Result<Written, EditError> {
         let warnings = self.check()?;
@@ -204,7 +216,10 @@ impl<Of: Kind> Edit<Of> {
         let before = self.before.as_deref().unwrap_or_default();
         match self.of.check(&self.home, before) {
             Err(NotLoaded::Wrong(problems)) => {
-                Err(EditError::WrongAlready { file: self.path.display().to_string(), problems })
+                // What it is judged with may be what is wrong.
+                let other = problems.0.iter().all(|problem| problem.file() == BASE);
+                let file = if other { self.home.base_policy_file() } else { self.path.clone() };
+                Err(EditError::WrongAlready { file: file.display().to_string(), problems })
             }
             Err(NotLoaded::Beside(error)) => Err(error.into()),
             Ok(_) => Ok(()),

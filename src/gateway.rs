@@ -367,8 +367,7 @@ fn listen(socket: &Path, mode: u32) -> io::Result<net::UnixListener> {
 
 /// TLS towards upstreams, with the owner's files in it.
 pub fn upstream_tls(upstream: &Upstream) -> Result<(Arc<ClientConfig>, Arc<Revocations>), GatewayError> {
-    let roots = extra_roots(&upstream.extra_ca)?;
-    Ok(proxy::upstream_tls_with(&roots, &revocations::read(&upstream.crl)?)?)
+    Ok(proxy::upstream_tls_with(&extra_roots(&upstream.extra_ca)?, &revocations::read(&upstream.crl)?)?)
 }
 
 fn extra_roots(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, GatewayError> {

@@ -17,6 +17,10 @@ pub fn served(home: &Home) -> Option<String> {
     if before == Some(NOW) {
         return None;
     }
+    // A newer one is kept in mind, and said at each start.
+    if before.is_some_and(|before| numbers(before) > numbers(NOW)) {
+        return note(NOTES, before?, NOW);
+    }
     if let Err(error) = write(&home.version_file()) {
         tracing::warn!(%error, "Version not written down; what has changed is told again at the next start");
     }
@@ -42,9 +46,26 @@ fn note(notes: &str, before: &str, now: &str) -> Option<String> {
         let version = numbers(version.split_whitespace().next()?);
         (version > from && version <= to).then(|| text.trim())
     });
-    let told = told.collect::<Vec<_>>().join("\n\n");
+    let told = told.map(in_paragraphs).collect::<Vec<_>>().join("\n\n");
     let said = if told.is_empty() { "Nothing changes for you." } else { &told };
     Some(format!("This is Doorward {now} now; it was {before}.\n\n{said}\n"))
+}
+
+/// The page's text with a paragraph in a line, for whatever shows it.
+fn in_paragraphs(text: &str) -> String {
+    let mut shown = String::new();
+    for line in text.lines() {
+        let begins = line.is_empty() || line.starts_with(['-', '#', '|', '`', ' ']) || shown.ends_with('\n');
+        shown += if shown.is_empty() {
+            ""
+        } else if begins {
+            "\n"
+        } else {
+            " "
+        };
+        shown += line;
+    }
+    shown
 }
 
 /// `0.10.2` comes after `0.9`.

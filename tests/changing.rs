@@ -49,6 +49,69 @@ fn a_site_is_allowed_for_reading_and_one_request_exactly() {
     }
 }
 
+/// What stands there is not written again, and an old warning is no news.
+#[test]
+fn a_rule_is_written_once() {
+    let home = Home::without_engine().group("family").policy("family", OWN);
+    for command in [&["allow", "family", "bbc.example"][..], &["deny", "family", "ads.example"]] {
+        let command = [&["policy"], command].concat();
+        home.run(&command).ok().prints("Written:");
+        let before = policy(&home);
+        home.run(&command).ok().prints("says so already. Nothing was changed.");
+        assert_eq!(policy(&home), before);
+    }
+    home.run(&["policy", "deny", "family", "https://club.example/members"]).ok();
+    home.run(&["policy", "allow", "family", "club.example"]).ok().prints("but for what a [[deny]] names");
+    // Twice the same rule, by hand: told once, where it is looked for.
+    let twice = "[[allow]]\nhost = \"a.example\"\naccess = \"read\"\n";
+    home.write_policy("family", &format!("{twice}\n{twice}"));
+    home.run(&["policy", "check", "family"]).ok().prints("says the same");
+    home.run(&["policy", "allow", "family", "b.example"]).ok().never_says("says the same");
+}
+
+/// A group without a file may reach nothing, and a command that ends it is no remedy.
+#[test]
+fn a_group_without_a_policy_file_may_reach_nothing() {
+    let home = Home::without_engine().group("family");
+    let _ = std::fs::remove_file(home.policy_file("family"));
+    home.run(&["policy", "show", "family"]).ok().prints("family may reach nothing");
+    home.run(&["policy", "check", "family"]).ok().prints("0 rules");
+    home.run(&["policy", "explain", "family", "GET", "https://a.example/"])
+        .code(1)
+        .prints("doorward policy allow family");
+    home.run(&["policy", "show", "famliy"]).code(1).says("did you mean family?");
+}
+
+/// A group that is not there is said to be none, by every command that takes one.
+#[test]
+fn no_command_takes_an_unknown_group() {
+    let home = Home::without_engine().group("family");
+    for command in [
+        &["unlock", "famliy"][..],
+        &["usage", "famliy"],
+        &["undelivered", "famliy"],
+        &["requests", "clear", "famliy"],
+        &["exec", "famliy", "--", "true"],
+        &["chat", "--group", "famliy", "--once", "x"],
+        &["policy", "test", "famliy"],
+    ] {
+        home.run(command).code(1).says("did you mean family?");
+    }
+    home.run(&["lock", "family"]).ok();
+    home.run(&["group", "remove", "family", "--yes"]).ok();
+    home.run(&["unlock", "family"]).ok().prints("family is unlocked");
+}
+
+/// Who removes the group that alarms are told in hears that nobody hears them now.
+#[test]
+fn the_main_group_does_not_go_without_a_word() {
+    let home = Home::without_engine().group("family").group("me");
+    home.run(&["group", "set", "me", "main"]).ok();
+    home.run(&["group", "remove", "family", "--yes"]).ok().never_says("main group");
+    let gone = home.run(&["group", "remove", "me", "--yes"]).ok();
+    gone.says("It was the main group").says("doorward group set GROUP main");
+}
+
 /// What the help of skills shows can be typed; and a file that is to become a group's is compared as the group's.
 #[test]
 fn a_skill_is_added_as_its_help_says_and_no_difference_takes_it_away() {

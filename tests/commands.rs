@@ -80,7 +80,9 @@ fn explain_needs_neither_daemon_nor_engine() {
     let explain = || home.run(&["policy", "explain", "family", "POST", "https://api.github.com/gists"]).code(1);
     explain().prints("not_allowed").prints("none names it");
     std::fs::remove_file(home.policy_file("family")).unwrap();
-    explain().says("family.toml").says("doorward group add family");
+    // No file is a policy, which allows nothing; a group that is not there has none.
+    explain().prints("none names it").prints("doorward policy allow family");
+    home.run(&["policy", "show", "club"]).code(1).says("club.toml").says("doorward group add club");
 }
 
 /// A home in which one request was allowed and one was denied.
@@ -241,7 +243,7 @@ fn doctor_knows_what_would_keep_the_daemon_from_working() {
     }
     with("[alarm]\ncommand = [\"/no/such/prog\"]");
     told("there is no program /no/such/prog").code(3);
-    with("[alarm]\ncommand = [\"true\"]");
+    with("[alarm]\ncommand = [\"/bin/true\"]");
     home.run(&["doctor"]).ok().prints("Everything is there");
 
     home.run(&["lock", "main"]).ok();
@@ -274,6 +276,18 @@ fn doctor_knows_what_would_keep_the_daemon_from_working() {
     home.run(&["doctor"]).code(3).prints("fix: doorward policy use main claude");
     home.write_policy("main", "use = [\"claude\"]\n");
     home.run(&["doctor"]).code(3).prints("fix: doorward credential add anthropic");
+}
+
+/// A mistake in base.toml is one, and no group's.
+#[test]
+fn a_mistake_in_base_toml_is_told_once() {
+    let home = Home::without_engine().group("family").group("work");
+    std::fs::write(home.at("policies/base.toml"), "[[deny]]\nhots = \"a.example\"\n").unwrap();
+    let ran = home.run(&["doctor"]).code(3).prints("policies/base.toml: ");
+    assert_eq!(ran.out.matches("hots").count(), 1, "{ran:#?}");
+    ran.never_says("policies/family.toml");
+    let refused = home.run(&["policy", "allow", "family", "b.example"]).code(1);
+    refused.says(&format!("{} is wrong as it stands", home.at("policies/base.toml").display()));
 }
 
 /// What can never be heard is not taken, and said of what was taken before.

@@ -192,6 +192,12 @@ fn nobody_has_to_be_there() {
     home.run(&["setup", "--yes", "--may", "weather", "--drill", "no"]).ok();
     assert_eq!(texts(), before);
     home.run(&["setup", "--yes", "--may", "wether"]).code(2).says("there is no preset \"wether\"");
+    // What can be seen to be wrong is seen before anything is written.
+    let fresh = Home::new();
+    for wrong in [["--may", "wether"], ["--phone", "0170"]] {
+        fresh.run(&[&["setup", "--yes", "--key", &file, "--agent", "claude"], &wrong[..]].concat()).code(2);
+    }
+    assert!(!fresh.at("secrets").exists() && !fresh.at("groups/main.toml").exists());
     home.chat("main", "hello").ok().prints("You asked:");
 }
 

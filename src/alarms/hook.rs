@@ -1,8 +1,5 @@
 //! The owner's own command, started for an alarm.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,14 +57,6 @@ impl Hook {
         // An error means that the seats were closed, which nobody does.
         let _ = self.seats.acquire_many(AT_ONCE).await;
     }
-}
-
-/// The program of a command, where it can be started.
-pub fn program(command: &[String]) -> Option<PathBuf> {
-    let name = command.first()?;
-    let places: Vec<&str> = if name.contains('/') { vec!["/"] } else { PATH.split(':').collect() };
-    let mut files = places.into_iter().map(|place| Path::new(place).join(name));
-    files.find(|file| fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the owner's own `[alarm] command`, named in doorward.toml")]

@@ -28,7 +28,6 @@ use crate::store::ledger::{AuditLog, Notice, Recorded};
 use hook::Hook;
 use quiet::Quiet;
 
-pub use hook::program;
 pub use words::{advice, words};
 
 /// The events that the owner is told of beside those that are alarms; what else is noted

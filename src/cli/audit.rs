@@ -200,7 +200,7 @@ fn table(reader: &AuditReader, filter: &Filter, screen: Screen, out: &mut dyn Wr
         Ok(())
     })?;
     if all == 0 {
-        writeln!(out, "{}", nothing::words(reader, filter)?)?;
+        writeln!(out, "{}", Styled::from(nothing::words(reader, filter)?).on(screen))?;
         return Ok(0);
     }
     let fitted = columns.on(screen);

@@ -14,7 +14,7 @@ use crate::store::{Store, now};
 
 /// Shows what changes, writes it, and says what it means.
 pub(super) fn finish<Of: Kind>(edit: Edit<Of>, dry_run: bool, meaning: &str) -> Result<ExitCode, Failure> {
-    let warnings = edit.check().map_err(failed)?;
+    let warnings = edit.check_what_is_new().map_err(failed)?;
     if !edit.changes() {
         show::line(format!("Nothing to change in {}: it says so already.", edit.path().display()))?;
         return Ok(ExitCode::SUCCESS);

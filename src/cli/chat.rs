@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use policies::GroupName;
 
-use super::{Failure, group, reach, refused, show, up, usage};
+use super::{Failure, change, group, reach, refused, show, up, usage};
 use crate::channels::terminal::CHANNEL;
 use crate::config::{Agent, GroupSettings};
 use crate::home::Home;
@@ -117,7 +117,11 @@ fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failur
     let store = group::open_store(home)?;
     let groups = store.groups()?;
     let Some(name) = wanted else { return usual(home, &store, groups) };
+    let names: Vec<_> = groups.iter().map(|group| group.name.clone()).collect();
     let Some(group) = groups.into_iter().find(|group| group.name == *name) else {
+        if desk::did_you_mean(name.as_str(), names.iter().map(GroupName::as_str)).is_some() {
+            return Err(change::no_group(name, &names));
+        }
         return Err(refused(anyhow!(
             "there is no group {:?}; `doorward group add {name}` makes it, `doorward group list` shows those there are",
             name.as_str()

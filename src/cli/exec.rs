@@ -7,7 +7,7 @@ use containers::{Engine, Exec, TerminalSize};
 use policies::GroupName;
 use rustix::termios::{self, OptionalActions, Termios};
 
-use super::{Failure, environment, progress, reach, refused, show, up};
+use super::{Failure, change, environment, progress, reach, refused, show, up};
 use crate::config::Config;
 use crate::control::client::ClientError;
 use crate::control::protocol::{Answer, Request};
@@ -34,6 +34,7 @@ pub struct ExecArgs {
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: ExecArgs) -> Result<ExitCode, Failure> {
     let config = Config::load(home)?;
+    change::known_group(home, &args.group)?;
     let mut reached = reach::daemon(home).await?;
     let done = tokio::select! {
         done = in_sandbox(&config, &mut reached, &args) => done,

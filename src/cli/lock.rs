@@ -73,6 +73,10 @@ pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Fa
         None => {
             let file = LatchFile::at(home.latch_file());
             let (locked, _) = file.read();
+            // One that was removed may be locked still.
+            if let Some(group) = args.group.as_ref().filter(|group| !locked.groups.contains(*group)) {
+                change::known_group(home, group)?;
+            }
             let open = latch::without(&locked, args.group.as_ref()).map_err(|why| refused(anyhow!(why)))?;
             absence::heard_without_a_daemon(&home.absence_file()).map_err(environment)?;
             if open != locked {

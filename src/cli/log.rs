@@ -5,7 +5,6 @@
 pub(super) mod file;
 
 use std::fmt::Debug;
-use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::show::Screen;
 use crate::home::Home;
 use file::LogFile;
 
@@ -55,7 +55,7 @@ struct Line {
 pub(super) fn begin(home: &Home, json: bool) -> anyhow::Result<Log> {
     // What agents say over MCP is theirs; at every level, that library logs some of it.
     let filter = wanted(std::env::var("RUST_LOG").ok().as_deref()).with_target("rmcp", LevelFilter::OFF);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(Screen::stderr().colours());
     let lines = if json { lines.json().boxed() } else { lines.compact().boxed() };
     let bounded = Bounded::default();
     // Without them the daemon goes on; standard error says why they are not there.

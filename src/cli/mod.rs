@@ -242,7 +242,10 @@ mod tests {
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             for columns in [40, 80, 120] {
                 let shown = show::wrap(&help, columns);
-                let is_command = |line: &str| line.trim_start().starts_with("doorward ") && help.contains(line.trim());
+                let is_whole = |line: &str| {
+                    line.trim_start().starts_with(['`', '(']) || line.trim_start().starts_with("doorward ")
+                };
+                let is_command = |line: &str| is_whole(line) && help.contains(line.trim());
                 let wider = shown.lines().find(|line| line.trim_end().chars().count() > columns && !is_command(line));
                 assert_eq!(wider, None, "{} at {columns}", command.get_name());
                 assert_eq!(words(&shown), words(&help), "{} at {columns}", command.get_name());

@@ -254,12 +254,16 @@ fn compile_named(home: &Home, group: &GroupName) -> Result<Result<Compiled, Poli
         return Ok(PolicyFiles::compile(home, group));
     }
     let registered = change_of_all::registered(home).unwrap_or_default();
+    // No file is a policy, too.
+    if registered.contains(group) {
+        return Ok(PolicyFiles::compile(home, group));
+    }
     let help = match desk::did_you_mean(group.as_str(), registered.iter().map(GroupName::as_str)) {
         _ if policy_file::presets::get(group.as_str()).is_some() => {
             format!("{group} is a preset: `doorward policy show {group}` shows it, `doorward policy use` takes it")
         }
-        Some(meant) if !registered.contains(group) => format!("did you mean {meant}?"),
-        _ => format!("`doorward group add {group}` makes one"),
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("`doorward group add {group}` makes one"),
     };
     Err(refused(anyhow!("there is no policy file {}; {help}", file.display())))
 }

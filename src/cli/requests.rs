@@ -69,6 +69,7 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
     let asked = store.access_requests()?;
     match &args.command {
         Some(RequestsCommand::Clear { group }) => {
+            group.iter().try_for_each(|group| change::known_group(home, group))?;
             let cleared = store.clear_access_requests(group.as_ref())?;
             show::aside(format!("{cleared} forgotten."));
             return Ok(ExitCode::SUCCESS);

@@ -19,13 +19,14 @@ use containers::Engine;
 use policies::GroupName;
 
 use super::question::Choice;
-use super::{Failure, chat, drill, environment, group, image, reach, service, show, up};
+use super::{Failure, chat, drill, environment, group, image, reach, service, show, up, usage};
 use crate::agents;
 use crate::channels::terminal;
 use crate::config::{Agent, Config, WHATSAPP};
 use crate::control::client::Client;
 use crate::control::protocol::{Answer, Request};
 use crate::home::Home;
+use crate::registration::whatsapp as ids;
 use crate::store::{Group, NewGroup, Store};
 
 use ask::Ask;
@@ -132,6 +133,8 @@ impl Setup<'_> {
         self.home.prepare()?;
         let config = Config::load(self.home)?;
         let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
+        self.args.may.as_deref().map(reached::given).transpose()?;
+        self.args.phone.as_deref().map(ids::number).transpose().map_err(|why| usage(anyhow!("--phone: {why}")))?;
         show::line(WELCOME)?;
         let store = group::open_store(self.home)?;
         let wanted = self.which_chats(&config).await?;

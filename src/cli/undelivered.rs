@@ -12,7 +12,7 @@ use desk::screen::{on_screen, text_on_screen};
 use policies::GroupName;
 
 use super::show::{Styled, Tone};
-use super::{Failure, group, show, times};
+use super::{Failure, change, group, show, times};
 use crate::home::Home;
 use crate::store::{OutboxId, Store, Undelivered};
 
@@ -43,6 +43,7 @@ pub struct UndeliveredArgs {
 
 /// Runs the command.
 pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failure> {
+    args.group.iter().try_for_each(|group| change::known_group(home, group))?;
     let store = group::open_store(home)?;
     let texts = store.undelivered(args.group.as_ref())?;
     if let Some(folder) = &args.save {

@@ -9,7 +9,7 @@ use policies::{GroupName, Limits};
 use serde_json::json;
 
 use super::show::{Columns, Screen, Styled};
-use super::{Failure, group, show, times};
+use super::{Failure, change, group, show, times};
 use crate::config::Config;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
@@ -67,6 +67,10 @@ pub(super) fn run(home: &Home, args: &UsageArgs) -> Result<ExitCode, Failure> {
             let report = reports.entry(name.clone()).or_insert_with(|| Report { group: name, ..Report::default() });
             report.runs = runs;
         }
+    }
+    // One that was removed may stand in the log still.
+    if let Some(group) = args.group.as_ref().filter(|_| reports.is_empty()) {
+        change::known_group(home, group)?;
     }
     let reports: Vec<(Report, Limits)> = reports
         .into_values()

@@ -141,7 +141,7 @@ impl RuleSummary {
     }
 
     /// What it means, as one text; the words of `why`, the place, and the order in which it lists things aside.
-    pub(crate) fn meaning(&self) -> String {
+    pub fn meaning(&self) -> String {
         let at = RuleRef { file: "".into(), line: 0 };
         let mut rule = RuleSummary { at, why: None, ..self.clone() };
         rule.requests.sort_unstable();

@@ -132,9 +132,9 @@ fn credited(ways: &[Way]) -> String {
     for way in ways {
         for (credential, with) in &way.credentials {
             lines.push(format!(
-                "{}: {} requests of {} to {}, {} up, {} down\n",
+                "{}: {} of {} to {}, {} up, {} down\n",
                 on_screen(credential),
-                with.requests,
+                if with.requests == 1 { "1 request".to_owned() } else { format!("{} requests", with.requests) },
                 on_screen(&way.group),
                 host(way),
                 desk::size::about(with.bytes_up),

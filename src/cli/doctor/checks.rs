@@ -15,8 +15,9 @@ use crate::config::{Config, GroupSettings};
 use crate::control::client::Client;
 use crate::control::protocol::{Answer, Request, Status};
 use crate::control::settings::fingerprint;
+use crate::edit::BASE;
 use crate::gateway;
-use crate::gateway::policy_files::PolicyFiles;
+use crate::gateway::policy_files::{PolicyError, PolicyFiles};
 use crate::home::Home;
 use crate::sandboxes::mounts;
 use crate::skills;
@@ -258,6 +259,13 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
         Ok(groups) => groups,
         Err(error) => return vec![Check::broken("policies", format!("{error:#}"), "make the folder readable for you")],
     };
+    // One that is wrong is wrong for every group.
+    let is_of_base = |error: &PolicyError| matches!(error, PolicyError::Wrong(problems) if problems.0.iter().all(|one| one.file() == BASE));
+    let of_base = groups.iter().find_map(|group| PolicyFiles::compile(home, group).err().filter(is_of_base));
+    if let Some(error) = of_base {
+        let fix = format!("correct {}; no policy loads until then", home.base_policy_file().display());
+        return vec![Check::broken(BASE, error.to_string(), fix)];
+    }
     let check = |group| {
         let what = format!("policies/{group}.toml");
         let compiled = PolicyFiles::compile(home, &group);

@@ -15,12 +15,13 @@ use crate::home::Home;
 pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bool) -> Result<ExitCode, Failure> {
     let store = open_store(home)?;
     let registered = store.group(name)?.is_some();
+    let is_main = store.main_group()?.is_some_and(|main| main.name == *name);
     let left = what_it_left(home, name);
     // What an earlier removal has left can still be deleted.
     if !registered && (!everything || left.is_empty()) {
         return Err(change::no_group(name, &change::registered(home)?));
     }
-    if !yes && !confirmed(name, everything, &left)? {
+    if !yes && !confirmed(name, is_main, everything, &left)? {
         show::line("Nothing was removed.")?;
         return Ok(ExitCode::from(1));
     }
@@ -30,6 +31,12 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
     store.clear_access_requests(Some(name))?;
     // Messages, too; there may be none.
     let _ = std::fs::remove_file(home.chat_history(name));
+    if is_main {
+        show::aside(
+            "It was the main group: alarms and questions reach nobody now. `doorward group set GROUP main` makes another the \
+             main one.",
+        );
+    }
     if !everything {
         show::line(format!("Group {name} is forgotten, with its messages."))?;
         if !left.is_empty() {
@@ -91,13 +98,16 @@ fn delete(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn confirmed(name: &GroupName, everything: bool, left: &[(PathBuf, String)]) -> Result<bool, Failure> {
+fn confirmed(name: &GroupName, is_main: bool, everything: bool, left: &[(PathBuf, String)]) -> Result<bool, Failure> {
     if !show::is_interactive() {
         return Err(usage(anyhow!("nobody is here to ask; say it with --yes: `doorward group remove {name} --yes`")));
     }
+    let main = if is_main { "It is the main group: alarms and questions reach nobody without it. " } else { "" };
     let question = match everything {
-        true => format!("Forget the group {name} and all its messages, and delete this for good?{}\n", listed(left)),
-        false => format!("Forget the group {name} and all its messages? Its folders and files stay."),
+        true => {
+            format!("{main}Forget the group {name} and all its messages, and delete this for good?{}\n", listed(left))
+        }
+        false => format!("{main}Forget the group {name} and all its messages? Its folders and files stay."),
     };
     Ok(show::asks(&question)?)
 }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use policies::{Facts, GroupName, Host, Method, Moment, Policy, Verdict};
-use policy_file::{Source, Texts, presets};
+use policies::{Facts, GroupName, Host, Method, Moment, Policy, RuleRef, Verdict};
+use policy_file::{RuleSummary, Source, Texts, presets};
 
 use super::super::ahead::Ahead;
 use super::super::change::{failed, finish, known_group, note};
@@ -104,7 +104,9 @@ pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> 
         return Err(usage(anyhow!("--read is for reading; leave out the method, or say --exactly")));
     }
     let (rules, meaning) = if reading {
-        let meaning = format!("{group} may read every page of {site} (GET, HEAD and OPTIONS; nothing can be sent).");
+        let but = if has_denies(&policy, &facts.authority.host) { ", but for what a [[deny]] names" } else { "" };
+        let meaning =
+            format!("{group} may read every page of {site}{but} (GET, HEAD and OPTIONS; nothing can be sent).");
         (vec![rule_for(&facts).reading()], meaning + &other_names(&facts.authority.host))
     } else {
         let what = format!("{} {}", facts.method, facts.url_without_query());
@@ -137,8 +139,31 @@ pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> 
         edit.add_allow(&rule)
     };
     let edit = rules.into_iter().try_fold(edit, add).map_err(failed)?;
+    if let Some(rule) = stands(home, group, &policy, &edit)? {
+        return nothing_new(&rule);
+    }
     still_closed(home, group, &edit, facts)?;
     finish(edit, *dry_run, &meaning)
+}
+
+/// The rule that says all that an edit adds, where one does.
+fn stands(home: &Home, group: &GroupName, before: &Policy, edit: &Edit<OfPolicy>) -> Result<Option<RuleRef>, Failure> {
+    let Ok(after) = compile_file_of(home, group, edit.text())? else { return Ok(None) };
+    let known = policy_file::summaries(before);
+    let added = policy_file::diff(before, &after.policy).added;
+    let says_it = |new: &RuleSummary| known.iter().find(|rule| rule.meaning() == new.meaning());
+    let all: Option<Vec<_>> = added.iter().map(says_it).collect();
+    Ok(all.and_then(|all| all.first().map(|rule| rule.at.clone())))
+}
+
+fn nothing_new(rule: &RuleRef) -> Result<ExitCode, Failure> {
+    show::line(format!("{rule} says so already. Nothing was changed."))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether something of a host is refused, whatever allows it.
+fn has_denies(policy: &Policy, host: &Host) -> bool {
+    policy.rules().denies.iter().any(|rule| rule.host.covers(host))
 }
 
 /// `bbc.co.uk` is not `www.bbc.co.uk`: many who name one mean both.
@@ -151,7 +176,7 @@ fn other_names(host: &Host) -> String {
 
 enum Exactly {
     /// A rule allows it by now.
-    Already(policies::RuleRef),
+    Already(RuleRef),
     /// These rules would.
     Lift(Vec<Rule>),
 }
@@ -180,7 +205,7 @@ fn exactly(policy: &Policy, facts: &Facts, (now, until): (Moment, Option<Moment>
 }
 
 /// When a rule ends, if it does.
-fn end_of(policy: &Policy, rule: &policies::RuleRef) -> Option<Moment> {
+fn end_of(policy: &Policy, rule: &RuleRef) -> Option<Moment> {
     policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?.hours?.until()
 }
 
@@ -222,7 +247,13 @@ pub(super) fn deny(home: &Home, args: &DenyArgs) -> Result<ExitCode, Failure> {
         Some(why) => rule.why(why),
         None => rule,
     };
-    let edit = Edit::policy(home, group).and_then(|edit| edit.add_deny(&rule)).map_err(failed)?;
+    let edit = Edit::policy(home, group).map_err(failed)?;
+    edit.check().map_err(failed)?;
+    let policy = super::policy_of(group.as_str(), compile_file_of(home, group, edit.text())?)?;
+    let edit = edit.add_deny(&rule).map_err(failed)?;
+    if let Some(rule) = stands(home, group, &policy, &edit)? {
+        return nothing_new(&rule);
+    }
     finish(edit, *dry_run, &format!("{what} is refused to {group}, whatever allows it."))
 }
 

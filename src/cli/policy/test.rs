@@ -2,19 +2,19 @@
 
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use policies::GroupName;
 use policy_file::TestReport;
 
 use super::show::{Styled, Tone};
-use super::{Failure, groups_with_files, refused, show, wrong};
+use super::{Failure, compile, groups_with_files, show, wrong};
 use crate::gateway::policy_files;
 use crate::home::Home;
 
 pub(super) fn run(home: &Home, group: Option<GroupName>, json: bool) -> Result<ExitCode, Failure> {
     let groups = match group {
         Some(group) if !home.policy_file(&group).exists() => {
-            return Err(refused(anyhow!("there is no policy file {}", home.policy_file(&group).display())));
+            compile(home, &group)?;
+            vec![group]
         }
         Some(group) => vec![group],
         None => groups_with_files(home)?,

@@ -84,7 +84,7 @@ fn is_offered(preset: &str, config: &Config) -> bool {
 }
 
 /// The presets that were named on the command line.
-fn given(names: &[String]) -> Result<Vec<&'static str>, Failure> {
+pub(super) fn given(names: &[String]) -> Result<Vec<&'static str>, Failure> {
     if names == ["none"] {
         return Ok(Vec::new());
     }
