@@ -397,7 +397,8 @@ fn what_is_new_is_told_once() {
 fn uninstalling_says_first_what_it_removes_and_keeps_data_unless_asked() {
     let home = Home::new().group("family").policy("family", NOTHING);
     fs::write(home.at("mine.txt"), "mine").unwrap();
-    ["doorward.toml.previous", "mount-allowlist.json"].map(|ours| fs::write(home.at(ours), "").unwrap());
+    fs::write(home.at("doorward.toml.previous"), "").unwrap();
+    fs::write(home.at("mount-allowlist.json"), "").unwrap();
     symlink("/etc", home.at("data/groups/family/link")).unwrap();
     let daemon = home.up();
     let working = home.start(&["exec", "family", "--", "sleep", "600"]);

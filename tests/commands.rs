@@ -80,7 +80,8 @@ fn explain_needs_neither_daemon_nor_engine() {
     let explain = || home.run(&["policy", "explain", "family", "POST", "https://api.github.com/gists"]).code(1);
     explain().prints("not_allowed").prints("none names it");
     std::fs::remove_file(home.policy_file("family")).unwrap();
-    explain().says("family.toml").says("doorward group add family");
+    explain().prints("none names it").prints("doorward policy allow family");
+    home.run(&["policy", "show", "club"]).code(1).says("club.toml").says("doorward group add club");
 }
 
 /// A home in which one request was allowed and one was denied.
