@@ -79,13 +79,49 @@ impl LineBuffer {
 
 /// The message that a line holds.
 pub fn message<T: DeserializeOwned>(line: &[u8]) -> Result<T, Malformed> {
-    serde_json::from_slice(line).map_err(|error| {
+    let read = serde_json::from_slice(line);
+    // Whatever cuts a text may cut a character of two halves: what is left of it is no reason to drop the message.
+    let again = |error| without_halves(line).map_or(Err(error), |whole| serde_json::from_slice(&whole));
+    read.or_else(again).map_err(|error| {
         let what = match error.classify() {
             Category::Data => "not a message that is known here",
             _ => "not JSON",
         };
         Malformed { what, column: error.column() }
     })
+}
+
+/// The line with U+FFFD in the place of each half of a character (`\ud83d` alone); nothing where it holds none.
+fn without_halves(line: &[u8]) -> Option<Vec<u8>> {
+    let mut whole = Vec::with_capacity(line.len());
+    let (mut rest, mut found) = (line, false);
+    while let [byte, behind @ ..] = rest {
+        let taken = match (byte, unit(rest)) {
+            (_, Some(0xd800..=0xdbff)) if matches!(rest.get(UNIT..).and_then(unit), Some(0xdc00..=0xdfff)) => 2 * UNIT,
+            (_, Some(0xd800..=0xdfff)) => {
+                found = true;
+                whole.extend_from_slice(b"\\ufffd");
+                rest = &rest[UNIT..];
+                continue;
+            }
+            // An escape of another kind: `\\ud83d` is a backslash and letters.
+            (b'\\', _) if !behind.is_empty() => 2,
+            _ => 1,
+        };
+        whole.extend_from_slice(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    found.then_some(whole)
+}
+
+/// How long `\ud83d` is.
+const UNIT: usize = 6;
+
+/// What an escape of this kind stands for.
+fn unit(text: &[u8]) -> Option<u16> {
+    let digits = text.get(..UNIT)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 impl fmt::Display for LineTooLong {
@@ -127,6 +163,23 @@ mod tests {
         assert_eq!(buffer.next_line().unwrap().unwrap(), b"three");
         assert_eq!(buffer.next_line().unwrap().unwrap(), b"four");
         assert!(buffer.is_empty());
+    }
+
+    /// Programs in JavaScript and Python write what a cut leaves of an emoji.
+    #[test]
+    fn half_a_character_is_no_end_of_a_line() {
+        let read = |line: &str| message::<Vec<String>>(line.as_bytes()).map(|texts| texts.concat());
+        for (line, text) in [
+            (r#"["a \ud83d b"]"#, "a \u{fffd} b"),
+            (r#"["\uDE00\ud83d\ud83d\ude00\ud83d"]"#, "\u{fffd}\u{fffd}\u{1f600}\u{fffd}"),
+            (r#"["\\ud83d\\\ud83d\n"]"#, "\\ud83d\\\u{fffd}\n"),
+            (r#"["\ud83d\u0041"]"#, "\u{fffd}A"),
+        ] {
+            assert_eq!(read(line).as_deref(), Ok(text), "{line}");
+        }
+        for line in [r#"["\ud83d"#, r#"["\ud8"]"#, r#"["\u"]"#, "[\"\\", r#"["\ud83d", 5]"#] {
+            assert!(read(line).is_err(), "{line}");
+        }
     }
 
     #[test]
