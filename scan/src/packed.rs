@@ -109,7 +109,7 @@ impl Unreadable {
 }
 
 /// What clients write there although it packs nothing: charsets, protocols, nothing at all.
-const NO_CODINGS: [&str; 12] = [
+const NO_CODINGS: [&str; 13] = [
     "utf-8",
     "utf8",
     "us-ascii",
@@ -120,6 +120,7 @@ const NO_CODINGS: [&str; 12] = [
     "null",
     "plain",
     "binary",
+    "7bit",
     "8bit",
     "base64",
 ];
@@ -186,7 +187,10 @@ impl Unpacker {
 
 /// The codings of an answer, the outermost first.
 fn codings(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
-    layers(&named(headers)?)
+    let mut names = named(headers)?;
+    // Whoever reads the answer unpacks nothing for these either.
+    names.retain(|name| !NO_CODINGS.contains(&&**name) || name == "base64");
+    layers(&names)
 }
 
 /// The codings of a request, the outermost first: these are the frames, if there are any.
