@@ -35,6 +35,7 @@ pub mod policy_events;
 pub mod policy_files;
 mod revocations;
 pub mod taken_presets;
+mod tags;
 mod threads;
 
 use latch::LatchFile;
@@ -163,6 +164,7 @@ impl Gateway {
             limits: descriptors::take(config.queue.sandboxes),
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
+            tags: tags::kept_at(&home.tag_secret_file()),
         };
         let latch_file = LatchFile::at(home.latch_file());
         proxy.latch.set(latch_file.at_start(&ledger));

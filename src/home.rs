@@ -316,6 +316,11 @@ impl Home {
         self.data.join("lock.json")
     }
 
+    /// What stands for ETags is made with it.
+    pub fn tag_secret_file(&self) -> PathBuf {
+        self.data.join("etags.key")
+    }
+
     /// For how long no word of the owner has come.
     pub fn absence_file(&self) -> PathBuf {
         self.data.join("absence.json")

@@ -63,6 +63,7 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         limits: Limits::default(),
         connections: AtomicU64::new(0),
         refreshes: Refreshes::default(),
+        tags: proxy::TagSecret::random(),
     };
     let text = std::fs::read_to_string(home.policy_file(&group())).unwrap();
     let policy = policy_file::compile(&group(), &Source { name: "bench".to_owned(), text }, None).unwrap().policy;

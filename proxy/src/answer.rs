@@ -76,6 +76,9 @@ fn general_advice(code: Code) -> &'static str {
         Code::UpstreamFailed | Code::Unresolved | Code::Timeout => {
             "The host did not answer as it should. Try again later, or check that the name is right."
         }
+        Code::UpstreamUnreadable | Code::SecretInAnswer => {
+            "The host answered, and its answer cannot be passed on; `why` says what can be done about it."
+        }
         Code::TlsVerify => {
             "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml."
         }
@@ -93,7 +96,7 @@ fn general_advice(code: Code) -> &'static str {
             "Send it without that header or parameter if it is not needed; if it is, ask the owner of this assistant for the line."
         }
         Code::NotMinted => {
-            "Only the owner of this assistant can have the door keep such keys (`mints` in doorward.toml); then the surrogate that comes in their place works."
+            "What an answer brought goes back to its host only where the owner of this assistant has said so in doorward.toml; `why` names the line."
         }
         Code::LimitExceeded | Code::GroupLimit | Code::UsedUp => {
             "Wait, or ask the owner of this assistant to raise the limit in the group's policy file."

@@ -36,6 +36,7 @@ use crate::heard::{Heard, Said};
 use crate::internal;
 use crate::onward::Onward;
 use crate::presence::Client;
+use crate::tls;
 
 /// How often what is in flight is held against the policy in force.
 const REVIEW: Duration = Duration::from_millis(250);
@@ -372,6 +373,7 @@ where
         tracing::error!(%error, "Leaf certificate could not be made");
         (Refusal::new(Code::Unsupported, "no certificate can be made for this host"), sni.clone())
     })?;
+    let config = tls::fitting(config, &hello.client_hello());
     let tls = timeout(time, hello.into_stream(config)).await.map_err(too_slow)?;
     let tls = tls.map_err(|_| {
         (Refusal::new(Code::NotTls, "the TLS handshake failed; does the program trust the door's CA?"), sni.clone())

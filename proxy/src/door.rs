@@ -13,6 +13,7 @@ use gate::audit::{Identity, Ledger, Noted};
 use gate::{Gate, Latch, Limits, Outside, of_one_door};
 
 use crate::credentials::Keyring;
+use crate::headers::TagSecret;
 use crate::keeper::{Keeper, Refreshes};
 use crate::ports::{Budget, Internal, Meter, NewResolver, Owner, Secrets};
 use crate::room::Rooms;
@@ -47,6 +48,8 @@ pub struct Gateway {
     pub connections: AtomicU64,
     /// Access tokens that are being fetched.
     pub refreshes: Refreshes,
+    /// What stands for ETags is made with it.
+    pub tags: TagSecret,
 }
 
 /// One sandbox's door.
@@ -86,7 +89,8 @@ impl Door {
             latch: gateway.latch.clone(),
             hide: Arc::new(move |text| secrets.watchlist().find_in(text).map(|finding| format!("(hidden: {finding})"))),
         };
-        let keeper = Keeper::new(identity.clone(), gateway.secrets.clone(), keyring, gateway.refreshes.clone());
+        let shared = (&gateway.tags, gateway.refreshes.clone());
+        let keeper = Keeper::new(identity.clone(), gateway.secrets.clone(), keyring, shared);
         Ok(Arc::new(Door {
             gate: Gate::new(identity, policy, outside, of_one_door(&gateway.tls), limits),
             keeper: Arc::new(keeper),

@@ -226,7 +226,10 @@ async fn returned(
     let guard = keeper.keyring.now().guard_of(&facts.authority);
     let mut headers = headers::returning(answer.headers(), guard.is_none(), &mut scrubber);
     if scrubber.is_some() {
-        headers.remove(CONTENT_ENCODING);
+        // What was not undone goes as it came.
+        if readable::coding(answer.headers()).is_ok() {
+            headers.remove(CONTENT_ENCODING);
+        }
         headers::without_lengths(&mut headers, facts.method == Method::Head && readable::is_as_long(answer.headers()));
         without_validators(keeper, facts, answer.body(), &mut headers);
     }

@@ -9,6 +9,7 @@ use scan::Scrubber;
 
 mod validators;
 
+pub use validators::TagSecret;
 pub(crate) use validators::{Validators, without_digests, without_lengths};
 
 /// Taken off responses: names other ways to the upstream, or acts by itself.

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use policies::{Authority, Code, Refusal, Terms};
 
 use crate::credentials::{ComingBack, Keyring, Looking, Placed};
-use crate::headers::Validators;
+use crate::headers::{TagSecret, Validators};
 use crate::ports::Secrets;
 use gate::Newest;
 use gate::audit::Identity;
@@ -50,13 +50,19 @@ pub(crate) struct Taking {
 }
 
 impl Keeper {
-    pub(crate) fn new(who: Identity, secrets: Arc<dyn Secrets>, keyring: Keyring, refreshes: Refreshes) -> Self {
+    pub(crate) fn new(
+        who: Identity,
+        secrets: Arc<dyn Secrets>,
+        keyring: Keyring,
+        (tags, refreshes): (&TagSecret, Refreshes),
+    ) -> Self {
+        let validators = Validators::of(tags, &who.group);
         Keeper {
             who,
             secrets,
             keyring: Newest::of(Arc::new(ArcSwap::from_pointee(keyring))),
             coming_back: ComingBack::default(),
-            validators: Validators::new(),
+            validators,
             refreshes,
         }
     }

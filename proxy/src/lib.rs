@@ -52,6 +52,7 @@ pub mod fuzzed;
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, MintedKey, Place, Segment};
 pub use door::{Door, Gateway};
 pub use gate::{Latch, Limits, Locked, Revocations, TlsError, audit, upstream_tls, upstream_tls_with};
+pub use headers::TagSecret;
 pub use judge::foresee;
 pub use keeper::Refreshes;
 pub use room::aside;

@@ -22,7 +22,10 @@ pub(crate) struct Reading {
 
 /// By its head. `opaque`: the rule lets it pass unread.
 pub(crate) fn by_head(status: StatusCode, headers: &HeaderMap, opaque: bool) -> Result<Reading, Refusal> {
-    let unpacker = coding(headers)?;
+    let unpacker = match coding(headers) {
+        Err(_) if opaque && !is_transferred_packed(headers) => None,
+        unpacker => unpacker?,
+    };
     whole(status, headers)?;
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
     let is_html = kind.windows(4).any(|word| word == b"html");
@@ -51,13 +54,21 @@ pub(crate) fn is_as_long(headers: &HeaderMap) -> bool {
 /// What undoes the codings of an answer that was asked to have none. hyper undoes no coding
 /// of a transfer but chunks.
 pub(crate) fn coding(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
-    let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
-    let unpacker = Unpacker::declared(headers);
-    if unpacker.is_err() || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-        let why = "the host packed its answer although it was asked not to, in a way that cannot be undone to scrub it";
+    if is_transferred_packed(headers) {
+        let why = "the host packed its answer although it was asked not to, in a way that cannot be undone to scrub it \
+                   (Transfer-Encoding)";
         return Err(unreadable(why));
     }
-    Ok(unpacker.ok().flatten())
+    Unpacker::declared(headers).map_err(|why| {
+        unreadable(format!(
+            "the host says that it packed its answer, although it was asked not to, and {why}, so it cannot be scrubbed; \
+             the owner can say `opaque = true` in a rule for this exact path"
+        ))
+    })
+}
+
+fn is_transferred_packed(headers: &HeaderMap) -> bool {
+    headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// Of a piece nobody knows what it is a piece of: a secret could be fetched bit by bit.

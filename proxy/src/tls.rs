@@ -15,6 +15,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::ClientHello;
 
 use gate::alpn;
 
@@ -142,6 +143,17 @@ fn alternative_name(host: &Host) -> Result<SanType, CaError> {
         Host::Name(name) => SanType::DnsName(name.as_str().try_into()?),
         Host::Ip(ip) => SanType::IpAddress(IpAddr::to_canonical(ip)),
     })
+}
+
+/// What fits a client that says what it speaks, where that is nothing of ours (`curl -0` says HTTP/1.0): nothing is
+/// agreed on (RFC 7301 §3.2 allows that too), and what it sends is read as HTTP/1.
+pub(crate) fn fitting(config: Arc<ServerConfig>, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+    if hello.alpn().is_none_or(|mut offered| offered.any(|one| config.alpn_protocols.iter().any(|ours| ours == one))) {
+        return config;
+    }
+    let mut without = ServerConfig::clone(&config);
+    without.alpn_protocols.clear();
+    Arc::new(without)
 }
 
 #[cfg(test)]

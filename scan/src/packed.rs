@@ -16,7 +16,6 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 
 mod ar;
-mod behind;
 mod brotli;
 mod bzip2;
 mod declared;
@@ -110,7 +109,7 @@ impl Unreadable {
 }
 
 /// What clients write there although it packs nothing: charsets, protocols, nothing at all.
-const NO_CODINGS: [&str; 12] = [
+const NO_CODINGS: [&str; 13] = [
     "utf-8",
     "utf8",
     "us-ascii",
@@ -121,6 +120,7 @@ const NO_CODINGS: [&str; 12] = [
     "null",
     "plain",
     "binary",
+    "7bit",
     "8bit",
     "base64",
 ];
@@ -188,8 +188,8 @@ impl Unpacker {
 /// The codings of an answer, the outermost first.
 fn codings(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
     let mut names = named(headers)?;
-    // Of an answer no client undoes them either; what is packed all the same is seen by its bytes.
-    names.retain(|name| name == "base64" || !NO_CODINGS.contains(&&**name));
+    // Whoever reads the answer unpacks nothing for these either.
+    names.retain(|name| !NO_CODINGS.contains(&&**name) || name == "base64");
     layers(&names)
 }
 

@@ -34,6 +34,7 @@ const DATA: &[(&str, Way)] = &[
     ("doorward.lock", Way::Left),
     ("drill.json", Way::Plain),
     ("edit.lock", Way::Left),
+    ("etags.key", Way::Left),
     ("global", Way::Plain),
     ("groups", Way::Agents),
     ("inbox", Way::Agents),

@@ -142,6 +142,11 @@ impl BodyJudged {
                        send \"Content-Type: application/json\"";
             return Err(Unfit::Refused(Refusal::new(Code::BodyUnreadable, why)));
         }
+        if let Some(coding) = head::packs(&clean.headers).filter(|_| looked_into && !body.is_empty()) {
+            let why =
+                format!("this body is judged as JSON, and it is packed ({coding}); send it without Content-Encoding");
+            return Err(Unfit::Refused(Refusal::new(Code::BodyUnreadable, why)));
+        }
         let granted = conditions.map_or(Ok(None), |conditions| conditions.check(body))?;
         if granted.is_some() && clean.bound != judged.permit().head() {
             let why = "the head that would go out is not the one that the owner said yes to; send the request again";

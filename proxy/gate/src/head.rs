@@ -1,7 +1,9 @@
 //! Headers of requests, rebuilt by listed rules; never passed by default where they speak to
 //! the next hop, name a network, or override what was judged.
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
+};
 use http::{HeaderMap, header};
 use policies::{Code, HeadHash, Method, Refusal, normal_name};
 
@@ -195,6 +197,12 @@ pub(crate) fn says_json(headers: &HeaderMap, body: &[u8]) -> bool {
     };
     let json = kind.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"));
     json && parts.all(utf8)
+}
+
+/// What the head says that the body is packed with, in a way that is known.
+pub(crate) fn packs(headers: &HeaderMap) -> Option<&'static str> {
+    let said = headers.get(CONTENT_ENCODING)?.as_bytes();
+    ["gzip", "x-gzip", "deflate", "br", "zstd"].into_iter().find(|coding| said.eq_ignore_ascii_case(coding.as_bytes()))
 }
 
 /// Refuses a request with a header by which a server would take it for one with another method:

@@ -11,11 +11,11 @@
 //! It is an alarm where the value could be a key (`values.rs`), and a plain refusal otherwise.
 
 use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
-use policies::{Code, Refusal, undo_escapes};
+use policies::{Code, Refusal, letters_of, normal_name, undo_escapes};
 
 use super::handed_out::Brought;
 use super::harmless;
-use super::names::{header_authenticates, name_is_hidden, parameter_authenticates};
+use super::names::{self, header_authenticates, name_is_hidden, parameter_authenticates};
 use super::subprotocols;
 use super::values::{self, could_be_a_key};
 use super::{Found, Head, Place};
@@ -90,6 +90,7 @@ pub(super) fn refuse_unknown(head: Head<'_>, found: Option<&Found<'_>>, own: &[P
         Some(name) == place.as_ref()
             || harmless::is_known(name.as_str())
             || harmless::is_of_a_kind(name.as_str())
+            || harmless::is_of_paging_in_a_header(&letters_of(&normal_name(name.as_str())))
             || is_own(name, own)
     };
     let mut unknown = head.headers.iter().filter(|(name, value)| !passes(name) && !values::is_plain(value.as_bytes()));
@@ -165,13 +166,29 @@ impl<'a> Foreign<'a> {
     fn key(&self, brought: Brought<'_>, line: &str) -> Refusal {
         let told = told(self.what);
         if !values::is_of_a_vendor(&self.value) && brought.holds(&self.value) {
-            let why = format!(
-                "{told} holds a key that an answer of this host brought, and {ONLY}; the owner can have such keys kept at \
-                 the door: `mints` of the credential in doorward.toml names the requests that bring them"
-            );
-            return Refusal::new(Code::NotMinted, why);
+            return Refusal::new(Code::NotMinted, format!("{told} holds {}", self.handed_out(line)));
         }
         Refusal::new(Code::CredentialNotSurrogate, format!("{told} is foreign: {ONLY}{line}"))
+    }
+
+    /// What a host gave out may be a key, or say where a list goes on. To keep it at the door is no help where a
+    /// surrogate has no place.
+    fn handed_out(&self, line: &str) -> String {
+        let hint = match self.what {
+            What::Header(name) | What::Parameter(name) | What::Field(name) => names::of_a_list_or_a_form(name),
+            _ => None,
+        };
+        match (line, hint) {
+            ("", _) => format!(
+                "a key that an answer of this host brought, and {ONLY}; the owner can have such keys kept at the door: \
+                 `mints` of the credential in doorward.toml names the requests that bring them"
+            ),
+            (line, None) => format!("what an answer of this host brought and may be a key, and {ONLY}{line}"),
+            (line, Some(hint)) => format!(
+                "what an answer of this host brought, and {ONLY}; by its name it {hint}, and what does authenticates \
+                 nobody{line}"
+            ),
+        }
     }
 }
 

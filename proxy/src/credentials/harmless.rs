@@ -211,7 +211,7 @@ const BEGINNINGS: [&str; 15] = [
 /// Endings of names: which version of an API is meant, what a body adds up to.
 const ENDINGS: [&str; 3] = ["-version", "-beta", "-checksum"];
 
-const NAMES: [&str; 114] = [
+const NAMES: [&str; 129] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -279,12 +279,17 @@ const NAMES: [&str; 114] = [
     // Of vendors: each is in their documents, and says nothing of who asks, but for an account
     // within the one that the credential is of. A session of MCP must not authenticate (its
     // specification of 2025-06-18); npm's and kubectl's are random numbers of one run.
+    "client-session-id",
     "dropbox-api-arg",
     "dropbox-api-path-root",
+    "dropbox-api-select-admin",
+    "dropbox-api-select-user",
     "filename",
     "git-protocol",
     "http-referer",
+    "last-event-id",
     "mcp-session-id",
+    "oci-subject",
     "openai-organization",
     "openai-project",
     "pacote-integrity",
@@ -292,10 +297,12 @@ const NAMES: [&str; 114] = [
     "sforce-call-options",
     "sforce-query-options",
     "slug",
+    "soapaction",
     "stripe-account",
     "stripe-context",
     "surrogate-key",
     "upload-checksum",
+    "upload-concat",
     "upload-metadata",
     "x-amz-acl",
     "x-amz-content-sha256",
@@ -303,6 +310,7 @@ const NAMES: [&str; 114] = [
     "x-amz-expected-bucket-owner",
     "x-amz-tagging",
     "x-amz-target",
+    "x-amz-trailer",
     "x-amz-user-agent",
     "x-anchormailbox",
     "x-apollo-operation-id",
@@ -317,19 +325,26 @@ const NAMES: [&str; 114] = [
     "x-filename",
     "x-firebase-client",
     "x-github-media-type",
+    "x-goog-authuser",
     "x-goog-fieldmask",
     "x-goog-hash",
     "x-goog-request-params",
     "x-goog-user-project",
+    "x-ms-blob-content-md5",
+    "x-ms-client-session-id",
     "x-ms-content-crc64",
     "x-ms-continuation",
     "x-ms-correlation-request-id",
     "x-ms-documentdb-partitionkey",
     "x-ms-lease-id",
+    "x-ms-proposed-lease-id",
+    "x-nuget-session-id",
+    "x-presto-session",
     "x-rep-hints",
     "x-requested-with",
     "x-stripe-client-user-agent",
     "x-title",
+    "x-trino-session",
     "xero-tenant-id",
 ];
 
@@ -352,6 +367,12 @@ pub(super) fn is_of_paging(letters: &str) -> bool {
     }
     let of = letters.strip_suffix("tokens").or(letters.strip_suffix("token").filter(|of| !of.is_empty()));
     of.is_some_and(made_of)
+}
+
+/// Whether a header, by its letters, holds a token that brings the next page: `x-next-page-token`.
+pub(super) fn is_of_paging_in_a_header(letters: &str) -> bool {
+    let bare = letters.strip_prefix("xms").or(letters.strip_prefix('x')).unwrap_or(letters);
+    bare.ends_with("token") && is_of_paging(bare)
 }
 
 /// Whether a header of this name (lower case) authenticates nobody with this value.

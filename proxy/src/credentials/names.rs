@@ -40,6 +40,9 @@ pub(super) fn header_authenticates(name: &str) -> bool {
 /// The same of any text where headers' names may stand.
 pub(super) fn header_tells(normal: &str) -> bool {
     let letters = letters_of(normal);
+    if harmless::is_of_paging_in_a_header(&letters) {
+        return false;
+    }
     tells(normal) || IN_HEADERS.iter().any(|part| letters.contains(part)) || is_key(normal, None)
 }
 
@@ -57,6 +60,25 @@ pub(super) fn parameter_authenticates(parameter: &str) -> bool {
 /// `%2574oken`. No client writes a name so, and servers differ in how often they undo them.
 pub(super) fn name_is_hidden(raw: &str) -> bool {
     escaped(raw).any(|c| c.is_ascii_alphanumeric()) || escaped(&undo_escapes(raw)).next().is_some()
+}
+
+/// What stands before `token` in names of tokens that bring the next of a list.
+const OF_LISTS: [&str; 16] = [
+    "after", "backward", "before", "bookmark", "cursor", "forward", "from", "history", "iterator", "more", "newer",
+    "offset", "older", "page", "result", "scroll",
+];
+
+const OF_FORMS: [&str; 5] = ["csrf", "xsrf", "crumb", "antiforgery", "requestverification"];
+
+/// What something of this name is for that authenticates nobody, where the name says so.
+pub(super) fn of_a_list_or_a_form(name: &str) -> Option<&'static str> {
+    let normal = normal_name(&undo_escapes(name));
+    let letters = letters_of(&normal);
+    if OF_FORMS.iter().any(|word| letters.contains(word)) {
+        return Some("guards a form");
+    }
+    let of = letters.strip_suffix("token")?;
+    OF_LISTS.iter().any(|word| of.ends_with(word)).then_some("says where a list goes on")
 }
 
 /// What escapes stand for, one by one.

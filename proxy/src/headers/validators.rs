@@ -5,13 +5,14 @@
 //! wrong for whoever checks, and a way to try what the secret is. A validator is needed
 //! again (If-None-Match, If-Match), so an ETag is not taken off: the sandbox gets a token,
 //! and the door puts the ETag back where the token comes in a condition. What is under the
-//! token nobody but the door can read, and for one ETag it is always the same.
+//! token nobody but the doors of its group can read, and for one ETag it is always the same: what
+//! caches and calendars keep is good in the group's next sandbox.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, ETAG, HeaderName, HeaderValue};
-use policies::normal_name;
+use policies::{GroupName, normal_name};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
@@ -37,18 +38,43 @@ const DIGESTS: [&str; 14] = [
 const MARK: &str = "dw-";
 const NONCE: usize = 12;
 
-/// The tokens of one door.
+/// What all tokens of an installation are made with. Each group has its own, for as long as this stays.
+#[derive(Clone)]
+pub struct TagSecret([u8; 32]);
+
+impl TagSecret {
+    /// One that nobody has.
+    pub fn random() -> Self {
+        TagSecret(rand::random())
+    }
+
+    /// One that was kept.
+    pub fn kept(bytes: [u8; 32]) -> Self {
+        TagSecret(bytes)
+    }
+
+    /// To be kept.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn part(&self, what: &str, group: &GroupName) -> hmac::Tag {
+        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), format!("{what} {group}").as_bytes())
+    }
+}
+
+/// The tokens of one group.
 pub(crate) struct Validators {
     seal: LessSafeKey,
     nonces: hmac::Key,
 }
 
 impl Validators {
-    /// With keys that nobody else has.
-    pub(crate) fn new() -> Option<Self> {
-        let (first, second): ([u8; 32], [u8; 32]) = (rand::random(), rand::random());
-        let seal = UnboundKey::new(&CHACHA20_POLY1305, &first).ok()?;
-        Some(Validators { seal: LessSafeKey::new(seal), nonces: hmac::Key::new(hmac::HMAC_SHA256, &second) })
+    /// With keys that no other group has.
+    pub(crate) fn of(secret: &TagSecret, group: &GroupName) -> Option<Self> {
+        let seal = UnboundKey::new(&CHACHA20_POLY1305, secret.part("etag", group).as_ref()).ok()?;
+        let nonces = hmac::Key::new(hmac::HMAC_SHA256, secret.part("nonce", group).as_ref());
+        Some(Validators { seal: LessSafeKey::new(seal), nonces })
     }
 
     /// Takes the digests off an answer, and puts tokens in the place of ETags.
@@ -64,8 +90,10 @@ impl Validators {
 
     /// Puts the ETags back in a request's conditions.
     pub(crate) fn unveil(&self, headers: &mut HeaderMap) {
-        let holds_tags =
-            |name: &HeaderName| name.as_str().ends_with("if-match") || name.as_str().ends_with("if-none-match");
+        // `If` is of WebDAV (RFC 4918 §10.4).
+        let holds_tags = |name: &HeaderName| {
+            *name == "if" || name.as_str().ends_with("if-match") || name.as_str().ends_with("if-none-match")
+        };
         for (name, value) in headers.iter_mut().filter(|(name, _)| holds_tags(name)) {
             let Some(text) = value.to_str().ok().filter(|text| text.contains(MARK)) else { continue };
             match HeaderValue::try_from(self.with_tags(text)) {
@@ -86,7 +114,7 @@ impl Validators {
         HeaderValue::from_bytes(&[before, MARK.as_bytes(), token.as_bytes(), behind].concat()).ok()
     }
 
-    /// The text with each token of this door replaced; others are left as they are.
+    /// The text with each token of this group replaced; others are left as they are.
     fn with_tags(&self, text: &str) -> Vec<u8> {
         let mut out = Vec::new();
         let mut rest = text;
@@ -168,7 +196,13 @@ mod tests {
 
     #[test]
     fn an_etag_comes_back_in_a_condition_and_says_nothing_meanwhile() {
-        let (door, other) = (Validators::new().unwrap(), Validators::new().unwrap());
+        let (secret, group) = (TagSecret::random(), |name: &str| GroupName::parse(name).unwrap());
+        let door = Validators::of(&secret, &group("family")).unwrap();
+        let next = Validators::of(&TagSecret::kept(*secret.bytes()), &group("family")).unwrap();
+        let others = [
+            Validators::of(&secret, &group("work")).unwrap(),
+            Validators::of(&TagSecret::random(), &group("family")).unwrap(),
+        ];
         for tag in ["\"0123456789abcdef\"", "W/\"0123456789abcdef\"", "0123456789abcdef", "W/0123456789abcdef", "\"\""]
         {
             let mut came = headers(&[("etag", tag)]);
@@ -176,13 +210,13 @@ mod tests {
             let token = came[ETAG].to_str().unwrap().to_owned();
             assert!(!token.contains("0123") && token != tag, "{token}");
             let mut again = headers(&[("etag", tag)]);
-            door.veil(&mut again, false);
+            next.veil(&mut again, false);
             assert_eq!(again[ETAG], token, "a cache must know it again");
-            for name in ["if-none-match", "if-match", "x-amz-copy-source-if-match"] {
+            for name in ["if-none-match", "if-match", "x-amz-copy-source-if-match", "if"] {
                 let mut asked = headers(&[(name, &format!("\"one\", {token}, dw-no, \"dw-AAAA\""))]);
-                other.unveil(&mut asked);
-                assert!(asked[name].to_str().unwrap().contains(&token), "another door knows nothing of it");
-                door.unveil(&mut asked);
+                others.iter().for_each(|other| other.unveil(&mut asked));
+                assert!(asked[name].to_str().unwrap().contains(&token), "another group's knows nothing of it");
+                next.unveil(&mut asked);
                 assert_eq!(asked[name], format!("\"one\", {tag}, dw-no, \"dw-AAAA\""));
             }
         }

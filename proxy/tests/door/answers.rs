@@ -208,13 +208,28 @@ async fn a_long_download_goes_by() {
     assert_eq!(last_code(&world).await, (None, false));
 }
 
-/// A rule's own: the same path on the same host, and no other.
-#[tokio::test]
-async fn opaque_lets_one_path_pass_unread() {
+/// With a rule that lets one path pass unread.
+async fn world_with_opaque() -> World {
     let rule = "[[allow]]\nhost = \"api.bound.test\"\ndo = [\"GET /v1/report.7z\"]\ncredential = \"first\"\nopaque = true\n\
                 private = [\"127.0.0.10/32\"]\n";
     let usual = Setup::default();
-    let world = World::with(Setup { family: usual.family.clone() + rule, ..usual }).await;
+    World::with(Setup { family: usual.family.clone() + rule, ..usual }).await
+}
+
+/// A coding that nobody knows is what cannot be read as well, and keeps its name.
+#[tokio::test]
+async fn opaque_lets_a_coding_pass_that_nobody_knows() {
+    let world = world_with_opaque().await;
+    world.upstream(HOST).answers("HTTP/1.1 200 OK\r\nContent-Encoding: x-own\r\nContent-Length: 4\r\n\r\ndata");
+    let answer = ask(&world, "/v1/report.7z").await;
+    assert_eq!((answer.status, answer.header("content-encoding").as_deref()), (200, Some("x-own")));
+    assert_eq!(ask(&world, "/v1/other.7z").await.status, 502);
+}
+
+/// A rule's own: the same path on the same host, and no other.
+#[tokio::test]
+async fn opaque_lets_one_path_pass_unread() {
+    let world = world_with_opaque().await;
     let seven = [&b"7z\xbc\xaf\x27\x1c\0\x04"[..], &[7; 900]].concat();
     world.upstream(HOST).answers(answered("application/octet-stream", &seven, 100));
     assert_eq!(ask(&world, "/v1/report.7z").await.body, seven);

@@ -40,6 +40,18 @@ async fn a_body_that_may_go_arrives_as_it_was() {
     assert_eq!(world.log.only().outcome().bytes_up, body.len() as u64);
 }
 
+/// The reason is that it is packed, not what its first byte is to a reader of JSON.
+#[tokio::test]
+async fn a_packed_body_is_told_as_that() {
+    let world = world().await;
+    for coding in ["gzip", "BR"] {
+        let more = format!("Content-Type: application/json\r\nContent-Encoding: {coding}\r\n");
+        let (status, said) = post(&world, &more, &[0x1f, 0x8b, 8, 0]).await;
+        assert!(status == 403 && said.contains("send it without Content-Encoding"), "{said}");
+    }
+    assert!(world.upstream("cdn.allowed.test").received().is_empty());
+}
+
 /// What is judged as JSON in UTF-8 is sent as that only: a server that goes by the
 /// Content-Type could read a form in it, or other letters.
 #[tokio::test]

@@ -187,3 +187,13 @@ async fn a_body_that_ends_like_a_surrogate_begins_arrives_whole() {
     assert_eq!(client.post("https://cdn.allowed.test/x", body.clone()).await.status, 200);
     assert!(world.upstream("cdn.allowed.test").received().pop().unwrap().text().contains(end));
 }
+
+/// `curl -0` says that it speaks HTTP/1.0 and nothing else.
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_its_answer() {
+    let world = World::new().await;
+    let client = world.family.connect().await.connected("cdn.allowed.test:443").await;
+    let mut client = client.tls_speaking("cdn.allowed.test", true, b"http/1.0").await.unwrap();
+    client.send("GET / HTTP/1.0\r\nHost: cdn.allowed.test\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().text(), "ok");
+}

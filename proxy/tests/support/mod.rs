@@ -187,6 +187,7 @@ impl World {
             limits: setup.limits,
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
+            tags: proxy::TagSecret::random(),
         });
         let dir = tempfile::tempdir().unwrap();
         let open = |group: &str, policy: &str, first: &str| {

@@ -1,6 +1,8 @@
 //! What is refused beside the surrogate, with which words, and when it is an alarm.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use http::header::HeaderValue;
 use http::{HeaderMap, HeaderName};
 use policies::Facts;
@@ -67,6 +69,13 @@ fn a_header_that_nobody_knows_holds_no_key() {
         ("x-amz-meta-camera", "a1b2c3d4e5f6a7b8"),
         ("time-zone", "Europe/Berlin"),
         ("x-upload-offset", "123456789012"),
+        ("x-next-page-token", "CAUQAA3f8b29d1e7c94a50b6"),
+        ("x-ms-continuationtoken", "CAUQAA3f8b29d1e7c94a50b6"),
+        ("last-event-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+        ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ("x-ms-proposed-lease-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+        ("upload-concat", "final;/files/a1b2c3d4e5f6 /files/b1b2c3d4e5f6"),
+        ("x-trino-session", "query_max_run_time=2h,join_distribution_type=AUTOMATIC"),
     ] {
         assert_eq!(code("/x", &[(name, value)]), None, "{name}: {value}");
     }
@@ -110,6 +119,37 @@ fn an_alarm_is_about_a_value_that_could_be_a_key() {
     }
     // The worst of several is told.
     assert_eq!(code(&format!("/x?session=on&token={key}"), &[("cookie", "a=b")]), Some(Code::CredentialNotSurrogate));
+}
+
+/// What a host gave out goes back to it with a line of the owner's: that of a list or of a form by its own, a key by
+/// the mints of the credential.
+#[test]
+fn what_an_answer_brought_has_the_line_that_helps() {
+    let token = "CAUQAA3f8b29d1e7c94a50b6";
+    let (handed_out, credentials) = (Arc::new(HandedOut::default()), [Arc::from("a")]);
+    let mut handing = crate::credentials::Handing::new(handed_out.clone(), Arc::from(credentials.clone()));
+    handing.push(token.as_bytes());
+    handing.end();
+    let why = |target: &str, came: &[(&'static str, &str)]| {
+        let (facts, headers) = (Facts::parse("GET", &format!("https://a.test{target}")).unwrap(), headers(came));
+        let refusal = refuse_others(Head::new(&facts, &headers), None, &[], handed_out.by(&credentials)).unwrap_err();
+        assert_eq!(refusal.code, Code::NotMinted, "{target}");
+        refusal.why
+    };
+    for (name, hint) in [("older_token", "a list"), ("scroll_token", "a list"), ("token", ""), ("session", "")] {
+        let why = why(&format!("/x?{name}={token}"), &[]);
+        assert!(why.contains(&format!("harmless = [\"query:{name}\"]")) && !why.contains("mints"), "{why}");
+        assert_eq!(why.contains("authenticates nobody;"), !hint.is_empty(), "{why}");
+        assert!(why.contains(hint) && !why.contains(token), "{why}");
+    }
+    let form = why("/x", &[("x-csrf-token", token)]);
+    assert!(form.contains("harmless = [\"header:x-csrf-token\"]") && form.contains("guards a form"), "{form}");
+    for name in ["authorization", "x-api-key", "cookie"] {
+        let why = why("/x", &[(name, token)]);
+        assert!(why.contains("`mints`") && !why.contains("harmless"), "{why}");
+    }
+    // An access token is of no list, whatever stands before.
+    assert!(!why(&format!("/x?nextAccessToken={token}"), &[]).contains("a list"));
 }
 
 /// Name and value both: neither alone.
