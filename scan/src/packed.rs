@@ -16,6 +16,7 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 
 mod ar;
+mod behind;
 mod brotli;
 mod bzip2;
 mod declared;
