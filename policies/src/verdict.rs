@@ -86,8 +86,9 @@ impl Permit {
 
     /// The same of a request that has its host read or remove these too.
     #[must_use]
-    pub fn that_reaches(self, reached: Vec<Facts>) -> Permit {
-        Permit { reached, ..self }
+    pub fn that_reaches(mut self, reached: Vec<Facts>) -> Permit {
+        self.reached = reached;
+        self
     }
 
     /// Notes what its body is looked through for; what was noted first stays.
