@@ -26,7 +26,7 @@ impl PolicyAt<'_> {
             (Some(now), Some(then)) => now.takes_all_of(then),
             (Some(_), None) => false,
         };
-        if let Some((_, refusal)) = permit.reached.iter().find_map(|named| self.reaches(named.clone()).err()) {
+        if let Some(refusal) = permit.reached.iter().find_map(|named| self.reaches(named).err()) {
             return Err(revoked(refusal));
         }
         let gives_less = (permit.model && !now.model) || (permit.opaque && !now.opaque);
@@ -58,14 +58,14 @@ impl PolicyAt<'_> {
 
     /// Whether a host may be made to do this by a header of another request: it is judged like a request of its own. A yes is for
     /// the request that was shown, and not for what a header of another names.
-    pub fn reaches(&self, named: Facts) -> Result<(), (Facts, Refusal)> {
-        match self.with_grants(&[]).decide(named) {
+    pub fn reaches(&self, named: &Facts) -> Result<(), Refusal> {
+        match self.with_grants(&[]).decide(named.clone()) {
             Verdict::Allow(permit) => match permit.body_conditions().and_then(BodyConditions::asked_by) {
-                Some(by) => Err((permit.facts().clone(), by.unanswered())),
+                Some(by) => Err(by.unanswered()),
                 None => Ok(()),
             },
-            Verdict::Ask(ask) => Err(ask.into_refusal()),
-            Verdict::Deny(named, refusal) => Err((named, refusal)),
+            Verdict::Ask(ask) => Err(ask.into_refusal().1),
+            Verdict::Deny(_, refusal) => Err(refusal),
         }
     }
 

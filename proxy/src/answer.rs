@@ -83,6 +83,9 @@ fn general_advice(code: Code) -> &'static str {
             "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml."
         }
         Code::SecretUnavailable => "Tell the owner: the secret cannot be read. `doorward secret test` says why.",
+        Code::SecretInRequest => {
+            "Send it without what was found in it. A key goes as its surrogate, in its own place on its own host. This stands in the log as an alarm."
+        }
         code if code.is_alarm() => {
             "Use the surrogate as it stands in the environment, in its own place on its own host only. This stands in the log as an alarm."
         }

@@ -65,9 +65,15 @@ impl Refused {
     pub(crate) fn refusal(self) -> Option<Refusal> {
         Some(match self {
             Refused::TooLarge => Refusal::new(Code::TooLarge, "the request's head is too large"),
-            Refused::Reset(
-                reason @ (Reason::PROTOCOL_ERROR | Reason::FLOW_CONTROL_ERROR | Reason::FRAME_SIZE_ERROR),
-            ) => Refusal::new(Code::Framing, format!("a stream broke the rules of HTTP/2 ({reason:?})")),
+            // The library says no more of a head that it cannot make a request of.
+            Refused::Reset(Reason::PROTOCOL_ERROR) => Refusal::new(
+                Code::Framing,
+                "a stream broke the rules of HTTP/2 (PROTOCOL_ERROR), as a URL does that holds a quote or an angle bracket \
+                 (they are %22, %3C and %3E)",
+            ),
+            Refused::Reset(reason @ (Reason::FLOW_CONTROL_ERROR | Reason::FRAME_SIZE_ERROR)) => {
+                Refusal::new(Code::Framing, format!("a stream broke the rules of HTTP/2 ({reason:?})"))
+            }
             Refused::Reset(Reason::REFUSED_STREAM) => {
                 Refusal::new(Code::GroupLimit, "too many streams at once on one connection")
             }

@@ -59,7 +59,8 @@ impl Borders {
             return Borders::Events;
         }
         // Some APIs answer with one JSON text after the other and call it JSON.
-        let watched = is("application/json") && !headers.contains_key(CONTENT_LENGTH);
+        let json = is("application/json") || media_type.to_ascii_lowercase().ends_with(b"+json");
+        let watched = json && !headers.contains_key(CONTENT_LENGTH);
         if watched || LINES.iter().any(|name| is(name)) { Borders::Lines } else { Borders::End }
     }
 
@@ -74,10 +75,14 @@ impl Borders {
     }
 }
 
-const LINES: [&str; 5] = [
+const LINES: [&str; 9] = [
     "application/x-ndjson",
     "application/ndjson",
     "application/jsonl",
+    "application/jsonlines",
+    "application/x-jsonl",
+    "application/x-jsonlines",
+    "application/x-json-stream",
     "application/json-seq",
     "application/stream+json",
 ];
@@ -151,6 +156,10 @@ mod tests {
         let down = |kind| Borders::coming_down(&headers(&[("content-type", kind)]));
         assert!(matches!(down("text/event-stream; charset=utf-8"), Borders::Events));
         assert!(matches!(down("Application/JSON"), Borders::Lines));
+        for lines in ["application/x-jsonlines", "application/vnd.api+json", "application/graphql-response+JSON; a=b"] {
+            assert!(matches!(down(lines), Borders::Lines), "{lines}");
+        }
+        assert!(matches!(down("multipart/mixed; boundary=a"), Borders::End));
         assert!(matches!(down("application/grpc+proto"), Borders::Messages(_)));
         assert!(matches!(down("application/grpc-web-text"), Borders::End));
         assert!(matches!(down("text/plain"), Borders::End));

@@ -116,7 +116,12 @@ impl Piece<'_> {
         let mut take = |start: usize, end: usize| {
             if end - start >= SHORTEST && (end < text.len() || self.last) {
                 let begins = self.byte_before(start).is_none_or(|before| !is_letter(before));
-                in_token(&text[start..end], begins, !keys_only, found);
+                let (token, signs) = (&text[start..end], names_who_signs(&text[end..]));
+                in_token(token, begins, !keys_only, &mut |of, key| {
+                    if !(signs && of == shapes::OF_AWS && key.len() == token.len()) {
+                        found(of, key);
+                    }
+                });
             }
         };
         let (blocks, rest) = blocks(text, 0);
@@ -195,6 +200,19 @@ impl Piece<'_> {
         }
         if last { text.len() } else { number_at_end(text) }
     }
+}
+
+/// Whether a key of AWS says here who signed something, as each URL that is signed does: a day follows
+/// (`/20261130/us-east-1/s3/aws4_request`).
+fn names_who_signs(behind: &[u8]) -> bool {
+    let slash = |text: &[u8]| match text {
+        [b'/', ..] => Some(1),
+        [b'%', b'2', b'F' | b'f', ..] => Some(3),
+        _ => None,
+    };
+    let day = slash(behind).and_then(|length| behind.get(length..length + 8));
+    let Some(day) = day.filter(|day| day.iter().all(u8::is_ascii_digit)) else { return false };
+    day.starts_with(b"20") && slash(&behind[slash(behind).unwrap_or(0) + 8..]).is_some()
 }
 
 /// How many letters a text ends with, or that many and more than a token has.

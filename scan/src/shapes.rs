@@ -32,8 +32,8 @@ const fn stripe(prefix: &'static str) -> Key {
 const KEYS: [Key; 48] = [
     key("AGE-SECRET-KEY-1", "an age key", upper, 58, true),
     key("AIza", "a Google API key", is_word, 35, true),
-    key("AKIA", "an AWS access key", upper, 16, true),
-    key("ASIA", "an AWS access key", upper, 16, true),
+    key("AKIA", OF_AWS, upper, 16, true),
+    key("ASIA", OF_AWS, upper, 16, true),
     key("EAACEdEose0cBA", "a Facebook token", alphanumeric, 20, false),
     key("GOCSPX-", "a Google client secret", is_word, 28, true),
     key("SG.", "a SendGrid key", word_or_dot, 60, false),
@@ -79,6 +79,9 @@ const KEYS: [Key; 48] = [
     key("xoxs-", "a Slack token", is_word, 24, false),
     key("ya29.", "a Google access token", is_word, 40, false),
 ];
+/// Of two parts: this one is sent in the clear with each signature of the other.
+pub(super) const OF_AWS: &str = "an AWS access key";
+
 pub(super) const WEB_TOKEN: &str = "a web token";
 
 /// How a web token begins (RFC 7519): so does any JSON in base64.

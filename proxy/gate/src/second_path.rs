@@ -29,7 +29,7 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
         let removed = Facts { method: Method::Delete, ..named.clone() };
         let moves = MOVES.iter().any(|ending| normal.ends_with(ending));
         for named in std::iter::once(named).chain(moves.then_some(removed)) {
-            policy.reaches(named.clone()).map_err(|(named, refusal)| {
+            policy.reaches(&named).map_err(|refusal| {
                 let does = if named.method == Method::Delete { "remove" } else { "read" };
                 let why = format!(
                     "the header {name} has the host {does} {}, and that is judged like a {} of it: {}",

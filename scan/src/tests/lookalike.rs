@@ -99,6 +99,22 @@ fn what_is_near_is_not_it() {
     }
 }
 
+/// Each signed URL of AWS's names the key that signed it; the other half of the key is the secret.
+#[test]
+fn who_signed_a_url_is_no_secret() {
+    let key = "AKIAVCODYLSA53PQK4ZA";
+    let found = |text: &str| !noted(text.as_bytes(), &[]).is_empty();
+    for scope in ["/20261130/us-east-1/s3/aws4_request", "%2F20261130%2Fus-east-1%2Fs3", "%2f20261130%2fus"] {
+        assert!(!found(&format!("X-Amz-Credential={key}{scope}&X-Amz-Date=20261130T100000Z")), "{scope}");
+        assert!(found(&format!("X-Amz-Credential={key}{scope}&key={key}")), "{scope}");
+        let token = "ghp_0123456789abcdefABCDEF0123456789abcd";
+        assert!(found(&format!("{token}/20261130/x")), "of AWS alone");
+    }
+    for behind in ["", "/", "/20261130", "/20261130x/", "/2026113/us", "/19991130/us", "%2F", ".x/20261130/us"] {
+        assert!(found(&format!("Credential={key}{behind}")), "{behind}");
+    }
+}
+
 /// A key begins where a word does, a card number where a number does; what stands far
 /// before it, or was no key itself, hides neither.
 #[test]
