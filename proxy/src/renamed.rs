@@ -65,7 +65,7 @@ enum Reader {
     Batch(Batch),
     Form(Form),
     Json(Json),
-    Multipart(Multipart),
+    Multipart(Box<Multipart>),
 }
 
 /// Whether the name of a field, in its normal form, is looked for.
@@ -95,7 +95,7 @@ impl FieldWatch {
             readers.push(Reader::Json(Json::default()));
         }
         if kind.multipart && !looks.is_empty() {
-            readers.push(Reader::Multipart(Multipart::default()));
+            readers.push(Reader::Multipart(Box::default()));
         }
         if kind.batch && !looks.is_empty() {
             readers.push(Reader::Batch(Batch::default()));

@@ -196,7 +196,10 @@ impl Setup<'_> {
                 service::resume(self.home)?;
                 Ok(show::line("Doorward runs again, as the service that it was.")?)
             }
-            Some(Stopped::Up) => Ok(show::aside("Doorward was stopped for this: `doorward up` starts it again.")),
+            Some(Stopped::Up) => {
+                show::aside("Doorward was stopped for this: `doorward up` starts it again.");
+                Ok(())
+            }
         }
     }
 
