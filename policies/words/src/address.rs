@@ -12,7 +12,13 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// What kind of special address this is (in words, for a refusal), or `None` for a public one.
 pub fn special(ip: IpAddr) -> Option<&'static str> {
-    special_net(&IpNet::from(ip.to_canonical()))
+    let ip = ip.to_canonical();
+    special_net(&IpNet::from(ip)).or_else(|| is_isatap(ip).then_some(EMBEDDED))
+}
+
+/// RFC 5214 §6.1, in any network: an interface is called by its IPv4 address.
+fn is_isatap(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if matches!(ip.segments(), [_, _, _, _, 0 | 0x0200, 0x5efe, ..]))
 }
 
 /// The same for a network: special only if every address in it is.
@@ -136,6 +142,8 @@ mod tests {
     #[test]
     fn special_addresses_are_named() {
         for (text, want) in [
+            ("2400::5efe:7f00:1", "hides an IPv4"),
+            ("2606:4700::200:5efe:a00:1", "hides an IPv4"),
             ("0.0.0.0", "this host"),
             ("0.1.2.3", "this host"),
             ("10.0.0.1", "private"),
