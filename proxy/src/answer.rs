@@ -59,7 +59,8 @@ fn how_to_ask(refusal: &Refusal, asked: Option<(&GroupName, &Facts)>) -> Vec<Str
     let intro = "Only the owner of this assistant can allow this, by adding to the group's policy file:";
     let how =
         "To tell them so, use the operation request_access; http://doorward.internal/policy says what is allowed now.";
-    let is_a_rule = refusal.lift.iter().any(|line| line == "[[allow]]");
+    // An address of a private network is in no command.
+    let is_a_rule = refusal.code != Code::ResolvedPrivate && refusal.lift.iter().any(|line| line == "[[allow]]");
     let command = asked.filter(|_| is_a_rule).map(|(group, facts)| {
         format!("or by running on the machine that Doorward runs on: {}", facts.command_to_allow(group))
     });
