@@ -243,7 +243,8 @@ mod tests {
             for columns in [40, 80, 120] {
                 let shown = show::wrap(&help, columns);
                 let is_whole = |line: &str| {
-                    line.trim_start().starts_with(['`', '(']) || line.trim_start().starts_with("doorward ")
+                    let line = line.trim_start();
+                    line.starts_with(['`', '(']) || line.strip_prefix("sudo ").unwrap_or(line).starts_with("doorward ")
                 };
                 let is_command = |line: &str| is_whole(line) && help.contains(line.trim());
                 let wider = shown.lines().find(|line| line.trim_end().chars().count() > columns && !is_command(line));
