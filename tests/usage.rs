@@ -94,10 +94,10 @@ fn what_a_model_used_up_is_shown_and_limits_hold_over_kill_9() {
     let door = Door::open(&home, "family");
     let refused = ask(&door, 4000);
     assert_eq!(refused.status, 403);
-    assert!(refused.body.contains("has 3800 of its tokens_per_day of 10000 left"), "{}", refused.body);
-    assert_eq!(ask(&door, 3800).status, 200);
-    until("the outcome to be stored", || used(&home)["tokens"] == 7400);
-    assert_eq!(ask(&door, 2601).status, 403);
+    assert!(refused.body.contains("has 3784 of its tokens_per_day of 10000 left"), "{}", refused.body);
+    assert_eq!(ask(&door, 3784 - prompt).status, 200);
+    until("the outcome to be stored", || used(&home)["tokens"] == 7400 + prompt);
+    assert_eq!(ask(&door, 2601 - 2 * prompt).status, 403);
     assert_eq!(asked.load(Ordering::SeqCst), 3, "what is refused is not sent");
     let denied = home.audit_with(&["--denied"]);
     assert!(denied.0.iter().all(|record| record["code"] == "used_up"), "{denied:?}");
