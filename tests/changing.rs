@@ -82,35 +82,6 @@ fn a_group_without_a_policy_file_may_reach_nothing() {
     home.run(&["policy", "show", "famliy"]).code(1).says("did you mean family?");
 }
 
-/// A group that is not there is said to be none, by every command that takes one.
-#[test]
-fn no_command_takes_an_unknown_group() {
-    let home = Home::without_engine().group("family");
-    for command in [
-        &["unlock", "famliy"][..],
-        &["usage", "famliy"],
-        &["undelivered", "famliy"],
-        &["requests", "clear", "famliy"],
-        &["exec", "famliy", "--", "true"],
-        &["chat", "--group", "famliy", "--once", "x"],
-        &["policy", "test", "famliy"],
-    ] {
-        home.run(command).code(1).says("did you mean family?");
-    }
-    home.run(&["lock", "family"]).ok();
-    home.run(&["group", "remove", "family", "--yes"]).ok();
-    home.run(&["unlock", "family"]).ok().prints("family is unlocked");
-}
-
-/// Who removes the group that alarms are told in hears that nobody hears them now.
-#[test]
-fn the_main_group_does_not_go_without_a_word() {
-    let home = Home::without_engine().group("family").group("me");
-    home.run(&["group", "set", "me", "main"]).ok();
-    home.run(&["group", "remove", "family", "--yes"]).ok().never_says("main group");
-    home.run(&["group", "remove", "me", "--yes"]).ok().says("alarms and questions reach nobody");
-}
-
 /// What the help of skills shows can be typed; and a file that is to become a group's is compared as the group's.
 #[test]
 fn a_skill_is_added_as_its_help_says_and_no_difference_takes_it_away() {

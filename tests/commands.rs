@@ -343,6 +343,7 @@ fn a_typing_error_in_a_groups_name_is_said_by_each_command() {
     ] {
         home.run(command).code(1).says("there is no group famliy; did you mean family?");
     }
+    home.run(&["policy", "test", "famliy"]).code(1).says("did you mean family?");
     home.run(&["unlock", "family"]).ok().prints("Nothing of that was locked");
     // What a group that is gone has left is still reached.
     home.run(&["lock", "family"]).ok();
@@ -354,8 +355,9 @@ fn a_typing_error_in_a_groups_name_is_said_by_each_command() {
 /// An alarm must never be told to nobody without a word.
 #[test]
 fn who_removes_the_main_group_hears_what_that_means() {
-    let home = Home::without_engine().group("main").group("family");
+    let home = Home::without_engine().group("main").group("family").group("club");
     home.run(&["group", "set", "main", "main"]).ok();
+    home.run(&["group", "remove", "club", "--yes"]).ok().never_says("main group").never_says("alarms");
     home.run(&["group", "remove", "main", "--yes"])
         .ok()
         .says("alarms and questions reach nobody")
