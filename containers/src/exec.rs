@@ -42,11 +42,14 @@ pub enum ExecError {
 impl Engine {
     /// Runs a command in a sandbox until it ends, and gives its exit code. It runs as
     /// the sandbox's user, under the same seccomp profile, in the same environment.
+    ///
+    /// It always has an input of its own, if an empty one: without any, the engine opens the
+    /// machine's `/dev/null` for it, a file that every sandbox could lock.
     pub async fn exec<I, O, E>(
         &self,
         container: &str,
         exec: Exec<'_>,
-        stdin: Option<I>,
+        stdin: I,
         mut stdout: O,
         mut stderr: E,
     ) -> Result<i64, ExecError>
@@ -55,7 +58,7 @@ impl Engine {
         O: AsyncWrite + Unpin,
         E: AsyncWrite + Unpin,
     {
-        let id = self.create_exec(container, &exec, stdin.is_some()).await?;
+        let id = self.create_exec(container, &exec).await?;
         let options =
             StartExecOptions { detach: false, tty: exec.terminal.is_some(), output_capacity: Some(64 * 1024) };
         let StartExecResults::Attached { mut output, input } = self.docker.start_exec(&id, Some(options)).await? else {
@@ -65,7 +68,7 @@ impl Engine {
             let _ = self.docker.resize_exec(&id, ResizeExecOptions { height: size.rows, width: size.columns }).await;
         }
         // Ended with the command: otherwise reading a terminal would wait for another key.
-        let _feed = stdin.map(|stdin| Feed(tokio::spawn(feed(stdin, input))));
+        let _feed = Feed(tokio::spawn(feed(stdin, input)));
         while let Some(chunk) = output.next().await {
             let written = match chunk? {
                 LogOutput::StdErr { message } => hand_on(&mut stderr, &message).await,
@@ -76,9 +79,9 @@ impl Engine {
         Ok(self.docker.inspect_exec(&id).await?.exit_code.unwrap_or(-1))
     }
 
-    async fn create_exec(&self, container: &str, exec: &Exec<'_>, stdin: bool) -> Result<String, Error> {
+    async fn create_exec(&self, container: &str, exec: &Exec<'_>) -> Result<String, Error> {
         let options = CreateExecOptions {
-            attach_stdin: Some(stdin),
+            attach_stdin: Some(true),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             tty: Some(exec.terminal.is_some()),

@@ -16,6 +16,7 @@ mod fetch;
 mod fetched;
 mod programs;
 mod stream;
+mod told;
 
 pub use addition::{Addition, AdditionError, LONGEST_ADDITION};
 pub use agent::{agent_tag, build_agent};

@@ -129,7 +129,7 @@ async fn an_unknown_attack_is_no_pass() {
     let installation = Installation::new().await;
     let sandbox = installation.start().await;
     for args in [&[guest::PATH, "attack", "nonsense"][..], &[guest::PATH, "attack", "tcp"], &[guest::PATH, "attack"]] {
-        let (code, out, err) = installation.exec(&sandbox, args, None).await;
+        let (code, out, err) = installation.exec(&sandbox, args, b"").await;
         assert!(code == 2 && out.is_empty() && err.contains("there is no attack"), "{args:?}: {code} {out} {err}");
     }
 }

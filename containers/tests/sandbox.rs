@@ -8,7 +8,7 @@ mod support;
 use std::{
     fs,
     io::{Read, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     time::{Duration, Instant},
 };
 
@@ -235,10 +235,26 @@ async fn the_owner_runs_commands_beside_the_agent() {
     let installation = Installation::new().await;
     let sandbox = installation.start().await;
     let exec = async |script, input| installation.exec(&sandbox, &["sh", "-c", script], input).await;
-    assert_eq!(exec("echo a; echo b >&2; exit 3", None).await, (3, "a\n".into(), "b\n".into()));
-    assert_eq!(exec("wc -c; pwd", Some(&[b'x'; 100_000])).await, (0, "100000\n/workspace/group\n".into(), "".into()));
+    assert_eq!(exec("echo a; echo b >&2; exit 3", b"").await, (3, "a\n".into(), "b\n".into()));
+    assert_eq!(exec("wc -c; pwd", &[b'x'; 100_000]).await, (0, "100000\n/workspace/group\n".into(), "".into()));
     let user = installation.engine.sandbox_user().uid.to_string();
-    assert_eq!(exec("id -u; grep -c '^Seccomp:.2' /proc/self/status", None).await.1, format!("{user}\n1\n"));
+    assert_eq!(exec("id -u; grep -c '^Seccomp:.2' /proc/self/status", b"").await.1, format!("{user}\n1\n"));
+}
+
+/// A file of the machine's could be locked by one sandbox, and felt by another.
+#[tokio::test]
+async fn what_a_command_reads_and_writes_is_no_file_of_the_machines() {
+    const EACH: &str = "stat -L -c %d:%i /dev/stdin /dev/stdout /dev/stderr";
+    let installation = Installation::new().await;
+    let mut sandbox = installation.start().await;
+    let machines = fs::metadata("/dev/null").unwrap();
+    let machines = format!("{}:{}", machines.dev(), machines.ino());
+    let of_the_owner = installation.exec(&sandbox, &["sh", "-c", EACH], b"").await.1;
+    let of_the_agent = ask(&mut sandbox, 1, EACH).await;
+    for files in [of_the_owner, of_the_agent] {
+        let files: Vec<&str> = files.lines().collect();
+        assert!(files.len() == 3 && !files.contains(&machines.as_str()), "{files:?}, and the machine's is {machines}");
+    }
 }
 
 #[tokio::test]

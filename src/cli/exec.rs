@@ -54,7 +54,7 @@ async fn in_sandbox(config: &Config, reached: &mut reach::Reached<'_>, args: &Ex
     let raw = if show::is_interactive() { RawTerminal::enter() } else { None };
     let exec = Exec { argv: &args.command, terminal: raw.as_ref().map(RawTerminal::size) };
     let ran = tokio::select! {
-        ran = engine.exec(&container, exec, Some(tokio::io::stdin()), tokio::io::stdout(), tokio::io::stderr()) => ran,
+        ran = engine.exec(&container, exec, tokio::io::stdin(), tokio::io::stdout(), tokio::io::stderr()) => ran,
         () = held.closed() => {
             drop(raw);
             return Err(gone());

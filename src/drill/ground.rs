@@ -180,7 +180,7 @@ impl Ground {
     pub(super) fn sharing(&self) -> Result<Edit, DrillError> {
         let folder = self.folder().join("guest");
         let guest = guest::install(&folder).map_err(|error| DrillError::Write(folder, error))?;
-        Ok(Edit::Shared { user: self.sandboxes.engine().sandbox_user(), guest: guest.display().to_string() })
+        Ok(Edit::Shared { user: self.sandboxes.new_user(), guest: guest.display().to_string() })
     }
 
     /// The folder that is gone after the drill.

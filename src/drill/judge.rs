@@ -14,7 +14,7 @@ use crate::loopback::Listener;
 use crate::store::ledger::{Filter, Which};
 
 /// How long a control waits for what it sent to arrive.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The judge of one drill.
 pub(super) struct Judge<'a> {

@@ -101,7 +101,7 @@ impl<'a> Subject<'a> {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exec = Exec { argv: &argv, terminal: None };
         let engine = self.ground.sandboxes.engine();
-        let ran = engine.exec(sandbox.container_id(), exec, None::<tokio::io::Empty>, &mut out, &mut err);
+        let ran = engine.exec(sandbox.container_id(), exec, tokio::io::empty(), &mut out, &mut err);
         let code = match tokio::time::timeout(PATIENCE, ran).await {
             Ok(code) => code?,
             Err(_) => return Err(DrillError::Endless(attack.id, PATIENCE)),
@@ -212,7 +212,7 @@ async fn start(ground: &Ground, group: &GroupName, edit: Option<Edit>) -> Result
 async fn neighbour(ground: &Ground, edit: Option<Edit>) -> Result<LiveSandbox, DrillError> {
     let mut sandbox = start(ground, &ground.neighbour, edit).await?;
     let hold = format!("{} attack hold >/dev/null 2>&1 &", guest::PATH);
-    let text = format!("{hold} for _ in $(seq 100); do [ -e /tmp/held ] && break; sleep 0.1; done; cat /tmp/held");
+    let text = format!("{hold} until [ -e /tmp/held ] || ! kill -0 $!; do sleep 0.1; done");
     have_done(&mut sandbox, text).await?;
     Ok(sandbox)
 }

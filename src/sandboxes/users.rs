@@ -55,15 +55,18 @@ pub(super) fn of(home: &Home, group: &GroupName) -> Option<u32> {
 fn choose(folders: &[impl AsRef<Path>], taken: &BTreeSet<u32>) -> u32 {
     let owners = folders.iter().filter_map(|folder| std::fs::metadata(folder).ok()).map(|found| found.uid());
     let kept = owners.into_iter().find(|uid| RANGE.contains(uid) && !taken.contains(uid));
-    kept.unwrap_or_else(|| {
-        let mut rng = rand::rng();
-        loop {
-            let uid = rng.random_range(RANGE);
-            if !taken.contains(&uid) {
-                return uid;
-            }
+    kept.unwrap_or_else(|| new(taken))
+}
+
+/// A user that none of these is.
+pub(super) fn new(taken: &BTreeSet<u32>) -> u32 {
+    let mut rng = rand::rng();
+    loop {
+        let uid = rng.random_range(RANGE);
+        if !taken.contains(&uid) {
+            return uid;
         }
-    })
+    }
 }
 
 /// The users of all other groups, folders that the owner has copied included.

@@ -1,7 +1,7 @@
 //! Builds a Dockerfile with the engine's own builder, and streams the context to it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     io,
     path::Path,
     time::Duration,
@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::{fs::File, io::AsyncReadExt};
 
-use super::{BuildError, RECIPE};
+use super::{BuildError, RECIPE, told::Told};
 use crate::Engine;
 
 /// What is built, and its name.
@@ -31,9 +31,6 @@ pub(super) struct Build<'a> {
 
 /// The most memory of a step that has no network, which is as much as the engine's interface can say: 2 GiB.
 const MEMORY: i32 = i32::MAX;
-
-/// How many of a step's last lines are told when it fails.
-const LAST_LINES: usize = 8;
 
 /// Builds; `progress` gets each step.
 pub(super) async fn build(
@@ -53,36 +50,24 @@ pub(super) async fn build(
     let options = if build.network { options } else { options.networkmode("none").memory(MEMORY).memswap(MEMORY) };
     let docker = engine.docker.clone().with_timeout(build.patience);
     let mut steps = Box::pin(docker.build_image(options.build(), None, Some(body_try_stream(context))));
-    let (mut at, mut said) = (None, VecDeque::new());
-    while let Some(step) = steps.next().await {
-        let step = step.map_err(|error| match at.take() {
-            Some(step) => failed(step, said.make_contiguous(), error),
-            None => error.into(),
-        })?;
-        for line in step.stream.iter().flat_map(|text| text.lines()).map(str::trim_end).filter(|line| !line.is_empty())
-        {
-            if line.starts_with("Step ") {
-                progress(line);
-                (at, said) = (Some(line.to_owned()), VecDeque::new());
-            } else {
-                said.push_back(line.to_owned());
-            }
-            if said.len() > LAST_LINES {
-                said.pop_front();
-            }
+    let mut told = Told::default();
+    while let Some(piece) = steps.next().await {
+        match piece {
+            Ok(piece) => told.piece(piece.stream.as_deref().unwrap_or_default(), progress),
+            Err(error) => return Err(failed(told, error)),
         }
     }
     Ok(())
 }
 
-/// A step that failed, with what it said last.
-fn failed(step: String, said: &[String], error: Error) -> BuildError {
-    match BuildError::from(error) {
-        BuildError::Engine(error) => {
+/// The step that failed, with what it said last.
+fn failed(told: Told, error: Error) -> BuildError {
+    match (told.end(), BuildError::from(error)) {
+        ((Some(step), said), BuildError::Engine(error)) => {
             let said = said.iter().map(|line| format!("\n  {}", line.chars().take(300).collect::<String>())).collect();
             BuildError::Step { step, said, error }
         }
-        full => full,
+        (_, error) => error,
     }
 }
 

@@ -104,7 +104,7 @@ impl Installation {
         &self,
         sandbox: &Sandbox,
         argv: &[&str],
-        stdin: Option<&'static [u8]>,
+        stdin: &'static [u8],
     ) -> (i64, String, String) {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -116,7 +116,7 @@ impl Installation {
     /// One attack of the drill; whether it succeeded, and its detail.
     pub(crate) async fn attack(&self, sandbox: &Sandbox, args: &[&str]) -> (bool, String) {
         let argv: Vec<&str> = [guest::PATH, "attack"].iter().chain(args).copied().collect();
-        let (code, out, err) = self.exec(sandbox, &argv, None).await;
+        let (code, out, err) = self.exec(sandbox, &argv, b"").await;
         assert_eq!(code, 0, "{args:?}: {err}");
         let report: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(report["attack"], args[0]);

@@ -94,7 +94,7 @@ async fn script(engine: &Engine, container: &str, own: &Extension) -> Result<i64
         SHELL.into_iter().map(str::to_owned).chain([own.fetch.clone(), "fetch".to_owned()]).collect();
     let exec = Exec { argv: &argv, terminal: None };
     let ((out, out_end), (err, err_end)) = (tokio::io::duplex(1 << 16), tokio::io::duplex(1 << 16));
-    let ran = engine.exec(container, exec, None::<tokio::io::Empty>, out, err);
+    let ran = engine.exec(container, exec, tokio::io::empty(), out, err);
     let (code, (), ()) = tokio::join!(ran, tell(out_end), tell(err_end));
     Ok(code?)
 }
@@ -122,7 +122,7 @@ async fn pack(engine: &Engine, container: &str, raw: &Path) -> Result<(), Failur
         tokio::io::AsyncWriteExt::flush(&mut file).await.and(copied)
     };
     let (code, kept, ()) =
-        tokio::join!(engine.exec(container, exec, None::<tokio::io::Empty>, out, err), kept, tell(err_end));
+        tokio::join!(engine.exec(container, exec, tokio::io::empty(), out, err), kept, tell(err_end));
     if kept.map_err(environment)? > MOST_FETCHED {
         return Err(refused(containers::images::FetchedError::TooMuch));
     }

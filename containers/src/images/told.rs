@@ -1,0 +1,101 @@
+//! What a build says, as the lines that its steps wrote.
+//!
+//! The engine's stream is cut wherever a step's program happened to write (curl's errors come letter by letter), and
+//! what a program writes to stderr is coloured piece by piece (moby, `pkg/streamformatter`).
+
+use std::collections::VecDeque;
+
+/// How many of a step's last lines are told when it fails.
+const LAST_LINES: usize = 8;
+
+/// As much is kept of one line, in bytes.
+const LINE: usize = 4096;
+
+/// The step that runs, and what it said last.
+#[derive(Default)]
+pub(super) struct Told {
+    /// The line that has not ended, as it came.
+    begun: String,
+    /// `Step 2/4 : RUN true`.
+    step: Option<String>,
+    said: VecDeque<String>,
+}
+
+impl Told {
+    /// Takes one piece of the stream; `progress` gets each step that begins.
+    pub(super) fn piece(&mut self, piece: &str, progress: &(dyn Fn(&str) + Send + Sync)) {
+        for part in piece.split_inclusive('\n') {
+            let room = LINE.saturating_sub(self.begun.len());
+            self.begun.push_str(&part[..part.floor_char_boundary(room)]);
+            if part.ends_with('\n') {
+                self.line_ends(progress);
+            }
+        }
+    }
+
+    /// The step that had begun, and its last lines.
+    pub(super) fn end(mut self) -> (Option<String>, Vec<String>) {
+        self.line_ends(&|_| ());
+        (self.step, self.said.into())
+    }
+
+    fn line_ends(&mut self, progress: &(dyn Fn(&str) + Send + Sync)) {
+        let line = anstream::adapter::strip_str(&std::mem::take(&mut self.begun)).to_string();
+        // A progress bar writes over itself.
+        let line = line.trim_end().rsplit('\r').next().unwrap_or_default();
+        if line.is_empty() {
+            return;
+        }
+        if line.starts_with("Step ") {
+            progress(line);
+            (self.step, self.said) = (Some(line.to_owned()), VecDeque::new());
+            return;
+        }
+        self.said.push_back(line.to_owned());
+        if self.said.len() > LAST_LINES {
+            self.said.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// All steps told, the last one, and what it said.
+    fn told(pieces: &[&str]) -> (Vec<String>, Vec<String>) {
+        let (steps, mut told) = (Mutex::new(Vec::new()), Told::default());
+        for piece in pieces {
+            told.piece(piece, &|step| steps.lock().unwrap().push(step.to_owned()));
+        }
+        let steps = steps.into_inner().unwrap();
+        let (last, said) = told.end();
+        assert_eq!(last.as_ref(), steps.last());
+        (steps, said)
+    }
+
+    #[test]
+    fn a_line_is_whole_wherever_the_stream_is_cut() {
+        let red = |text: &str| format!("\u{1b}[91m{text}\u{1b}[0m");
+        let stream = ["Step 1/2 : FROM a\n", " ---> 0123\n", "Step 2/2 : RUN curl é\n", "one\r\n", "\n", "10%\r99%\n", "end"];
+        let (steps, said) = told(&stream);
+        assert_eq!(steps, ["Step 1/2 : FROM a", "Step 2/2 : RUN curl é"]);
+        assert_eq!(said, ["one", "99%", "end"]);
+        let letters: Vec<String> = stream.concat().chars().map(String::from).collect();
+        let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+        assert_eq!(told(&letters), (steps.clone(), said.clone()));
+        let coloured: Vec<String> = letters.iter().map(|letter| red(letter)).collect();
+        assert_eq!(told(&coloured.iter().map(String::as_str).collect::<Vec<_>>()), (steps.clone(), said.clone()));
+        assert_eq!(told(&[&stream.concat()]), (steps, said));
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_and_no_line_is_endless() {
+        let lines: String = (0..20).map(|line| format!("{line}\n")).collect();
+        assert_eq!(told(&[&lines]).1, ["12", "13", "14", "15", "16", "17", "18", "19"]);
+        let endless = "é".repeat(LINE);
+        assert_eq!(told(&[&endless, &endless, "x\nnext\n"]).1, ["é".repeat(LINE / 2), "next".to_owned()]);
+    }
+}
