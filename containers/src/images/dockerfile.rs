@@ -1,11 +1,6 @@
 //! Builds a Dockerfile with the engine's own builder, and streams the context to it.
 
-use std::{
-    collections::HashMap,
-    io,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::HashMap, io, path::Path, time::Duration};
 
 use bollard::{
     body_try_stream,

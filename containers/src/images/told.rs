@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn a_line_is_whole_wherever_the_stream_is_cut() {
         let red = |text: &str| format!("\u{1b}[91m{text}\u{1b}[0m");
-        let stream = ["Step 1/2 : FROM a\n", " ---> 0123\n", "Step 2/2 : RUN curl é\n", "one\r\n", "\n", "10%\r99%\n", "end"];
+        let stream =
+            ["Step 1/2 : FROM a\n", " ---> 0123\n", "Step 2/2 : RUN curl é\n", "one\r\n", "\n", "10%\r99%\n", "end"];
         let (steps, said) = told(&stream);
         assert_eq!(steps, ["Step 1/2 : FROM a", "Step 2/2 : RUN curl é"]);
         assert_eq!(said, ["one", "99%", "end"]);

@@ -100,12 +100,7 @@ impl Installation {
     }
 
     /// Runs a command beside the agent; gives its exit code and both outputs.
-    pub(crate) async fn exec(
-        &self,
-        sandbox: &Sandbox,
-        argv: &[&str],
-        stdin: &'static [u8],
-    ) -> (i64, String, String) {
+    pub(crate) async fn exec(&self, sandbox: &Sandbox, argv: &[&str], stdin: &'static [u8]) -> (i64, String, String) {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exec = Exec { argv: &argv, terminal: None };
