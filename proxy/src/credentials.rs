@@ -182,6 +182,7 @@ impl Keyring {
             }
             authenticates::refuse_others(head, found.as_ref(), &guard.harmless, self.brought(&facts.authority))?;
             authenticates::refuse_unknown(head, found.as_ref(), &guard.harmless)?;
+            authenticates::refuse_other_half(found.as_ref(), &guard.harmless)?;
             taken_off = prepare_for_scrubbing(&mut headers, facts)?;
         }
         self.refuse_lookalikes(terms, &lookalikes, looking)?;
@@ -241,10 +242,11 @@ impl Keyring {
     }
 
     /// The path as it may be written down: without what stands in a guarded place of
-    /// it, the surrogate or a key of somebody's.
+    /// it, the surrogate or a key of somebody's. It is as a rule writes it, with a star there.
     pub(crate) fn path_to_show(&self, facts: &Facts) -> Option<Path> {
         let places = &self.guarded.get(&facts.authority)?.places;
-        let path = facts.path.as_str();
+        let path = facts.path.spelt();
+        let path = path.as_str();
         let segment = places.iter().filter_map(Place::segment).find(|segment| segment.value(path).is_some())?;
         Path::parse(&segment.with(path, "*")).ok()
     }

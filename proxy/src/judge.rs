@@ -27,17 +27,7 @@ pub(crate) fn refusal(keys: &Keys, headers: &HeaderMap, denied: Denied) -> Refus
 
 fn leak_or(keys: &Keys, headers: &HeaderMap, facts: &Facts, refusal: Refusal) -> Refusal {
     let leak = keys.keyring.leak_in(&keys.who, Head::new(facts, headers), &keys.watchlist);
-    leak.unwrap_or_else(|| liftable(keys, facts, refusal))
-}
-
-/// What would lift a refusal names no surrogate: it is another one tomorrow.
-fn liftable(keys: &Keys, facts: &Facts, mut refusal: Refusal) -> Refusal {
-    if let Some(path) = keys.keyring.path_to_show(facts) {
-        for line in &mut refusal.lift {
-            *line = line.replace(facts.path.as_str(), path.as_str());
-        }
-    }
-    refusal
+    leak.unwrap_or(refusal)
 }
 
 /// Leak check and account pinning of the headers that may go out.

@@ -40,8 +40,10 @@ pub(super) fn harmless(text: &str) -> Result<Place, String> {
         Ok(Place::Header(name)) if fixed.contains(&name.as_str()) => {
             Err(format!("the header {name} authenticates, wherever it is sent"))
         }
-        Ok(place @ (Place::Header(_) | Place::Query(_))) => Ok(place),
-        _ => Err("`harmless` names headers and parameters: \"header:x-job-token\" or \"query:session\"".to_owned()),
+        Ok(place @ (Place::Header(_) | Place::Query(_) | Place::Basic(_))) => Ok(place),
+        _ => Err("`harmless` names headers, parameters and the half of Basic credentials that is no secret: \
+                  \"header:x-job-token\", \"query:session\" or \"basic:username\""
+            .to_owned()),
     }
 }
 

@@ -35,7 +35,8 @@ const ALL: [Service; 12] = [
         title: "Claude, by an API key",
         begins: &["sk-ant-"],
         hosts: &["api.anthropic.com"],
-        place: &["header:x-api-key"],
+        // Claude Code uses one, newer libraries of Anthropic's the other.
+        place: &["header:x-api-key", "header:authorization"],
         env: "ANTHROPIC_API_KEY",
     },
     Service {

@@ -91,13 +91,8 @@ pub(crate) fn deny_lines(facts: &Facts) -> Vec<String> {
         "[[deny]]".to_owned(),
         format!("host = \"{}\"", facts.authority.host),
         format!("ports = [{}]", facts.authority.port),
-        format!("do = [\"{} {}\"]", facts.method, spelt(facts)),
+        format!("do = [\"{} {}\"]", facts.method, facts.path.spelt()),
     ]
-}
-
-/// The path as a rule writes it.
-fn spelt(facts: &Facts) -> String {
-    facts.path.as_str().replace('*', "%2A").replace('!', "%21")
 }
 
 fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
@@ -111,7 +106,7 @@ fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
     }
     // Who asks beside the method for another one needs all of them.
     let method = if request.asks() == Asks::Nothing { facts.method.as_str() } else { "*" };
-    let path = spelt(facts);
+    let path = facts.path.spelt();
     lines.push(format!("do = [\"{method} {path}\"]"));
     if facts.upgrade.is_some() {
         lines.push("websocket = true".to_owned());

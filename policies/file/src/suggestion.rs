@@ -30,7 +30,8 @@ type Frame = (Vec<String>, Vec<String>);
 const MANY: usize = 5;
 
 /// Turns requests into rules: the refused ones with their code, the observed
-/// ones without. What the policy allows by now is left out.
+/// ones without. What the policy allows by now is left out. A star in a path stands for what
+/// it stands for in a rule.
 pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggestion {
     let mut suggestion = Suggestion::default();
     let mut blocks: BTreeMap<Frame, BTreeSet<String>> = BTreeMap::new();
@@ -65,6 +66,7 @@ pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggest
                 }
             }
             (_, Some((frame, request))) => {
+                let request = request.replace(facts.path.spelt().as_str(), &facts.path.as_str().replace('!', "%21"));
                 suggestion.requests += usize::from(blocks.entry(frame).or_default().insert(request));
             }
             (_, None) => suggestion.beyond_rules += 1,

@@ -133,7 +133,8 @@ impl Facts {
 }
 
 impl Facts {
-    /// The command by which an owner lets a group do exactly this, safe to paste into a shell.
+    /// The command by which an owner lets a group do exactly this, safe to paste into a shell. Its path must be as a
+    /// rule writes it.
     pub fn command_to_allow(&self, group: &GroupName) -> String {
         let secure = self.scheme == Scheme::Https;
         let url = match self.upgrade {

@@ -86,6 +86,11 @@ impl Path {
         &self.0
     }
 
+    /// As a rule writes it, in which a star stands for more than itself.
+    pub fn spelt(&self) -> Self {
+        Path(self.0.replace('*', "%2A").replace('!', "%21").into())
+    }
+
     /// Whether it has one reading. One that has not needs a rule that spells it.
     pub fn is_plain(&self) -> bool {
         self.to_spell().is_none()

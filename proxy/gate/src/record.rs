@@ -32,6 +32,8 @@ pub struct Record {
     target: Option<Target>,
     policy: PolicyHash,
     facts: Option<Facts>,
+    /// Its path as a rule writes it, where another is shown.
+    withheld: Option<Path>,
     tally: Option<Arc<Tally>>,
     slot: Option<OwnedSemaphorePermit>,
     leash: Option<Leash>,
@@ -73,7 +75,18 @@ impl Record {
     pub fn bare(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
         let decision = Decision::bare(gate.who().clone(), gate.run(), case.connection, protocol);
         let (gate, policy) = (gate.clone(), case.policy.hash());
-        Record { gate, decision, target: None, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
+        Record {
+            gate,
+            decision,
+            target: None,
+            policy,
+            facts: None,
+            withheld: None,
+            tally: None,
+            slot: None,
+            leash: None,
+            owed: false,
+        }
     }
 
     /// For a request, as it came.
@@ -160,7 +173,10 @@ impl Record {
 
     /// Adds what a request is about.
     pub fn is_about(&mut self, facts: &Facts, shown: Option<Path>) {
-        let path = shown.unwrap_or_else(|| facts.path.clone());
+        self.withheld = shown.as_ref().map(|_| facts.path.spelt());
+        // A star stands for what is withheld, and nothing else.
+        let plain = || if facts.path.as_str().contains('*') { facts.path.spelt() } else { facts.path.clone() };
+        let path = shown.unwrap_or_else(plain);
         let decision = &mut self.decision;
         decision.scheme = Some(facts.scheme.as_str());
         decision.host = Some(facts.authority.host.to_string());
@@ -324,6 +340,12 @@ impl Record {
 
     fn settle(&mut self, mut refusal: Refusal) -> Refusal {
         self.owed = false;
+        // What would lift it names no surrogate: it is another one tomorrow.
+        if let (Some(path), Some(facts)) = (&self.withheld, &self.facts) {
+            for line in &mut refusal.lift {
+                *line = line.replace(path.as_str(), facts.path.as_str());
+            }
+        }
         if let Some(tally) = &self.tally {
             tally.refuse(&refusal);
             return refusal.to_tell();

@@ -16,6 +16,7 @@ use policies::{Code, Refusal, letters_of, normal_name, undo_escapes};
 use super::handed_out::Brought;
 use super::harmless;
 use super::names::{self, header_authenticates, name_is_hidden, parameter_authenticates};
+use super::place::BasicPart;
 use super::subprotocols;
 use super::values::{self, could_be_a_key};
 use super::{Found, Head, Place};
@@ -39,6 +40,8 @@ pub(super) enum What<'a> {
     Segment,
     /// Of a JSON body, likewise.
     Json,
+    /// Of Basic credentials, beside the surrogate.
+    Half(BasicPart),
 }
 
 /// The longest name that is written out.
@@ -105,6 +108,21 @@ pub(super) fn refuse_unknown(head: Head<'_>, found: Option<&Found<'_>>, own: &[P
          request without it{}",
         line(What::Header(name.as_str()))
     );
+    Err(Refusal::new(Code::NotHarmless, why))
+}
+
+/// A host may take a token for a user name as well as for a password, so what looks like a key
+/// is not sent as the other half (attack K03), unless it is said to be none. A vendor's key never is.
+pub(super) fn refuse_other_half(found: Option<&Found<'_>>, own: &[Place]) -> Result<(), Refusal> {
+    let Some((half, text)) = found.and_then(Found::other_half) else { return Ok(()) };
+    let what = What::Half(half);
+    if values::is_of_a_vendor(text) {
+        return Err(Refusal::new(Code::CredentialNotSurrogate, format!("{} holds a key, and {ONLY}", told(what))));
+    }
+    if own.contains(&Place::Basic(half)) || !values::holds_a_key(text, values::SHORTEST) {
+        return Ok(());
+    }
+    let why = format!("{} looks like a key, and a host could take it for one{}", told(what), line(what));
     Err(Refusal::new(Code::NotHarmless, why))
 }
 
@@ -203,6 +221,8 @@ fn told(what: What<'_>) -> String {
         What::Subprotocol => "a subprotocol in the header sec-websocket-protocol".to_owned(),
         What::Segment => "the segment of the path where the surrogate belongs".to_owned(),
         What::Json => "the field of the body where the surrogate belongs".to_owned(),
+        What::Half(BasicPart::Username) => "the user name beside the surrogate".to_owned(),
+        What::Half(BasicPart::Password) => "the password beside the surrogate".to_owned(),
     }
 }
 
@@ -218,6 +238,8 @@ fn line(what: What<'_>) -> String {
         }
         What::Parameter(name) => ("query", undo_escapes(name)),
         What::Field(name) => ("query", name.to_owned()),
+        What::Half(BasicPart::Username) => ("basic", "username".to_owned()),
+        What::Half(BasicPart::Password) => ("basic", "password".to_owned()),
         What::Subprotocol => {
             return "; offer names of protocols alone, of words and versions (v1.chat.json)".to_owned();
         }

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 
 use super::authenticates::{self, Foreign, What};
 use super::handed_out::Brought;
-use super::{Credential, Field, Head, Segment, names, values};
+use super::{Credential, Field, Head, Segment, names};
 
 /// A place in a request where a surrogate may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +60,16 @@ impl Found<'_> {
     pub(super) fn carrier(&self) -> Option<Carrier> {
         let header = self.place.header()?;
         Some(Carrier { header, beside: self.beside.clone().unwrap_or_default() })
+    }
+
+    /// What is sent with it as the other half of Basic credentials.
+    pub(super) fn other_half(&self) -> Option<(BasicPart, &str)> {
+        let other = match self.place {
+            Place::Basic(BasicPart::Username) => BasicPart::Password,
+            Place::Basic(BasicPart::Password) => BasicPart::Username,
+            _ => return None,
+        };
+        Some((other, self.beside.as_deref()?))
     }
 }
 
@@ -244,9 +254,7 @@ fn bare_or_behind_a_scheme(value: &HeaderValue, surrogate: &str) -> Option<Optio
     (rest.trim_start() == surrogate && is_sent_as_it_is).then(|| Some(scheme.to_owned()))
 }
 
-/// The other half, where one half is exactly the surrogate. A host may take a token
-/// for a user name as well as for a password, so what looks like a key of its own
-/// is not sent along (attack K03).
+/// The other half, where one half is exactly the surrogate.
 fn basic(value: &HeaderValue, part: BasicPart, surrogate: &str) -> Option<String> {
     let (scheme, encoded) = value.to_str().ok()?.trim().split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -258,9 +266,7 @@ fn basic(value: &HeaderValue, part: BasicPart, surrogate: &str) -> Option<String
         BasicPart::Username => (username, password),
         BasicPart::Password => (password, username),
     };
-    let fits =
-        own == surrogate && !other.chars().any(char::is_control) && !values::holds_a_key(other, values::SHORTEST);
-    fits.then(|| other.to_owned())
+    (own == surrogate && !other.chars().any(char::is_control)).then(|| other.to_owned())
 }
 
 impl fmt::Display for Place {

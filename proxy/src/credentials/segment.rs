@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use policies::Path;
 
 /// Where in a path a surrogate stands: behind this text, up to the next slash.
@@ -37,9 +38,11 @@ impl Segment {
         (begins && !value.is_empty()).then_some(value)
     }
 
-    /// Whether exactly the surrogate stands there.
+    /// Whether exactly the surrogate stands there, if with escapes: some clients write the colon of
+    /// Telegram's keys as `%3A`, which is the same to a server (RFC 3986 §2.4).
     pub(super) fn holds(&self, surrogate: &str, path: &str) -> bool {
-        path.starts_with(&*self.before) && self.value(path) == Some(surrogate)
+        let is_it = |value| percent_decode_str(value).eq(surrogate.bytes());
+        path.starts_with(&*self.before) && self.value(path).is_some_and(is_it)
     }
 
     /// Where in this path the value stands.
@@ -79,7 +82,16 @@ mod tests {
         for path in ["/bot", "/bot/x", "/x/bot1:a", "/"] {
             assert_eq!(bot.value(path), None, "{path}");
         }
-        assert!(bot.holds("1:a", "/bot1:a/getMe") && !bot.holds("1:a", "/Bot1:a") && !bot.holds("1:a", "/bot1:ab"));
+        for (path, holds) in [
+            ("/bot1:a/getMe", true),
+            ("/bot1%3Aa/getMe", true),
+            ("/Bot1:a", false),
+            ("/bot1:ab", false),
+            ("/bot1%253Aa", false),
+            ("/bot1%3Aa%2FgetMe", false),
+        ] {
+            assert_eq!(bot.holds("1:a", path), holds, "{path}");
+        }
         assert_eq!(bot.with("/bot1:a/getMe", "*"), "/bot*/getMe");
         let hook = Segment::parse("/hooks/T1/{}").unwrap();
         assert_eq!(hook.with("/hooks/T1/abc", "x"), "/hooks/T1/x");

@@ -123,9 +123,16 @@ impl Resolver for Nothing {
 fn sent(
     held: &[Credential],
     secret: &'static str,
+    request: (&str, &str, &str),
+) -> Result<(String, String, String), Code> {
+    sent_by(Keyring::new(held.to_vec(), held.iter().map(guard)), secret, request)
+}
+
+fn sent_by(
+    keyring: Keyring,
+    secret: &'static str,
     (target, authorization, body): (&str, &str, &str),
 ) -> Result<(String, String, String), Code> {
-    let keyring = Keyring::new(held.to_vec(), held.iter().map(guard));
     let identity = Identity { group: GroupName::parse("family").unwrap(), sandbox: SandboxId::new("a1").unwrap() };
     let text = "[[allow]]\nhost = \"a.test\"\ndo = [\"POST /**\"]\ncredential = \"key\"\n";
     let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
@@ -275,6 +282,28 @@ fn a_secret_may_be_a_user_name() {
     let swapped = sent(&held, "the-secret", ("/x", &request, "")).map(|(_, authorization, _)| authorization);
     assert_eq!(swapped, Ok(basic("the-secret:x".to_owned())));
     assert_eq!(sent(&held, "the:secret", ("/x", &request, "")), Err(Code::SecretUnavailable));
+}
+
+/// Some hosts take a key as the user name; others have account ids that look like one.
+#[test]
+fn an_account_id_beside_a_key_goes_where_the_owner_says_so() {
+    let own = [credential("key", SURROGATE, &[Place::Basic(BasicPart::Password)])];
+    let says_so = || {
+        let harmless = vec![Place::Basic(BasicPart::Username)];
+        Keyring::new(own.to_vec(), own.iter().map(|own| Guarded { harmless: harmless.clone(), ..guard(own) }))
+    };
+    let basic = |name: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
+    let asks = |keyring: Keyring, name: &str| {
+        let authorization = basic(name, SURROGATE);
+        sent_by(keyring, "the-secret", ("/x", &authorization, "")).map(|(_, authorization, _)| authorization)
+    };
+    let (account, token) = ("AC0123456789abcdef0123456789abcdef", "ghp_0123456789abcdefghijABCDEFGHIJ012345");
+    assert_eq!(asks(Keyring::new(own.to_vec(), own.iter().map(guard)), account), Err(Code::NotHarmless));
+    assert_eq!(asks(says_so(), account), Ok(basic(account, "the-secret")));
+    assert_eq!(asks(says_so(), token), Err(Code::CredentialNotSurrogate));
+    assert_eq!(asks(Keyring::new(own.to_vec(), own.iter().map(guard)), token), Err(Code::CredentialNotSurrogate));
+    // Another sandbox's, or this one's twice, is an alarm as ever.
+    assert_eq!(asks(says_so(), SURROGATE), Err(Code::SurrogateLocation));
 }
 
 /// A secret in a path stays one segment of it, whatever it is.

@@ -174,6 +174,15 @@ fn other_names(host: &Host) -> String {
     }
 }
 
+/// A star of the owner's stands for what it stands for in a rule.
+fn with_stars(lift: &[String], facts: &Facts) -> String {
+    lift.join("\n").replace(facts.path.spelt().as_str(), &path_of(facts))
+}
+
+fn path_of(facts: &Facts) -> String {
+    facts.path.as_str().replace('!', "%21")
+}
+
 enum Exactly {
     /// A rule allows it by now.
     Already(RuleRef),
@@ -189,9 +198,9 @@ fn exactly(policy: &Policy, facts: &Facts, (now, until): (Moment, Option<Moment>
             Some(ends) if until.is_none_or(|until| ends < until) => exactly(policy, facts, (ends, until)),
             _ => Ok(Exactly::Already(permit.rule().clone())),
         },
-        Verdict::Ask(ask) => Ok(Exactly::Lift(Rule::all(&ask.by().lift.join("\n")))),
+        Verdict::Ask(ask) => Ok(Exactly::Lift(Rule::all(&with_stars(&ask.by().lift, facts)))),
         Verdict::Deny(_, refusal) => {
-            let rules = Rule::all(&refusal.lift.join("\n"));
+            let rules = Rule::all(&with_stars(&refusal.lift, facts));
             if !rules.is_empty() {
                 return Ok(Exactly::Lift(rules));
             }
@@ -230,7 +239,7 @@ pub(super) fn deny(home: &Home, args: &DenyArgs) -> Result<ExitCode, Failure> {
     let (method, facts) = asked(&args.request)?;
     known_group(home, group)?;
     let site = facts.authority.host_header(facts.scheme);
-    let path = facts.path.as_str().replace('*', "%2A").replace('!', "%21");
+    let path = path_of(&facts);
     // A deny holds on every port and in both schemes, unless one was named.
     let rule = Rule::of(&facts.authority.host.to_string());
     let rule = if facts.authority.port == facts.scheme.default_port() { rule } else { rule.port(facts.authority.port) };

@@ -156,7 +156,8 @@ fn denied(home: &Home, policy: &Policy, (request, facts): (&str, &Facts), refusa
     let words = format!("   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
     let how = match refusal.lift.iter().any(|line| !line.starts_with('#')) {
         true => {
-            let command = Styled::fixed(&facts.command_to_allow(policy.group()));
+            let spelt = Facts { path: facts.path.spelt(), ..(*facts).clone() };
+            let command = Styled::fixed(&spelt.command_to_allow(policy.group()));
             Styled::from("\n\nTo allow it, run:\n\n") + command + lifted("or", home, policy, &refusal.lift)
         }
         false => lifted("To allow it,", home, policy, &refusal.lift),
