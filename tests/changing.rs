@@ -49,6 +49,21 @@ fn a_site_is_allowed_for_reading_and_one_request_exactly() {
     }
 }
 
+/// It stands for a key in the commands that refusals name.
+#[test]
+fn a_star_is_what_it_is_in_a_rule() {
+    let home = Home::without_engine().group("family");
+    let both = ["https://bots.example/bot1:a/send", "https://bots.example/bot*/send"];
+    home.run(&["policy", "allow", "family", "POST", "https://bots.example/bot%2A/send"]).ok();
+    assert!(!both.iter().any(|url| allowed(&home, "POST", url)), "{}", policy(&home));
+    home.run(&["policy", "allow", "family", "POST", both[1]]).ok();
+    assert!(both.iter().all(|url| allowed(&home, "POST", url)), "{}", policy(&home));
+    assert!(!allowed(&home, "POST", "https://bots.example/bot1:a/x/send"));
+    home.run(&["policy", "allow", "family", "POST", both[1]]).ok().prints("already");
+    home.run(&["policy", "deny", "family", "POST", both[1]]).ok();
+    assert!(!both.iter().any(|url| allowed(&home, "POST", url)), "{}", policy(&home));
+}
+
 /// What stands there is not written again, and an old warning is no news.
 #[test]
 fn a_rule_is_written_once() {

@@ -110,18 +110,19 @@ impl Default for Limits {
 }
 
 /// The environment that makes everyday tools use the door and trust its CA. Both
-/// this and the mounted bundle are needed: each reaches tools that the other misses.
+/// this and the mounted bundle are needed: each reaches tools that the other misses. Not
+/// `AWS_CA_BUNDLE`: with it, AWS' library for Go refuses programs that bring a client of their
+/// own (rclone), and what reads it reads others of these too.
 pub fn door_environment() -> Vec<(String, String)> {
     const PROXY: &str = "http://127.0.0.1:3128";
     const LOCAL: &str = "localhost,127.0.0.1,::1";
-    const CA: [&str; 9] = [
+    const CA: [&str; 8] = [
         "SSL_CERT_FILE",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
         "GIT_SSL_CAINFO",
         "PIP_CERT",
         "CARGO_HTTP_CAINFO",
-        "AWS_CA_BUNDLE",
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
         // What Google's library for Python asks with brings a list of its own.
         "HTTPLIB2_CA_CERTS",

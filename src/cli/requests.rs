@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use desk::screen::on_screen;
-use policies::{Code, GroupName};
+use policies::{Code, Facts, GroupName};
 use policy_file::Suggestion;
 use serde_json::json;
 

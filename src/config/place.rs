@@ -40,9 +40,9 @@ pub(super) fn harmless(text: &str) -> Result<Place, String> {
         Ok(Place::Header(name)) if fixed.contains(&name.as_str()) => {
             Err(format!("the header {name} authenticates, wherever it is sent"))
         }
-        Ok(place @ (Place::Header(_) | Place::Query(_) | Place::Basic(_))) => Ok(place),
-        _ => Err("`harmless` names headers, parameters and the half of Basic credentials that is no secret: \
-                  \"header:x-job-token\", \"query:session\" or \"basic:username\""
+        Ok(place @ (Place::Header(_) | Place::Query(_) | Place::Basic(BasicPart::Username))) => Ok(place),
+        _ => Err("`harmless` names headers, parameters and the user name beside a key: \"header:x-job-token\", \
+                  \"query:session\" or \"basic:username\""
             .to_owned()),
     }
 }

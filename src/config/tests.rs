@@ -282,11 +282,14 @@ fn places_and_what_is_harmless_beside_them() {
     let credential = |lines: &str| format!("[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\n{lines}\n");
     let parse = |lines: &str| Config::parse("doorward.toml", &credential(lines), Path::new("/"));
     let a = parse(
-        "place = [\"path:/bot{}\", \"path:/file/bot{}\"]\nharmless = [\"header:X-Job-Token\", \"query:session\"]",
+        "place = [\"path:/bot{}\", \"path:/file/bot{}\"]\nharmless = [\"header:X-Job-Token\", \"query:session\", \"basic:username\"]",
     );
     let a = a.unwrap().credentials["a"].clone();
     assert_eq!(a.place.iter().map(ToString::to_string).collect::<Vec<_>>(), ["path:/bot{}", "path:/file/bot{}"]);
-    assert_eq!(a.harmless.iter().map(ToString::to_string).collect::<Vec<_>>(), ["header:x-job-token", "query:session"]);
+    assert_eq!(
+        a.harmless.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["header:x-job-token", "query:session", "basic:username"]
+    );
     let many = (0..9).map(|n| format!("\"query:k{n}\"")).collect::<Vec<_>>().join(", ");
     assert!(problems(&credential(&format!("place = [{many}]"))).contains("at most 8 places"));
     // Every name that a parameter can have, as its host reads it.

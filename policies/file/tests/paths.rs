@@ -316,6 +316,9 @@ fn what_is_offered_spells_the_path() {
     );
     assert_eq!((suggestion.requests, suggestion.beyond_rules), (2, 0));
     assert!(suggestion.toml.contains("\"GET /@scope%2Fname\"") && suggestion.toml.contains("\"GET /x//y\""));
+    // A star in a path of the log stands for a key.
+    let suggestion = policy_file::suggest(rules.at(Moment::FAR), &[facts("https://b.test/bot*/a%2Ab!")]);
+    assert!(suggestion.toml.contains("do = [\"GET /bot*/a%2Ab%21\"]"), "{}", suggestion.toml);
 }
 
 /// An escaped path is no way past the key of the page that it may be.

@@ -239,11 +239,10 @@ fn line(what: What<'_>) -> String {
         What::Parameter(name) => ("query", undo_escapes(name)),
         What::Field(name) => ("query", name.to_owned()),
         What::Half(BasicPart::Username) => ("basic", "username".to_owned()),
-        What::Half(BasicPart::Password) => ("basic", "password".to_owned()),
         What::Subprotocol => {
             return "; offer names of protocols alone, of words and versions (v1.chat.json)".to_owned();
         }
-        What::InPath(_) | What::Segment | What::Json => return String::new(),
+        What::InPath(_) | What::Segment | What::Json | What::Half(BasicPart::Password) => return String::new(),
     };
     if name.is_empty() || name.len() > LONGEST_NAME {
         return String::new();

@@ -3,7 +3,7 @@
 use policies::Code;
 
 use crate::support::http2::Http2Client;
-use crate::support::{HELD, World, until};
+use crate::support::{HELD, Setup, World, until};
 
 fn post(host: &str, framing: &str) -> String {
     format!("POST /v1/x HTTP/1.1\r\nHost: {host}\r\n{framing}\r\n\r\n")
@@ -164,6 +164,30 @@ async fn a_refusal_says_what_was_asked() {
     assert_eq!((&refusal["code"], &refusal["path"]), (&"credential_not_surrogate".into(), &"/bot*/getMe".into()));
     let refusal = said("evil.test", &format!("/{}", world.values["CANARY"])).await;
     assert_eq!((&refusal["code"], &refusal["path"]), (&"secret_in_request".into(), &serde_json::Value::Null));
+}
+
+/// A surrogate is another one tomorrow, and is written down nowhere: a star stands for it in what would lift a
+/// refusal, before the verdict and behind it, and only for it.
+#[tokio::test]
+async fn what_would_lift_a_refusal_names_no_key_of_a_path() {
+    let family = "[[allow]]\nhost = \"path.bound.test\"\ndo = [\"GET /bot*/getMe\"]\ncredential = \"fifth\"\n";
+    let world = World::with(Setup { family: family.to_owned(), ..Setup::default() }).await;
+    let surrogate = &world.values["SUR5"];
+    for (path, shown, code) in [
+        ("getUpdates", "/bot*/getUpdates", Code::PathDenied),
+        ("a*b!", "/bot*/a%2Ab%21", Code::PathDenied),
+        ("getMe", "/bot*/getMe", Code::ResolvedPrivate),
+    ] {
+        let answer = world.family.get("path.bound.test", &format!("/bot{surrogate}/{path}")).await.text();
+        assert!(answer.contains(&format!("do = [\\\"GET {shown}\\\"]")), "{path}: {answer}");
+        assert!(!answer.contains(surrogate.as_str()), "{path}: {answer}");
+        world.settled().await;
+        let row = world.log.rows().pop().unwrap();
+        assert_eq!(row.code(), Some(code), "{path}");
+        assert!(!format!("{row:?}").contains(surrogate.as_str()), "{row:?}");
+    }
+    let answer = world.family.get("evil.test", "/**").await.text();
+    assert!(answer.contains("GET https://evil.test/%2A%2A\""), "{answer}");
 }
 
 /// What a body ends with may begin like a surrogate; held until its end, it is sent all the same.
