@@ -234,7 +234,7 @@ where
                 // It may have answered without having read the body.
                 spent.store(true, Ordering::Release);
             }
-            Ok(answer.map(|body| Arriving::new(body, driver.clone())))
+            Ok(Arriving::of(answer, driver))
         }
         Over::Among(shared, place, wait) => {
             let (leash, driver) = (Leash::default(), shared.driver.clone());
@@ -247,7 +247,7 @@ where
                 Some(request) => unsent(request),
                 None => lost_among_others(error.error()),
             })?;
-            Ok(answer.map(|body| Arriving::new(body, shared.driver.clone())))
+            Ok(Arriving::of(answer, &shared.driver))
         }
     }
 }
