@@ -87,7 +87,7 @@ impl Exit {
         let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
         let exit = exit.ok_or_else(|| speaks_nothing(audited.permit()))?;
         gate.upholds(audited.permit(), exit.address.get())?;
-        audited.tally().note(|outcome| outcome.address = Some(exit.address.get()));
+        audited.tally().goes_to(exit.address.get());
         Ok(exit)
     }
 
