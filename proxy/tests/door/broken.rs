@@ -14,6 +14,7 @@ const HEAD: Frame = (1, 4, true, &[0x88]);
 const HEAD_WITH_A_LENGTH: Frame = (1, 4, true, &[0x88, 0x0f, 0x0d, 3, b'1', b'0', b'0']);
 const HALF: Frame = (0, 0, true, b"{\"half\":1");
 const WHOLE: Frame = (0, 1, true, b"{\"half\":2}");
+const LONG: Frame = (0, 1, true, &[b'x'; 200]);
 const RESET_WITHOUT_AN_ERROR: Frame = (3, 0, true, &[0; 4]);
 const GOODBYE_WITHOUT_AN_ERROR: Frame = (7, 0, false, &[0; 8]);
 
@@ -47,6 +48,42 @@ async fn only_its_end_ends_an_answer() {
             assert_eq!(world.log.codes(), [Some(Code::UpstreamFailed); 2], "{host} {frames:?}");
             assert!(world.log.rows().iter().all(|row| row.outcome().why.as_ref().unwrap().contains("in the middle")));
         }
+    }
+}
+
+/// Heads that our end of HTTP/2 does not take.
+const MALFORMED: [(&str, &[Frame]); 4] = [
+    ("no status", &[(1, 5, true, &[0, 1, b'a', 1, b'b'])]),
+    ("a name in capitals", &[(1, 5, true, &[0x88, 0, 1, b'A', 1, b'b'])]),
+    ("two lengths", &[(1, 4, true, &[0x88, 0x0f, 0x0d, 1, b'1', 0x0f, 0x0d, 1, b'2']), (0, 1, true, b"x")]),
+    ("a header of HTTP/1.1", &[(1, 5, true, &[0x88, 0x0f, 0x2a, 7, b'c', b'h', b'u', b'n', b'k', b'e', b'd'])]),
+];
+
+#[tokio::test]
+async fn a_head_that_is_not_well_formed_is_unreadable() {
+    for (what, frames) in MALFORMED {
+        let world = World::new().await;
+        let _upstream = RawHttp2::instead_of(&world, CDN, &[Say::Frames(frames)]).await;
+        let answer = world.family.get(CDN, "/x").await;
+        assert!(answer.status == 502 && answer.text().contains("is not well-formed"), "{what}: {}", answer.text());
+        world.settled().await;
+        assert_eq!(world.log.only().code(), Some(Code::UpstreamUnreadable), "{what}");
+    }
+}
+
+/// It was not broken off: its owner looks for no fault of the network.
+#[tokio::test]
+async fn an_answer_of_another_length_than_it_says_is_unreadable() {
+    for frames in [&[HEAD_WITH_A_LENGTH, WHOLE], &[HEAD_WITH_A_LENGTH, LONG]] {
+        let world = World::new().await;
+        let _upstream = RawHttp2::instead_of(&world, CDN, &[Say::Frames(frames)]).await;
+        let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+        let answer = client.get("https://cdn.allowed.test/").await;
+        assert!(answer.broken.is_some(), "{answer:?}");
+        world.settled().await;
+        let row = world.log.only();
+        assert_eq!(row.code(), Some(Code::UpstreamUnreadable), "{row:?}");
+        assert!(row.outcome().why.as_ref().unwrap().contains("as long as it says"), "{row:?}");
     }
 }
 
