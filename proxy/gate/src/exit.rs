@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use policies::{Authority, CheckedAddress, Code, Host, Permit, Refusal, Scheme, TunnelPermit};
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig};
+use rustls::{AlertDescription, CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -144,14 +144,35 @@ async fn verify(
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
     {
         Err(error) if speaks_another(&error) => Ok(None),
-        shaken => shaken.map(Some).map_err(|error| invalid(error.to_string())),
+        shaken => shaken.map(Some).map_err(|error| invalid(in_words(&error))),
     }
+}
+
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|error| error.downcast_ref())
 }
 
 /// RFC 7301 §3.2.
 fn speaks_another(error: &io::Error) -> bool {
-    let error = error.get_ref().and_then(|error| error.downcast_ref());
-    matches!(error, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
+    matches!(of_tls(error), Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
+}
+
+/// Nothing that a certificate says goes on but its times: its names are words of its host's, a secret as well as any.
+fn in_words(error: &io::Error) -> String {
+    use CertificateError::{ExpiredContext, ExpiredRevocationListContext, NotValidYetContext};
+    match of_tls(error) {
+        Some(rustls::Error::InvalidMessage(_)) => "what it says is no TLS".to_owned(),
+        Some(rustls::Error::InvalidCertificate(flaw))
+            if !matches!(
+                flaw,
+                ExpiredContext { .. } | ExpiredRevocationListContext { .. } | NotValidYetContext { .. }
+            ) =>
+        {
+            let kind: String = format!("{flaw:?}").chars().take_while(char::is_ascii_alphanumeric).collect();
+            format!("its certificate is not valid: {}", kind.trim_end_matches("Context"))
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn speaks_nothing(permit: &Permit) -> Refusal {
