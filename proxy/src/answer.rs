@@ -81,7 +81,8 @@ fn general_advice(code: Code) -> &'static str {
             "The host answered, and its answer cannot be passed on; `why` says what can be done about it."
         }
         Code::TlsVerify => {
-            "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml."
+            "The host could not show who it is; `why` says what came instead. If it is the owner's own server: the CA of its certificate belongs into \
+             extra_ca in doorward.toml, and a server without TLS is asked with http:// and a rule that says scheme = \"http\"."
         }
         Code::SecretUnavailable => "Tell the owner: the secret cannot be read. `doorward secret test` says why.",
         Code::SecretInRequest => {

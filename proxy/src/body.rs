@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::renamed::FieldWatch;
 use crate::room::{Room, Rooms, SMALL, aside};
-use gate::{Direction, Tally, UntilCut};
+use gate::{Direction, Received, Tally, Unended, UntilCut};
 use scan::{LeakFilter, Stop};
 
 mod opened;
@@ -38,7 +38,7 @@ pub(crate) struct Cut(policies::Code);
 /// A request's body as it came.
 pub(crate) enum Came {
     /// Goes by as it comes.
-    Streaming(Incoming),
+    Streaming(Received),
     /// Is there as a whole: a rule looks into it, or the gateway wrote it.
     Whole {
         body: Bytes,
@@ -71,6 +71,11 @@ pub(crate) struct Outgoing {
 }
 
 impl Came {
+    pub(crate) fn with(request: http::Request<Incoming>) -> http::Request<Self> {
+        let version = request.version();
+        request.map(|incoming| Came::Streaming(Received::new(incoming, version)))
+    }
+
     /// A body whole, read up to a limit where it is not there yet. At most so many at a time: what one
     /// sandbox sends must not fill the daemon's memory.
     pub(crate) async fn into_whole(
@@ -92,7 +97,7 @@ impl Came {
     }
 
     /// The same where a place for it was taken already.
-    pub(crate) async fn read_in(time: Duration, incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+    pub(crate) async fn read_in(time: Duration, incoming: Received, limit: u64) -> Result<Bytes, Refusal> {
         timeout(time, Came::read(incoming, limit)).await.map_err(|_| Came::late())?
     }
 
@@ -100,7 +105,7 @@ impl Came {
         Refusal::new(Code::Timeout, "the request's body did not arrive in time")
     }
 
-    async fn read(incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+    async fn read(incoming: Received, limit: u64) -> Result<Bytes, Refusal> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         match Limited::new(incoming, limit).collect().await {
             Ok(body) => Ok(body.to_bytes()),
@@ -125,7 +130,7 @@ impl Came {
         }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unended>>> {
         match self {
             Came::Streaming(incoming) => Pin::new(incoming).poll_frame(cx),
             Came::Whole { body, .. } if body.is_empty() => Poll::Ready(None),

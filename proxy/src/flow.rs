@@ -83,7 +83,7 @@ async fn pass(
     let room = HeadRoom::of(door, asked.0.facts(), request.headers()).await;
     let judged = room.within(|| judge(seen, asked, request.headers()));
     drop(room);
-    let request = request.map(Came::Streaming);
+    let request = Came::with(request);
     let prepared = match judged {
         Ok(judged) => prepared(door, seen, judged, request, None).await,
         Err(denied) => Err(Unsettled::of(keys, denied, request)),

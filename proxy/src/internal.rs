@@ -61,7 +61,7 @@ pub(crate) async fn answer(
     record.is_local();
     check(keys, &facts, request.headers())?;
     let admitted = door.gate.admit_local(case).await?;
-    let (head, body) = request.into_parts();
+    let (head, body) = Came::with(request).into_parts();
     let longest = if facts.path.as_str().starts_with(FILES) { LONGEST_FILE } else { LONGEST };
     let (body, _slot) = whole(door, body, longest).await?;
     let (asked, tally) = record.allow_local(case, admitted).await?;
@@ -97,8 +97,8 @@ fn check(keys: &Keys, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal>
     Ok(())
 }
 
-async fn whole(door: &Door, body: Incoming, longest: u64) -> Result<(Bytes, Option<Held>), Refusal> {
-    let whole = Came::Streaming(body).into_whole(&door.rooms, door.gate.limits().body_time, longest);
+async fn whole(door: &Door, body: Came, longest: u64) -> Result<(Bytes, Option<Held>), Refusal> {
+    let whole = body.into_whole(&door.rooms, door.gate.limits().body_time, longest);
     whole.await.map_err(|refusal| match refusal.code {
         Code::TooLarge => {
             Refusal::new(Code::TooLarge, format!("what is asked of Doorward is at most {longest} bytes long here"))

@@ -70,7 +70,7 @@ pub(crate) async fn answer(
     let own = judge_own(&grant.policy, case, facts)?;
     door.gate.admit_local(case).await?;
     let time = door.gate.limits().body_time;
-    let (body, _held) = Came::Streaming(request.into_body()).into_whole(&door.rooms, time, LONGEST as u64).await?;
+    let (body, _held) = Came::with(request).into_body().into_whole(&door.rooms, time, LONGEST as u64).await?;
     let asked = read(&body);
     if asked.grant_type != "refresh_token" {
         let why = "Doorward answers for this token endpoint; it only refreshes (grant_type=refresh_token)";

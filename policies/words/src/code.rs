@@ -100,7 +100,7 @@ codes! {
         SecretInAnswer => "secret_in_answer",
         /// The secret behind a surrogate cannot be read now.
         SecretUnavailable => "secret_unavailable",
-        /// The upstream's certificate is not valid for the host.
+        /// The upstream speaks no TLS that can be relied on, or its certificate is not valid for the host.
         TlsVerify => "tls_verify",
         /// The upstream cannot be reached, or broke off.
         UpstreamFailed => "upstream_failed",

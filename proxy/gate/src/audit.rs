@@ -219,8 +219,8 @@ pub struct Outcome {
     pub bytes_up: u64,
     /// Bytes of the response's body that came back.
     pub bytes_down: u64,
-    /// Whether the client went away before it had the whole of the answer: the host
-    /// may have been told so, as by a reset of HTTP/2.
+    /// Whether the client went away before it had the whole of the answer. Where an address was reached,
+    /// its host may have been told so, as by a reset of HTTP/2; without one, nothing went out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub abandoned: bool,
     /// From the decision to the last byte, in microseconds.

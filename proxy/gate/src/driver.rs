@@ -2,16 +2,20 @@
 //! request on it. Where both ends of a request are one task, nothing is handed from thread to
 //! thread for it.
 
+use std::error::Error as _;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use http::{Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use policies::{Code, Refusal};
 use tokio::task::{self, AbortHandle};
 
 /// A connection's drive; it ends with the last who holds it.
@@ -169,30 +173,105 @@ impl Wake for Wakes {
     }
 }
 
+/// A body, up to the end that its sender gave it. A stream of HTTP/2 that is reset without an error is at its end
+/// for hyper, whatever of it is missing; what ended before, and is reset because nothing else is wanted of its
+/// request (RFC 9113 §8.1), has its end.
+pub struct Received {
+    incoming: Incoming,
+    is_stream: bool,
+}
+
+/// Why a body has no end.
+#[derive(Debug, thiserror::Error)]
+pub enum Unended {
+    /// Whoever sent it left, or gave it up.
+    #[error("broke off")]
+    BrokenOff,
+    /// What came next was none of it.
+    #[error("cannot be read to its end")]
+    Unreadable,
+}
+
+impl Received {
+    /// Of a message of this version.
+    pub fn new(incoming: Incoming, version: Version) -> Self {
+        Received { incoming, is_stream: version == Version::HTTP_2 }
+    }
+}
+
+impl Unended {
+    fn of(error: &hyper::Error) -> Self {
+        let source = error.source();
+        let by_us = source.and_then(|source| source.downcast_ref()).is_some_and(h2::Error::is_library);
+        let chunk = source.and_then(|source| source.downcast_ref::<io::Error>());
+        if by_us || chunk.is_some_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
+            return Unended::Unreadable;
+        }
+        Unended::BrokenOff
+    }
+
+    /// What to say where it is an answer.
+    pub fn of_an_answer(&self) -> Refusal {
+        match self {
+            Unended::BrokenOff => Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"),
+            Unended::Unreadable => {
+                let why =
+                    "the host's answer cannot be read to its end: it is not as long as it says, or no well-formed HTTP";
+                Refusal::new(Code::UpstreamUnreadable, why)
+            }
+        }
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = Unended;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unended>>> {
+        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            None if self.is_stream && !self.incoming.is_end_stream() => Poll::Ready(Some(Err(Unended::BrokenOff))),
+            frame => Poll::Ready(frame.map(|frame| frame.map_err(|error| Unended::of(&error)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
 /// The body of an answer, and the connection that it comes by.
 pub struct Arriving {
-    incoming: Incoming,
+    received: Received,
     driver: Arc<Driver>,
     /// Why it broke off; told once what came before has gone on.
-    broken: Option<hyper::Error>,
+    broken: Option<Unended>,
 }
 
 impl Arriving {
-    pub(crate) fn new(incoming: Incoming, driver: Arc<Driver>) -> Self {
-        Arriving { incoming, driver, broken: None }
+    pub(crate) fn of(answer: Response<Incoming>, driver: &Arc<Driver>) -> Response<Self> {
+        let version = answer.version();
+        answer.map(|incoming| Arriving {
+            received: Received::new(incoming, version),
+            driver: driver.clone(),
+            broken: None,
+        })
     }
 }
 
 impl Body for Arriving {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Unended;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Arriving { incoming, driver, broken } = &mut *self;
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unended>>> {
+        let Arriving { received, driver, broken } = &mut *self;
         if let Some(error) = broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        match driver.poll(cx, |cx| Pin::new(&mut *incoming).poll_frame(cx)) {
+        match driver.poll(cx, |cx| Pin::new(&mut *received).poll_frame(cx)) {
             Poll::Ready(Some(Err(error))) => {
                 *broken = Some(error);
                 cx.waker().wake_by_ref();
@@ -203,11 +282,11 @@ impl Body for Arriving {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.broken.is_none() && self.incoming.is_end_stream()
+        self.broken.is_none() && self.received.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.received.size_hint()
     }
 }
 
@@ -215,7 +294,6 @@ impl Body for Arriving {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
-    use std::task::ready;
 
     use super::*;
 

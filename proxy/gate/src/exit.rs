@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use policies::{Authority, CheckedAddress, Code, Host, Permit, Refusal, Scheme, TunnelPermit};
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig};
+use rustls::{AlertDescription, CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -87,7 +87,7 @@ impl Exit {
         let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
         let exit = exit.ok_or_else(|| speaks_nothing(audited.permit()))?;
         gate.upholds(audited.permit(), exit.address.get())?;
-        audited.tally().note(|outcome| outcome.address = Some(exit.address.get()));
+        audited.tally().goes_to(exit.address.get());
         Ok(exit)
     }
 
@@ -144,14 +144,35 @@ async fn verify(
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
     {
         Err(error) if speaks_another(&error) => Ok(None),
-        shaken => shaken.map(Some).map_err(|error| invalid(error.to_string())),
+        shaken => shaken.map(Some).map_err(|error| invalid(in_words(&error))),
     }
+}
+
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|error| error.downcast_ref())
 }
 
 /// RFC 7301 §3.2.
 fn speaks_another(error: &io::Error) -> bool {
-    let error = error.get_ref().and_then(|error| error.downcast_ref());
-    matches!(error, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
+    matches!(of_tls(error), Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
+}
+
+/// Nothing that a certificate says goes on but its times: its names are words of its host's, a secret as well as any.
+fn in_words(error: &io::Error) -> String {
+    use CertificateError::{ExpiredContext, ExpiredRevocationListContext, NotValidYetContext};
+    match of_tls(error) {
+        Some(rustls::Error::InvalidMessage(_)) => "what it says is no TLS".to_owned(),
+        Some(rustls::Error::InvalidCertificate(flaw))
+            if !matches!(
+                flaw,
+                ExpiredContext { .. } | ExpiredRevocationListContext { .. } | NotValidYetContext { .. }
+            ) =>
+        {
+            let kind: String = format!("{flaw:?}").chars().take_while(char::is_ascii_alphanumeric).collect();
+            format!("its certificate is not valid: {}", kind.trim_end_matches("Context"))
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn speaks_nothing(permit: &Permit) -> Refusal {

@@ -105,7 +105,7 @@ pub use anew::{is_sent_anew, is_sent_anew_by_its_kind};
 pub use asking::{Head, Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
-pub use driver::Arriving;
+pub use driver::{Arriving, Received, Unended};
 pub use exit::{Destination, Exit, Offer};
 pub use foresee::foresee;
 pub use gate::{Admitted, Gate, Hide, Outside};

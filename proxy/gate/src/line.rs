@@ -234,7 +234,7 @@ where
                 // It may have answered without having read the body.
                 spent.store(true, Ordering::Release);
             }
-            Ok(answer.map(|body| Arriving::new(body, driver.clone())))
+            Ok(Arriving::of(answer, driver))
         }
         Over::Among(shared, place, wait) => {
             let (leash, driver) = (Leash::default(), shared.driver.clone());
@@ -247,7 +247,7 @@ where
                 Some(request) => unsent(request),
                 None => lost_among_others(error.error()),
             })?;
-            Ok(answer.map(|body| Arriving::new(body, shared.driver.clone())))
+            Ok(Arriving::of(answer, &shared.driver))
         }
     }
 }
@@ -289,6 +289,8 @@ fn lost_among_others<B>(error: &hyper::Error) -> Unanswered<B> {
         }
         // The library says so of the streams above the last one that the host took.
         Some(error) if error.is_go_away() && error.is_remote() => Unanswered::NotDone,
+        // It was we who ended it, for what came.
+        Some(error) if error.is_library() => Unanswered::Unreadable,
         _ => Unanswered::Broken,
     }
 }
@@ -416,10 +418,10 @@ pub fn broken_off() -> Refusal {
     Refusal::new(Code::UpstreamFailed, why)
 }
 
-/// The head of an answer is no HTTP/1.1 that can be read.
+/// The head of an answer is no HTTP that can be read.
 pub fn unreadable() -> Refusal {
     let why = format!(
-        "the head of the host's answer cannot be read: a line in it is no header, its lengths contradict each other, it is longer than {} KiB, or it has more \
+        "the head of the host's answer cannot be read: it is not well-formed, its lengths contradict each other, it is longer than {} KiB, or it has more \
          than {ANSWER_HEADERS} headers; the request may have been carried out",
         BUFFER >> 10
     );

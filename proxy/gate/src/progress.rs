@@ -104,6 +104,11 @@ impl Progress {
     /// Its part of a connection, for as long as anything of it is left, and where that leads.
     pub(crate) fn goes_over(&self, hold: Hold, address: SocketAddr) {
         *lock(&self.hold) = Some(hold);
+        self.goes_to(address);
+    }
+
+    /// Whoever is there is asked now.
+    pub(crate) fn goes_to(&self, address: SocketAddr) {
         self.asked.store(true, Ordering::Release);
         self.note(|outcome| outcome.address = Some(address));
     }
@@ -189,7 +194,8 @@ impl Progress {
 
     /// What became of it, once nothing of it is left.
     pub(crate) fn outcome(&self) -> Outcome {
-        if self.expects_body.load(Ordering::Acquire) && !self.is_sent() && !self.is_answered() {
+        let asked = self.asked.load(Ordering::Acquire);
+        if asked && self.expects_body.load(Ordering::Acquire) && !self.is_sent() && !self.is_answered() {
             // An HTTP/2 stream that is reset takes the whole request with it: nobody else says why.
             self.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
         }
@@ -198,7 +204,8 @@ impl Progress {
             self.refuse(&Refusal::new(Code::UpstreamFailed, why));
         }
         let mut outcome = std::mem::take(&mut *self.lock());
-        outcome.abandoned |= self.asked.load(Ordering::Acquire) && outcome.status.is_none();
+        // Of a tunnel nobody knows what was asked.
+        outcome.abandoned |= outcome.status.is_none() && (asked || outcome.address.is_none());
         outcome.abandoned &= outcome.code.is_none();
         outcome.bytes_down = self.down.load(Ordering::Relaxed);
         outcome

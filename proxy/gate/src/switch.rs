@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::UPGRADE;
 use http::{HeaderMap, StatusCode};
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -55,6 +56,10 @@ pub async fn upgrade(gate: &Gate, audited: &Audited, head: OutboundHead) -> Resu
     if status != StatusCode::SWITCHING_PROTOCOLS {
         let why = format!("the host refused the WebSocket with status {}", status.as_u16());
         return Err(Refusal::new(Code::UpstreamFailed, why));
+    }
+    // RFC 6455 §4.1.
+    if answer.headers().get(UPGRADE).is_none_or(|to| !to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        return Err(Refusal::new(Code::UpstreamUnreadable, "the host switched to something else than a WebSocket"));
     }
     Ok(Switching { answer, tally, driver })
 }

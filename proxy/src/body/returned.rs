@@ -141,12 +141,7 @@ impl Returned {
                     }
                 }
                 Some(Ok(frame)) => frame,
-                Some(Err(_)) => {
-                    self.tally
-                        .refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
-                    self.lease = None;
-                    return Poll::Ready(Some(Err(Cut(Code::UpstreamFailed))));
-                }
+                Some(Err(unended)) => return Poll::Ready(Some(Err(self.ended_by(&unended.of_an_answer())))),
             };
             match frame.into_data() {
                 Ok(data) => {

@@ -5,6 +5,8 @@ use futures_util::SinkExt;
 use http::Request;
 use policies::Code;
 use proxy::audit::Protocol;
+use proxy::ports::Resolved;
+use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{tunnel, websocket};
@@ -246,6 +248,66 @@ async fn a_request_that_its_client_leaves_is_counted_as_left() {
     world.settled().await;
     let row = world.log.only();
     assert!(row.outcome().abandoned && row.code().is_none(), "{row:?}");
+}
+
+/// Nobody was asked, and nobody hears of it; what of a body had come was as good as any.
+#[tokio::test]
+async fn what_is_left_before_its_host_is_reached_was_not_sent() {
+    let post = |framing: &str| format!("POST / HTTP/1.1\r\nHost: cdn.allowed.test\r\n{framing}");
+    let whole = post("Content-Length: 3\r\n\r\nabc");
+    let half = post("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    for request in [Some(get("cdn.allowed.test", "/")), Some(whole), Some(half), None] {
+        let world = World::new().await;
+        let _listens = says_nothing(&world, "cdn.allowed.test").await;
+        let dialled = || !world.names.asked().is_empty();
+        if let Some(request) = &request {
+            let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+            client.send(request).await;
+            until("it is dialled", dialled).await;
+            drop(client);
+        } else {
+            let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+            let request = Request::get("https://cdn.allowed.test/").body(()).unwrap();
+            let (_answer, mut stream) = client.begin(request, true).await;
+            until("it is dialled", dialled).await;
+            stream.send_reset(h2::Reason::CANCEL);
+        }
+        world.settled().await;
+        let row = world.log.only();
+        assert!(row.is_allowed() && row.outcome().abandoned && row.code().is_none(), "{request:?}: {row:?}");
+        assert_eq!((row.outcome().address, row.outcome().bytes_up), (None, 0), "{request:?}");
+    }
+}
+
+/// Nor is a WebSocket or a tunnel that came to nothing one like any other.
+#[tokio::test]
+async fn what_is_left_before_it_switches_is_counted_as_left() {
+    let world = World::with(Setup { family: websocket::RULES.to_owned(), ..Setup::default() }).await;
+    world.upstream("cdn.allowed.test").never_answers();
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(websocket::handshake("cdn.allowed.test", "/ws", "")).await;
+    until("it is upstream", || !world.upstream("cdn.allowed.test").received().is_empty()).await;
+    drop(client);
+    world.settled().await;
+    let row = world.log.only();
+    assert!(row.outcome().abandoned && row.outcome().address.is_some() && row.code().is_none(), "{row:?}");
+
+    let world = World::with(Setup { family: tunnel::RULE.to_owned(), ..Setup::default() }).await;
+    let mut client = tunnel::opened(&world).await;
+    client.send(get("cdn.allowed.test", "/")).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    client.finish().await;
+    world.settled().await;
+    assert!(!world.log.only().outcome().abandoned, "nobody knows what was asked in it");
+}
+
+/// In the place of a host: it is reached, and the handshake goes nowhere.
+async fn says_nothing(world: &World, name: &str) -> TcpListener {
+    let ip = world.upstream(name).address.ip();
+    let listener = TcpListener::bind((ip, 0)).await.unwrap();
+    let port = Some(listener.local_addr().unwrap().port());
+    world.names.set(name, vec![vec![Resolved { ip, port }]]);
+    listener
 }
 
 /// A name is asked for over DNS: under a pattern it is the sandbox that chose it.

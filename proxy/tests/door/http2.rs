@@ -269,19 +269,3 @@ async fn a_wrong_content_length_never_makes_a_whole_request() {
     let refused: Vec<_> = world.log.codes().into_iter().flatten().collect();
     assert!(!refused.is_empty() && refused.iter().all(|code| *code == Code::Framing), "{refused:?}");
 }
-
-/// The client resets its stream in the middle of its body.
-#[tokio::test]
-async fn a_stream_that_is_reset_leaves_no_whole_request() {
-    let world = World::new().await;
-    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
-    let (_answer, mut body) = client.begin(Request::post(CDN).body(()).unwrap(), false).await;
-    body.send_data(".".repeat(HELD + 5).into(), false).unwrap();
-    let upstream = world.upstream("cdn.allowed.test");
-    until("the beginning is upstream", || upstream.received().iter().any(|request| !request.body.is_empty())).await;
-    body.send_reset(h2::Reason::CANCEL);
-    world.settled().await;
-    assert!(!upstream.only().complete);
-    assert_eq!(world.log.only().code(), Some(Code::Framing));
-    assert!(client.is_open().await);
-}

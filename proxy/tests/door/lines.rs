@@ -322,6 +322,8 @@ async fn a_host_that_breaks_the_rules_is_told_and_left() {
         let answer = world.family.get(CDN, "/x").await;
         assert_eq!((answer.status, upstream.opened().len()), (502, 1), "{what}: {}", answer.text());
         assert!(answer.text().contains("may have been carried out"), "{what}: {}", answer.text());
+        world.settled().await;
+        assert_eq!(world.log.codes(), [Some(Code::UpstreamUnreadable)], "{what}: nobody broke it off");
         assert_eq!(world.family.get(CDN, "/x").await.status, 200, "{what}");
         assert_ne!(upstream.opened()[0].connection, upstream.opened()[1].connection, "{what}");
     }

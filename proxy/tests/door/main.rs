@@ -7,6 +7,7 @@ mod support;
 
 mod answers;
 mod away;
+mod broken;
 mod budget;
 mod echo;
 mod evidence;

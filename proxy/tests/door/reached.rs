@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use policies::Code;
 use proxy::Limits;
 use proxy::ports::Resolved;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::support::{Answer, Setup, World, get};
@@ -13,6 +14,38 @@ use crate::support::{Answer, Setup, World, get};
 const CDN: &str = "cdn.allowed.test";
 const RULES: &str =
     "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.0/24\", \"::1/128\"]\n";
+
+/// What a certificate is for is said by its host, which may know a secret: nobody reads it.
+#[tokio::test]
+async fn the_names_in_a_certificate_are_told_to_nobody() {
+    let world = World::new().await;
+    let answer = world.family.get("wronghost.bad.test", "/").await;
+    world.settled().await;
+    let row = world.log.only();
+    let why = row.outcome().why.clone().unwrap();
+    assert!(answer.status == 502 && why.contains("NotValidForName"), "{why}: {}", answer.text());
+    assert!(!format!("{row:?}{}", answer.text()).contains("somebody.else"), "{why}: {}", answer.text());
+}
+
+/// A server at home that has none, for one.
+#[tokio::test]
+async fn a_host_without_tls_is_told_as_that() {
+    let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
+    let ip = world.upstream(CDN).address.ip();
+    let listener = TcpListener::bind((ip, 0)).await.unwrap();
+    let port = Some(listener.local_addr().unwrap().port());
+    world.names.set(CDN, vec![vec![Resolved { ip, port }]]);
+    let answers = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream
+    };
+    let (answer, _stream) = tokio::join!(world.family.get(CDN, "/"), answers);
+    assert!(answer.status == 502 && answer.text().contains("is no TLS"), "{}", answer.text());
+    assert!(answer.text().contains("scheme = \\\"http\\\""), "{}", answer.text());
+    world.settled().await;
+    assert_eq!(world.log.only().code(), Some(Code::TlsVerify));
+}
 
 /// An address that takes no connection and refuses none: its queue is full.
 struct Deaf {

@@ -382,6 +382,20 @@ async fn the_end_of_one_side_ends_the_other() {
     assert_eq!(world.log.only().outcome().bytes_down, 0);
 }
 
+/// RFC 6455 §4.1: what is spoken from now on would be something else.
+#[tokio::test]
+async fn a_switch_to_something_else_is_none_to_a_websocket() {
+    let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
+    for upgrade in ["Upgrade: h2c\r\n", "", "Upgrade: websocket, h2c\r\n"] {
+        world.upstream("cdn.allowed.test").answers(format!("HTTP/1.1 101 Y\r\nConnection: Upgrade\r\n{upgrade}\r\n"));
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        client.send(handshake("cdn.allowed.test", "/ws", "")).await;
+        assert_eq!(client.head_answer().await.unwrap().status, 502, "{upgrade}");
+        world.settled().await;
+        assert_eq!(world.log.rows().last().unwrap().code(), Some(Code::UpstreamUnreadable), "{upgrade}");
+    }
+}
+
 /// A client that vanishes, and a host that never closes: neither holds its place.
 #[tokio::test]
 async fn one_that_vanished_is_not_waited_for() {

@@ -115,7 +115,9 @@ fn text(digest: &Digest, asked: &str, since: Millis, zone: &TimeZone, screen: Sc
     let abandoned: u64 = digest.ways.iter().map(|way| way.abandoned).sum();
     if abandoned > 0 {
         text = text
-            + format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
+            + format!(
+                "\nAnswers that were left before they were whole, of which hosts hear that were reached: {abandoned}.\n"
+            );
     }
     text = text + credited(&digest.ways);
     text = text + asked;

@@ -44,7 +44,7 @@ fn of(code: Code) -> &'static str {
         Code::SecretInRequest => "a real secret was on its way out",
         Code::SecretInAnswer => "the answer held a real secret",
         Code::SecretUnavailable => "the secret cannot be read",
-        Code::TlsVerify => "the host's certificate is not valid",
+        Code::TlsVerify => "the host could not show who it is",
         Code::UpstreamFailed => "the host could not be reached",
         Code::UpstreamUnreadable => "the answer cannot be read in one way",
         Code::Timeout => "it took too long",
@@ -75,8 +75,8 @@ pub(super) fn advice(code: &str, group: &str) -> String {
         "unresolved" | "upstream_failed" | "timeout" | "upstream_unreadable" => {
             "Nothing here: the fault is with the host or on the way to it. Try again later.".to_owned()
         }
-        "tls_verify" => "Nothing here: the host has to mend its certificate. One that you trust yourself goes into \
-                         `extra_ca` of doorward.toml."
+        "tls_verify" => "Nothing here: the host has to mend its TLS, or its certificate. One that you trust yourself goes into \
+                         `extra_ca` of doorward.toml; a server of yours without TLS wants a rule with `scheme = \"http\"`."
             .to_owned(),
         "audit_unavailable" | "secret_unavailable" => "`doorward doctor` says what is wrong.".to_owned(),
         "locked" => "`doorward unlock` on this machine opens it again.".to_owned(),

@@ -8,7 +8,7 @@ use desk::screen::on_screen;
 use policies::{Facts, GroupName};
 use proxy::audit::Seq;
 
-use super::table::{nothing_moved, request, took};
+use super::table::{left, nothing_moved, request, took};
 use super::{open, reasons};
 use crate::alarms;
 use crate::cli::show::{Screen, Styled};
@@ -122,7 +122,7 @@ fn rows(home: &Home, entry: &AuditEntry) -> Vec<(&'static str, String)> {
     row("took", outcome.map(|outcome| took(outcome.micros)));
     let scrubbed = outcome.map_or(0, |outcome| outcome.scrubbed);
     row("scrubbed", (scrubbed > 0).then(|| format!("secrets taken off the answer: {scrubbed}")));
-    row("left", outcome.filter(|ended| ended.abandoned).map(|_| "before the answer was whole".to_owned()));
+    row("left", left(entry).map(str::to_owned));
     row("observed", decision.observed.then(|| "let through by `mode = \"observe\"` alone".to_owned()));
     row("stands for", decision.repeated.map(|repeated| format!("{repeated} more of the same")));
     row("alarm", entry.is_alarm().then(|| "the owner was told at once".to_owned()));

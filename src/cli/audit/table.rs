@@ -102,17 +102,25 @@ fn because(entry: &AuditEntry) -> Styled {
         (None, why) => why.filter(|_| entry.ending == Ending::Noted).map(str::to_owned),
     };
     let status = entry.outcome.as_ref().and_then(|outcome| outcome.status).filter(|_| reason.is_none());
+    let left = left(entry).filter(|_| status.is_none()).map(|when| format!("left {when}"));
     let answered = status.map(|status| format!("answered {status}"));
     let rule = decision.rule.as_ref().map(|rule| {
         let file = rule.file.strip_prefix("policies/").unwrap_or(&rule.file);
         format!("rule {file}:{}", rule.line)
     });
-    let mut text = [answered, reason, rule].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let mut text = [answered, left, reason, rule].into_iter().flatten().collect::<Vec<_>>().join("; ");
     if let Some(repeated) = decision.repeated {
         text.insert_str(0, &format!("{repeated} times more: "));
     }
     let text = on_screen(&text);
     if entry.is_alarm() { Tone::Bad.of("ALARM") + ": " + text } else { text.into() }
+}
+
+/// Of what its client left: how far it had come.
+pub(super) fn left(entry: &AuditEntry) -> Option<&'static str> {
+    let ended = entry.outcome.as_ref().filter(|ended| ended.abandoned)?;
+    let was_asked = ended.address.is_some() || entry.decision.operation.is_some();
+    Some(if was_asked { "before the answer was whole" } else { "before anything was sent" })
 }
 
 pub(super) fn took(micros: u64) -> String {

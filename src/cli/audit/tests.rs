@@ -295,6 +295,22 @@ fn a_digest_stays_on_one_screen() {
     assert!(text.lines().count() < 26 && text.contains("(25 more hosts)        25 "), "{text}");
 }
 
+/// Whoever reads it hears whether anything was sent.
+#[test]
+fn what_its_client_left_is_told_by_how_far_it_had_come() {
+    let scene = Scene::new();
+    for (address, told) in [(None, "before anything was sent"), (Some("192.0.2.1:443"), "before the answer was whole")]
+    {
+        let seq = scene.log.decided(&decision(Allowed::Allow, "/v1")).unwrap();
+        let address = address.map(|address| address.parse().unwrap());
+        scene.ended(seq, &Outcome { address, abandoned: true, ..Outcome::default() });
+        let (shown, _) = scene.run(&["show", &seq.0.to_string()]);
+        assert!(shown.contains(told), "{shown}");
+        let (table, _) = scene.run(&["--limit", "1"]);
+        assert!(table.contains(&format!("left {told}")), "{table}");
+    }
+}
+
 #[test]
 fn csv_is_for_spreadsheets() {
     let scene = Scene::new();
