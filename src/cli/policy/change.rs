@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use policies::{Facts, GroupName, Host, Method, Moment, Policy, RuleRef, Verdict};
+use policies::{Facts, GroupName, Host, Method, Moment, Path, Policy, RuleRef, Verdict};
 use policy_file::{RuleSummary, Source, Texts, presets};
 
 use super::super::ahead::Ahead;
@@ -142,7 +142,7 @@ pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> 
     if let Some(rule) = stands(home, group, &policy, &edit)? {
         return nothing_new(&rule);
     }
-    still_closed(home, group, &edit, facts)?;
+    still_closed(home, group, &edit, meant(&facts))?;
     finish(edit, *dry_run, &meaning)
 }
 
@@ -174,9 +174,15 @@ fn other_names(host: &Host) -> String {
     }
 }
 
-/// A star of the owner's stands for what it stands for in a rule.
+/// A request as one that the owner means: a star stands for what it stands for in a rule.
+fn meant(facts: &Facts) -> Facts {
+    let path = facts.path.as_str().replace('*', "any-0f3c");
+    Facts { path: Path::parse(&path).unwrap_or_else(|_| facts.path.clone()), ..facts.clone() }
+}
+
+/// The rules for such a one, for all that are meant.
 fn with_stars(lift: &[String], facts: &Facts) -> String {
-    lift.join("\n").replace(facts.path.spelt().as_str(), &path_of(facts))
+    lift.join("\n").replace(meant(facts).path.spelt().as_str(), &path_of(facts))
 }
 
 fn path_of(facts: &Facts) -> String {
@@ -192,7 +198,7 @@ enum Exactly {
 
 /// What would allow it from now on, for good or until a moment.
 fn exactly(policy: &Policy, facts: &Facts, (now, until): (Moment, Option<Moment>)) -> Result<Exactly, Failure> {
-    match policy.at(now).enforced().decide(facts.clone()) {
+    match policy.at(now).enforced().decide(meant(facts)) {
         Verdict::Allow(permit) => match end_of(policy, permit.rule()) {
             // What allows it now will have ended by then.
             Some(ends) if until.is_none_or(|until| ends < until) => exactly(policy, facts, (ends, until)),
