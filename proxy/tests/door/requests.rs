@@ -167,19 +167,19 @@ async fn a_refusal_says_what_was_asked() {
 }
 
 /// A surrogate is another one tomorrow, and is written down nowhere: a star stands for it in what would lift a
-/// refusal, before the verdict and behind it, and only for it.
+/// refusal, and only for it.
 #[tokio::test]
 async fn what_would_lift_a_refusal_names_no_key_of_a_path() {
     let family = "[[allow]]\nhost = \"path.bound.test\"\ndo = [\"GET /bot*/getMe\"]\ncredential = \"fifth\"\n";
     let world = World::with(Setup { family: family.to_owned(), ..Setup::default() }).await;
     let surrogate = &world.values["SUR5"];
-    for (path, shown, code) in [
-        ("getUpdates", "/bot*/getUpdates", Code::PathDenied),
-        ("a*b!", "/bot*/a%2Ab%21", Code::PathDenied),
-        ("getMe", "/bot*/getMe", Code::ResolvedPrivate),
+    for (path, line, code) in [
+        ("getUpdates", "do = [\\\"GET /bot*/getUpdates\\\"]", Code::PathDenied),
+        ("a*b!", "do = [\\\"GET /bot*/a%2Ab%21\\\"]", Code::PathDenied),
+        ("getMe", "private = [", Code::ResolvedPrivate),
     ] {
         let answer = world.family.get("path.bound.test", &format!("/bot{surrogate}/{path}")).await.text();
-        assert!(answer.contains(&format!("do = [\\\"GET {shown}\\\"]")), "{path}: {answer}");
+        assert!(answer.contains(line), "{path}: {answer}");
         assert!(!answer.contains(surrogate.as_str()), "{path}: {answer}");
         world.settled().await;
         let row = world.log.rows().pop().unwrap();
