@@ -39,7 +39,7 @@ pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::{credential_name, host_folder, local_zone};
 
-use crate::home::Home;
+use crate::home::{Home, read_text};
 use crate::phrases::Language;
 
 /// The configuration of one installation.
@@ -278,7 +278,7 @@ impl Config {
     /// Reads the home's `doorward.toml`. No file: the defaults.
     pub fn load(home: &Home) -> Result<Self, ConfigError> {
         let path = home.config_file();
-        match std::fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => Ok(Self::parse(&path.display().to_string(), &text, home.config_dir())?),
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Unreadable { path, source }),

@@ -204,8 +204,7 @@ impl<Of: Kind> Edit<Of> {
         if disk::read(&self.path)? != self.before {
             return Err(EditError::Changed { path: self.path });
         }
-        let previous = self.before.as_deref().map(|before| disk::keep(&self.path, before)).transpose()?;
-        disk::replace(&self.path, &self.text)?;
+        let previous = disk::replace(&self.path, self.before.as_deref(), &self.text)?;
         Ok(Written { previous, warnings })
     }
 

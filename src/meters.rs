@@ -48,8 +48,19 @@ impl Meters {
     /// Counts for a group under its lock. `None`: what it has used is not known.
     fn with<T>(&self, group: &GroupName, count: impl FnOnce(&mut Used) -> T) -> Option<T> {
         let (mut groups, day) = (lock(&self.groups), self.clock.now().date());
-        let used = groups.get_mut(group).filter(|used| used.day == day || used.is_of_a_day_before(day))?;
+        let used = groups.get_mut(group).filter(|used| !used.is_behind && used.is_of(day))?;
         used.goes_into(day);
+        Some(count(used))
+    }
+
+    /// The same for what has its hold: whatever day the clock was set to, and until the log was read anew, it is held
+    /// to what was known.
+    fn under_way<T>(&self, group: &GroupName, count: impl FnOnce(&mut Used) -> T) -> Option<T> {
+        let (mut groups, day) = (lock(&self.groups), self.clock.now().date());
+        let used = groups.get_mut(group)?;
+        if used.is_of(day) {
+            used.goes_into(day);
+        }
         Some(count(used))
     }
 
@@ -66,14 +77,16 @@ impl Meters {
             Ok(Err(error)) => return Err(unreadable(&error)),
             Err(error) => return Err(unreadable(&error)),
         };
-        lock(&self.groups).insert(group.clone(), read);
+        let mut groups = lock(&self.groups);
+        let before = groups.remove(group);
+        groups.insert(group.clone(), read.going_on_from(before));
         Ok(())
     }
 
     async fn hold(&self, group: &GroupName, limits: &Limits, most: &Tokens) -> Result<u64, Refusal> {
         if !limits.bind_models() {
             // What goes by now is not counted here: limits that come back read the log anew.
-            lock(&self.groups).remove(group);
+            lock(&self.groups).entry(group.clone()).and_modify(|used| used.is_behind = true);
             return Ok(0);
         }
         let most = Spent { tokens: most.sum(), money: self.price(limits, most)? };
@@ -82,7 +95,7 @@ impl Meters {
                 fits(used, limits, &most)?;
                 self.warn(group, used, limits);
                 let hold = self.holds.fetch_add(1, Ordering::Relaxed);
-                used.open.insert(hold, Open { day: used.day, most, so_far: Spent::default() });
+                used.open.insert(hold, Open::new(used.day, most));
                 Ok(hold)
             });
             match held {
@@ -97,14 +110,19 @@ impl Meters {
         if limits.money_per_day.is_none() && limits.money_per_month.is_none() {
             return Ok(self.prices.cost(tokens).unwrap_or(0));
         }
-        let model = tokens.model.as_deref().unwrap_or("that it does not name");
         // Also of a request that may use nothing up, as far as it says.
         let one = Tokens { output: tokens.output.max(1), ..tokens.clone() };
         if self.prices.cost(&one).is_none() {
-            let why = format!(
-                "what the group's models may cost is limited, and the model {model} has no price; the owner gives it \
-                 one: [prices.\"{model}\"] in doorward.toml, with input and output in US dollars for a million tokens"
-            );
+            let why = match &tokens.model {
+                Some(model) => format!(
+                    "the model {model} has no price; the owner gives it one: [prices.\"{model}\"] in doorward.toml, with \
+                     input and output in US dollars for a million tokens"
+                ),
+                None => "this request names no model, so it has no price; name one (`model`), or the owner lifts the \
+                         limits on money in [limits]"
+                    .to_owned(),
+            };
+            let why = format!("what the group's models may cost is limited, and {why}");
             return Err(Refusal::new(Code::UsedUp, why));
         }
         Ok(self.prices.cost(tokens).unwrap_or(0))
@@ -128,11 +146,17 @@ impl Meter for Meters {
         Box::pin(self.hold(group, limits, most))
     }
 
+    fn has_price(&self, model: &str) -> bool {
+        let one = Tokens { model: Some(model.to_owned()), output: 1, ..Tokens::default() };
+        self.prices.cost(&one).is_some()
+    }
+
     fn goes_on(&self, group: &GroupName, limits: &Limits, hold: u64, so_far: &Tokens) -> Result<(), Refusal> {
         let so_far = Spent { tokens: so_far.sum(), money: self.prices.cost(so_far).unwrap_or(0) };
-        let goes_on = self.with(group, |used| {
+        let goes_on = self.under_way(group, |used| {
             let Some(open) = used.open.get_mut(&hold) else { return Ok(()) };
             open.so_far = so_far;
+            let so_far = so_far.without(open.counted);
             let others = used.others(hold);
             for (name, limit, of) in each(limits) {
                 let sum = of(&used.today, &used.month) + of(&others, &others) + of(&so_far, &so_far);
@@ -149,7 +173,7 @@ impl Meter for Meters {
     fn settle(&self, group: &GroupName, hold: u64, used: Option<&Tokens>) {
         let cost = |tokens: &Tokens| Spent { tokens: tokens.sum(), money: self.prices.cost(tokens).unwrap_or(0) };
         let spent = used.map(cost).unwrap_or_default();
-        self.with(group, |used| used.settle(hold, spent));
+        self.under_way(group, |used| used.settle(hold, spent));
     }
 }
 

@@ -117,6 +117,8 @@ pub trait Meter: Send + Sync {
         limits: &'a Limits,
         most: &'a Tokens,
     ) -> Pending<'a, Result<u64, Refusal>>;
+    /// Whether a model has a price: of two names that a request and its answer give it, one may have none.
+    fn has_price(&self, model: &str) -> bool;
     /// An answer has come this far. Refused: it ends here, for the group has nothing left.
     fn goes_on(&self, group: &GroupName, limits: &Limits, hold: u64, so_far: &Tokens) -> Result<(), Refusal>;
     /// The request has ended, and came to this.

@@ -339,7 +339,9 @@ async fn metered(
         }
         body => (None, body),
     };
-    let metered = Metered::reserve(&door.gate, door.meter(), (case, &keys.watchlist), whole.as_ref()).await?;
+    let metered =
+        Metered::reserve(&door.gate, door.meter(), (case, &permit.facts().path, &keys.watchlist), whole.as_ref())
+            .await?;
     Ok((Some(metered), body))
 }
 

@@ -8,6 +8,7 @@ use proxy::ports::Question;
 
 use super::book::Outcome;
 use super::reading::Answer;
+use super::rules::Ruled;
 use super::taking::exact;
 use super::times::At;
 use super::{Approvals, LATE, deed, words};
@@ -45,26 +46,46 @@ impl Approvals {
     /// Answers a question. What the owner is told.
     pub fn answer(&self, ask: &Ask, answer: &Answer, by: By<'_>) -> Result<String, NotAnswered> {
         let _one = lock(&self.deciding);
+        // What was saved a moment ago closes what was asked before it.
+        self.look_at_policy(&ask.group);
         let now = self.times.now();
         self.forget(now);
         let question = self.as_it_stands(ask, now)?;
         let giving = Self::giving(&question, answer.what)?;
         self.refuse_locked(&question, answer.what)?;
+        let rule = self.rule(ask.id, &question, answer.what, by)?;
         self.log_answer(&question, answer, by)?;
-        let written = self.write_rule(ask.id, &question, answer.what, by)?;
+        let counts = self.counts(ask, &question, answer, by, (giving, rule), now);
+        counts.inspect_err(|not| {
+            let text = format!("what the owner said last came to nothing: {not}");
+            self.ledger.note(&Notice::of("not_an_answer", &question.who, text));
+        })
+    }
+
+    /// It is in the log, and does what it says. What the owner is told.
+    fn counts(
+        &self,
+        ask: &Ask,
+        question: &Question,
+        answer: &Answer,
+        by: By<'_>,
+        (giving, rule): (Option<Giving<'_>>, Option<Ruled>),
+        now: At,
+    ) -> Result<String, NotAnswered> {
+        let written = rule.map(|rule| self.write_rule(ask, rule)).transpose()?;
         let waited = self.book().is_waited_for(ask.id);
         let grant = giving.as_ref().map(|giving| giving.as_new(by));
         let settled = self.store.answer_ask(ask.id, answer.what, &by.how(), now.wall, grant.as_ref())?;
         if let (Some(Some(id)), Some(giving)) = (settled, &giving) {
-            self.book().gives(&question, id, now, giving.lasts);
+            self.book().gives(question, id, now, giving.lasts);
         }
         // A rule that was written closes the question by itself.
         if settled.is_none() && written.is_none() {
             return Err(NotAnswered::Closed(words::closed(None)));
         }
-        self.settle(ask, &question, answer, now);
+        self.settle(ask, question, answer, now);
         if !waited && giving.is_some() {
-            self.tell_agent(ask, &question);
+            self.tell_agent(ask, question);
         }
         Ok(words::answered(answer, waited, written.as_deref()))
     }
@@ -77,7 +98,7 @@ impl Approvals {
             return Err(NotAnswered::Closed(words::closed(ask.as_ref())));
         }
         let book = self.book();
-        let open = ask.as_ref().and_then(|ask| book.open.get(&ask.id)).filter(|open| open.span.holds(now));
+        let open = ask.as_ref().and_then(|ask| book.open.get(&ask.id)).filter(|open| open.can_be_answered(now));
         open.map(|open| open.question.clone()).ok_or_else(|| NotAnswered::Closed(words::closed(None)))
     }
 

@@ -115,13 +115,19 @@ impl Approvals {
             let full = "too many requests wait for the owner's answer; let some of them end";
             return Err(Refusal::new(Code::GroupLimit, full));
         }
-        let known = book.of(&question, now);
+        let mut known = book.of(&question, now);
+        if let Some(ask) = known
+            && !self.store.wait_again(ask).map_err(|error| unavailable(&error))?
+        {
+            // It went with its group, and this is another of that name.
+            book.remove(&[ask]);
+            known = None;
+        }
         if known.is_none() && (question.by.quiet || book.is_quiet(now)) {
             return Err(words::not_asked(&question));
         }
         let ask = match known {
             Some(ask) => {
-                self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?;
                 if let Some(code) = book.code_under_another_policy(ask, &question) {
                     let open = self.worded(code, &question, held.as_ref(), now)?;
                     book.is_told_anew(ask, open);
@@ -144,7 +150,7 @@ impl Approvals {
                 ask
             }
         };
-        let (number, told) = book.wait(ask).ok_or_else(|| words::unanswered(&question))?;
+        let (number, told) = book.wait(ask, question.until).ok_or_else(|| words::unanswered(&question))?;
         drop(book);
         self.changed.notify_one();
         Ok(Waits { approvals: self, question, ask, number, told })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use policies::{Fingerprint, GrantId, GroupName, HeadHash, Path, PolicyHash};
 use proxy::ports::Question;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::pace::Pace;
 use super::rules::Rules;
@@ -44,7 +45,15 @@ pub(super) struct Open {
     pub(super) span: Span,
     /// Whether a message has put it.
     put: bool,
-    waiting: BTreeMap<u64, oneshot::Sender<Outcome>>,
+    waiting: BTreeMap<u64, Waiter>,
+    /// Whose requests are judged anew, by the end of their wait: only they go on with it, and nobody answers it until
+    /// one does.
+    judged_anew: Vec<Instant>,
+}
+
+struct Waiter {
+    until: Instant,
+    tell: oneshot::Sender<Outcome>,
 }
 
 /// A no that stands for a while.
@@ -83,7 +92,13 @@ pub(super) struct Book {
 
 impl Open {
     pub(super) fn new(code: String, question: Question, (reason, rules): (Option<String>, Rules), now: At) -> Self {
-        Open { code, question, reason, rules, span: Span::new(now, super::LATE), put: false, waiting: BTreeMap::new() }
+        let span = Span::new(now, super::LATE);
+        Open { code, question, reason, rules, span, put: false, waiting: BTreeMap::new(), judged_anew: Vec::new() }
+    }
+
+    /// Whether an answer counts.
+    pub(super) fn can_be_answered(&self, now: At) -> bool {
+        self.span.holds(now) && self.judged_anew.is_empty()
     }
 
     /// Leaves out of it all that somebody else chose, but for the host: it may not be shown.
@@ -103,6 +118,7 @@ impl Book {
             open.question.who.group == question.who.group
                 && open.question.fingerprint == question.fingerprint
                 && open.question.body == question.body
+                && (open.judged_anew.is_empty() || open.judged_anew.contains(&question.until))
         };
         self.open.iter().find(|(_, open)| same(open) && open.span.holds(now)).map(|(ask, _)| *ask)
     }
@@ -142,6 +158,7 @@ impl Book {
     /// Its request comes again: its owner hears of it, unless they have.
     pub(super) fn begin_again(&mut self, ask: AskId) {
         let Some(open) = self.open.get_mut(&ask) else { return };
+        open.judged_anew.clear();
         if !open.put && !self.unput.contains(&ask) {
             self.unput.push(ask);
         }
@@ -190,7 +207,7 @@ impl Book {
         gone
     }
 
-    fn remove(&mut self, gone: &[AskId]) {
+    pub(super) fn remove(&mut self, gone: &[AskId]) {
         for ask in gone {
             self.open.remove(ask);
         }
@@ -198,11 +215,11 @@ impl Book {
     }
 
     /// Somebody waits for the answer. `None`: there is no such question any more.
-    pub(super) fn wait(&mut self, ask: AskId) -> Option<(u64, oneshot::Receiver<Outcome>)> {
+    pub(super) fn wait(&mut self, ask: AskId, until: Instant) -> Option<(u64, oneshot::Receiver<Outcome>)> {
         let open = self.open.get_mut(&ask)?;
         self.waits += 1;
         let (tell, told) = oneshot::channel();
-        open.waiting.insert(self.waits, tell);
+        open.waiting.insert(self.waits, Waiter { until, tell });
         Some((self.waits, told))
     }
 
@@ -222,8 +239,8 @@ impl Book {
         self.unput.retain(|unput| *unput != ask);
         let Some(open) = self.open.remove(&ask) else { return false };
         let mut heard = false;
-        for tell in open.waiting.into_values() {
-            heard |= tell.send(outcome.clone()).is_ok();
+        for waiter in open.waiting.into_values() {
+            heard |= waiter.tell.send(outcome.clone()).is_ok();
         }
         heard
     }
@@ -267,32 +284,27 @@ impl Book {
         gone
     }
 
-    /// The policy of a group was replaced. Whoever waits is to be judged anew; says which questions nobody
-    /// waits for.
+    /// The policy of a group was replaced. Whoever waits is to be judged anew; says which questions nobody can
+    /// answer now.
     pub(super) fn policy_changed(&mut self, group: &GroupName) -> Vec<AskId> {
         self.noes.retain(|(of, _), _| of != group);
         self.noes_to.remove(group);
         self.grants.retain(|_, given| given.group != *group);
-        let own: Vec<_> = self
-            .open
-            .iter()
-            .filter(|(ask, open)| open.question.who.group == *group && self.ruled != Some(**ask))
-            .map(|(ask, _)| *ask)
-            .collect();
-        let mut gone = Vec::new();
-        for ask in own {
-            let Some(open) = self.open.get_mut(&ask) else { continue };
-            let waiting = std::mem::take(&mut open.waiting);
-            if waiting.is_empty() {
-                self.open.remove(&ask);
-                gone.push(ask);
+        let mut closed = Vec::new();
+        for (ask, open) in &mut self.open {
+            if open.question.who.group != *group || self.ruled == Some(*ask) {
+                continue;
             }
-            for tell in waiting.into_values() {
-                let _ = tell.send(Outcome::Anew);
+            closed.push(*ask);
+            for waiter in std::mem::take(&mut open.waiting).into_values() {
+                open.judged_anew.push(waiter.until);
+                let _ = waiter.tell.send(Outcome::Anew);
             }
         }
-        self.unput.retain(|ask| !gone.contains(ask));
-        gone
+        let asked_no_more = |ask: &&AskId| self.open.get(ask).is_none_or(|open| open.judged_anew.is_empty());
+        let gone: Vec<_> = closed.iter().filter(asked_no_more).copied().collect();
+        self.remove(&gone);
+        closed
     }
 }
 

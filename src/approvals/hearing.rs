@@ -28,6 +28,11 @@ enum Not {
     Understood,
 }
 
+/// Whether a text begins as a question does. Elsewhere in it the sign is a sign like any.
+fn is_copied(text: &str) -> bool {
+    text.trim_start_matches(|c: char| !c.is_alphanumeric() && c != MARK).starts_with(MARK)
+}
+
 impl Approvals {
     /// Hears a message of a group's chat, which is none that Doorward sent itself.
     pub fn hears(&self, group: &Group, message: &Incoming) -> Result<Heard, StoreError> {
@@ -40,7 +45,9 @@ impl Approvals {
             None => Vec::new(),
         };
         let coded = self.coded(&message.text)?;
-        let copied = message.text.contains(MARK) || quoted.is_some_and(|quote| quote.text.contains(MARK));
+        let copied = is_copied(&message.text) || quoted.is_some_and(|quote| is_copied(&quote.text));
+        // Talk of people among themselves is none of ours.
+        let copied = copied && (group.is_main || !message.group || message.addressed);
         if asks.is_empty() && coded.is_none() && !copied {
             return Ok(self.hears_wish(group, message));
         }

@@ -9,8 +9,8 @@ use proxy::ports::{Held, Question};
 
 use super::Approvals;
 use super::answering::{By, NotAnswered};
-use crate::edit::{Edit, EditError, Rule};
-use crate::store::{Answered, AskId};
+use crate::edit::{Edit, EditError, OfPolicy, Rule};
+use crate::store::{Answered, Ask, AskId};
 
 /// What would be written for a request; or why nothing can be.
 #[derive(Clone, Debug)]
@@ -43,16 +43,21 @@ impl Rules {
     }
 }
 
+/// What an answer writes, ready to be written: nobody else writes the file meanwhile.
+pub(super) struct Ruled {
+    edit: Edit<OfPolicy>,
+    told: String,
+}
+
 impl Approvals {
-    /// Writes what an answer says for good, and it is in force then. Where it stands, in words; nothing for an
-    /// answer that says no such thing.
-    pub(super) fn write_rule(
+    /// What an answer writes for good; nothing for an answer that says no such thing.
+    pub(super) fn rule(
         &self,
         ask: AskId,
         question: &Question,
         answer: Answered,
         by: By<'_>,
-    ) -> Result<Option<String>, NotAnswered> {
+    ) -> Result<Option<Ruled>, NotAnswered> {
         let rules = self.book().open.get(&ask).map(|open| open.rules.clone());
         let rule = match (rules, answer) {
             (Some(rules), Answered::Always) => rules.always,
@@ -61,28 +66,39 @@ impl Approvals {
         };
         let none = |why| NotAnswered::Impossible(format!("No rule can be written for this: {why}."));
         let rule = rule.map_err(none)?;
-        self.book().ruled = Some(ask);
-        let written = self.write(&question.who.group, answer, &rule, &self.note(answer, by));
-        if written.is_ok() {
-            self.look_at_policy(&question.who.group);
-        }
-        self.book().ruled = None;
-        let failed = |error| NotAnswered::Impossible(format!("The rule could not be written: {error}."));
-        written.map(Some).map_err(failed)
+        let edit = self.edit(&question.who.group, answer, &rule, &self.note(answer, by)).map_err(unwritten)?;
+        let name = edit.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let wider =
+            if answer == Answered::Always { format!(" It also covers {}.", wider(&rule)) } else { String::new() };
+        let told = format!("The rule stands at the end of policies/{name}, and the version before it is kept.{wider}");
+        Ok(Some(Ruled { edit, told }))
     }
 
-    fn write(&self, group: &GroupName, answer: Answered, rule: &Smallest, note: &str) -> Result<String, EditError> {
+    /// Writes it, and it is in force then. Where it stands, in words.
+    pub(super) fn write_rule(&self, ask: &Ask, rule: Ruled) -> Result<String, NotAnswered> {
+        self.book().ruled = Some(ask.id);
+        let written = rule.edit.write();
+        if written.is_ok() {
+            self.look_at_policy(&ask.group);
+        }
+        self.book().ruled = None;
+        written.map(|_| rule.told).map_err(unwritten)
+    }
+
+    fn edit(
+        &self,
+        group: &GroupName,
+        answer: Answered,
+        rule: &Smallest,
+        note: &str,
+    ) -> Result<Edit<OfPolicy>, EditError> {
         let mut edit = Edit::policy(&self.home, group)?;
         for block in Rule::all(&rule.toml) {
             let block = block.note(note);
             edit = if answer == Answered::Never { edit.add_deny(&block)? } else { edit.add_allow(&block)? };
         }
-        let path = edit.path().to_owned();
-        edit.write()?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let wider =
-            if answer == Answered::Always { format!(" It also covers {}.", wider(rule)) } else { String::new() };
-        Ok(format!("The rule stands at the end of policies/{name}, and the version before it is kept.{wider}"))
+        edit.check()?;
+        Ok(edit)
     }
 
     fn note(&self, answer: Answered, by: By<'_>) -> String {
@@ -91,11 +107,15 @@ impl Approvals {
     }
 
     /// The file that was written is in force when this returns.
-    fn look_at_policy(&self, group: &GroupName) {
+    pub(super) fn look_at_policy(&self, group: &GroupName) {
         if let Some(around) = self.around() {
             (around.look_at_policy)(group);
         }
     }
+}
+
+fn unwritten(error: EditError) -> NotAnswered {
+    NotAnswered::Impossible(format!("The rule could not be written: {error}."))
 }
 
 /// What a rule covers beyond its request: no rule says anything of headers.

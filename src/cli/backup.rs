@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use zeroize::Zeroizing;
 
 use super::stoppable::{self, Stop, Stoppable};
 use super::{Failure, environment, hidden, refused, show, usage};
@@ -69,10 +70,23 @@ fn lock(keys: &[String]) -> Result<Lock, Failure> {
             "the passphrase has at least {SHORTEST} characters; four random words are a good one"
         )));
     }
+    let first = one_line(first)?;
     if io::stdin().is_terminal() && hidden::ask("The same once more", LONGEST)? != first {
         return Err(refused(anyhow!("the two are not the same; nothing was written")));
     }
     Ok(Lock::Passphrase(first.as_str().into()))
+}
+
+/// A prompt takes one line, so a passphrase is one. Said twice, as at a prompt, it is the same.
+fn one_line(said: Zeroizing<String>) -> Result<Zeroizing<String>, Failure> {
+    let mut lines = said.lines();
+    match (lines.next(), lines.next(), lines.next()) {
+        (Some(_), None, _) | (None, ..) => Ok(said),
+        (Some(first), Some(again), None) if first == again => Ok(Zeroizing::new(first.to_owned())),
+        _ => Err(refused(anyhow!(
+            "a passphrase is one line: on standard input it stands once, or twice and the same; nothing was written"
+        ))),
+    }
 }
 
 /// Written aside and put in place whole; an interrupted one leaves nothing.
@@ -113,5 +127,25 @@ fn size(bytes: u64) -> String {
         0..100_000 => format!("{} kB", bytes.div_ceil(1000)),
         100_000..10_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
         _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_one_line_and_may_be_said_twice() {
+        let said = |text: &str| one_line(Zeroizing::new(text.to_owned())).map(|line| line.to_string());
+        for text in
+            ["four random words", "four random words\nfour random words", "four random words\r\nfour random words"]
+        {
+            assert_eq!(said(text).unwrap(), "four random words", "{text:?}");
+        }
+        for text in ["four random words\nfour random worms", "a\na\na", "\nfour random words"] {
+            assert!(said(text).unwrap_err().to_string().contains("a passphrase is one line"), "{text:?}");
+        }
     }
 }

@@ -74,10 +74,8 @@ pub(super) fn registered_group(home: &Home, name: &GroupName) -> Result<(), Fail
 
 /// The registered groups.
 pub(super) fn registered(home: &Home) -> anyhow::Result<Vec<GroupName>> {
-    if !home.main_db().exists() {
-        return Ok(Vec::new());
-    }
-    Ok(Store::open(&home.main_db())?.groups()?.into_iter().map(|group| group.name).collect())
+    let Some(store) = Store::open_existing(&home.main_db())? else { return Ok(Vec::new()) };
+    Ok(store.groups()?.into_iter().map(|group| group.name).collect())
 }
 
 /// `There is no group famliy; did you mean family?`

@@ -230,7 +230,7 @@ fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> 
 }
 
 fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
-    let groups = if home.main_db().exists() { Store::open(&home.main_db())?.groups()? } else { Vec::new() };
+    let groups = Store::open_existing(&home.main_db())?.map(|store| store.groups()).transpose()?.unwrap_or_default();
     if json {
         show::json(&groups.iter().map(|group| described(home, group)).collect::<Vec<_>>())?;
     } else if groups.is_empty() {

@@ -141,6 +141,11 @@ enum Command {
 }
 
 impl Command {
+    /// Whether it says itself what is wrong with a home, or needs none.
+    fn looks_by_itself(&self) -> bool {
+        matches!(self, Command::Doctor(_) | Command::Tour(_) | Command::Pages(_))
+    }
+
     async fn run(self, home: &Home) -> Result<ExitCode, Failure> {
         match self {
             Command::Setup(args) => setup::run(home, args).await,
@@ -205,6 +210,9 @@ pub fn run() -> ExitCode {
 
 fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
     let home = Home::find(cli.home.as_deref()).map_err(usage)?;
+    if !cli.command.looks_by_itself() {
+        home.can_be_read().map_err(environment)?;
+    }
     times::go_by(&home);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(environment)?;
     let code = runtime.block_on(cli.command.run(&home));

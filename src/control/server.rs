@@ -268,6 +268,10 @@ impl Control {
         // An error says that nobody holds anything.
         let _ = self.stops.send(group.clone());
         let ran = self.pipeline.stop_group(&group).await;
+        // A group that was removed leaves no questions and no noes to one of its name.
+        if matches!(self.store.group(&group), Ok(None)) {
+            self.approvals.policy_changed(&group);
+        }
         let let_go = tokio::time::timeout(LET_GO, stop.until_let_go()).await;
         // That it was stopped is to survive a power cut too; it is stopped either way, and
         // says so whatever the disk does.

@@ -99,8 +99,8 @@ pub(super) async fn watch(store: Arc<Store>, log: Arc<AuditLog>, look: Duration,
         let is_there = store.is_there().is_ok();
         if was_there && !is_there {
             let text = "doorward.db was removed or replaced while Doorward runs: no message is accepted and \
-                        no answer kept until it is put back (by moving it, not by copying), or Doorward is \
-                        restarted, which begins a new one with no group in it"
+                        no answer kept until it is put back (by moving it, not by copying). Doorward does not start without \
+                        it, unless data/version is removed too: then it begins a new one with no group in it"
                 .to_owned();
             tell(&log, &Notice::new("store_gone", None, text));
         }

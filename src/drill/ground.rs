@@ -196,7 +196,7 @@ fn refused(error: impl std::fmt::Display) -> DrillError {
 /// The group that was asked for, else the main one, else one of the drill's own (and
 /// whether it is that).
 fn which(owner: &Home, wanted: Option<GroupName>) -> Result<(GroupName, bool), DrillError> {
-    let groups = if owner.main_db().exists() { Store::open(&owner.main_db())?.groups()? } else { Vec::new() };
+    let groups = Store::open_existing(&owner.main_db())?.map(|store| store.groups()).transpose()?.unwrap_or_default();
     match wanted {
         Some(name) if groups.iter().any(|group| group.name == name) => Ok((name, false)),
         Some(name) => Err(DrillError::NoGroup(name)),

@@ -5,6 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use tempfile::NamedTempFile;
+
 use super::EditError;
 use crate::home::{Home, open_private_file, read_text};
 
@@ -36,25 +40,91 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, EditError> {
     }
 }
 
-/// Keeps a text beside its file, as `NAME.toml.previous`: nothing reads that but its owner.
-pub(super) fn keep(path: &Path, text: &str) -> Result<PathBuf, EditError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".previous");
-    let kept = PathBuf::from(name);
-    replace(&kept, text)?;
-    Ok(kept)
+/// Puts a text in the place of what is there, with the rights that that has; a new file is its owner's alone. Where
+/// another text than `before` is there, it stays. What was there is kept beside it, as `NAME.toml.previous`: nothing
+/// reads that but its owner. It is on the disk when this returns.
+pub(super) fn replace(path: &Path, before: Option<&str>, text: &str) -> Result<Option<PathBuf>, EditError> {
+    let aside = written(path, text)?;
+    let changed = || EditError::Changed { path: path.to_owned() };
+    let Some(before) = before else {
+        return match aside.persist_noclobber(path) {
+            Ok(_) => settled(path).map(|()| None),
+            Err(lost) if lost.error.kind() == io::ErrorKind::AlreadyExists => Err(changed()),
+            Err(lost) => Err(unwritten(path)(lost.error)),
+        };
+    };
+    let previous = previous(path);
+    match exchange(aside.path(), path) {
+        Ok(()) => {}
+        // Somebody removed it.
+        Err(Errno::NOENT) => return Err(changed()),
+        // The file system cannot.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return replace_in_two(aside, path, before).map(Some),
+        Err(error) => return Err(unwritten(path)(error.into())),
+    }
+    // What stood there a moment ago is aside now, whoever wrote it.
+    if read(aside.path())?.as_deref() != Some(before) {
+        put_back(aside, path, text)?;
+        return Err(changed());
+    }
+    aside.into_temp_path().persist(&previous).map_err(|lost| unwritten(&previous)(lost.error))?;
+    settled(path).map(|()| Some(previous))
 }
 
-/// Puts a text in the place of what is there, with the rights that that has; a new file is its
-/// owner's alone. It is on the disk when this returns.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), EditError> {
-    let failed = |source: io::Error| EditError::Unwritten { path: path.to_owned(), source };
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let mut aside = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
-    if let Ok(found) = std::fs::metadata(path) {
-        aside.as_file().set_permissions(found.permissions()).map_err(failed)?;
+/// The same in two steps, with a look right before the second.
+pub(super) fn replace_in_two(aside: NamedTempFile, path: &Path, before: &str) -> Result<PathBuf, EditError> {
+    let previous = previous(path);
+    written(&previous, before)?.persist(&previous).map_err(|lost| unwritten(&previous)(lost.error))?;
+    if read(path)?.as_deref() != Some(before) {
+        return Err(EditError::Changed { path: path.to_owned() });
     }
-    aside.write_all(text.as_bytes()).and_then(|()| aside.as_file().sync_all()).map_err(failed)?;
-    aside.persist(path).map_err(|error| failed(error.error))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    aside.persist(path).map_err(|lost| unwritten(path)(lost.error))?;
+    settled(path).map(|()| previous)
+}
+
+/// What is aside was somebody else's: it goes back to its place. Should they have saved once more meanwhile, that
+/// stays there.
+fn put_back(aside: NamedTempFile, path: &Path, ours: &str) -> Result<(), EditError> {
+    // Whatever fails now, it is kept.
+    let aside = aside.into_temp_path().keep().map_err(|lost| unwritten(path)(lost.error))?;
+    let exchanged = || exchange(&aside, path).map_err(|error| unwritten(path)(error.into()));
+    exchanged()?;
+    if read(&aside)?.as_deref() != Some(ours) {
+        exchanged()?;
+    }
+    std::fs::remove_file(&aside).map_err(unwritten(&aside))
+}
+
+fn exchange(one: &Path, other: &Path) -> rustix::io::Result<()> {
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+}
+
+/// A text beside the file that it is for, on the disk.
+pub(super) fn written(path: &Path, text: &str) -> Result<NamedTempFile, EditError> {
+    let mut aside = NamedTempFile::new_in(folder(path)).map_err(unwritten(path))?;
+    if let Ok(found) = std::fs::metadata(path) {
+        aside.as_file().set_permissions(found.permissions()).map_err(unwritten(path))?;
+    }
+    aside.write_all(text.as_bytes()).and_then(|()| aside.as_file().sync_all()).map_err(unwritten(path))?;
+    Ok(aside)
+}
+
+/// The names in its folder are on the disk.
+fn settled(path: &Path) -> Result<(), EditError> {
+    File::open(folder(path)).and_then(|dir| dir.sync_all()).map_err(unwritten(path))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn previous(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".previous");
+    name.into()
+}
+
+fn unwritten(path: &Path) -> impl Fn(io::Error) -> EditError {
+    let path = path.to_owned();
+    move |source| EditError::Unwritten { path: path.clone(), source }
 }

@@ -200,6 +200,36 @@ fn who_saves_the_file_meanwhile_loses_nothing() {
     assert_eq!(policy_text(&home), "# by hand\n");
 }
 
+/// Between the look at what is there and the text that takes its place.
+#[test]
+fn who_saves_the_file_at_the_last_moment_loses_nothing() {
+    let (dir, home) = with_policy("");
+    let path = home.policy_file(&group());
+    let in_folder = || std::fs::read_dir(dir.path().join("policies")).unwrap().count();
+    for before in [Some("before"), None] {
+        std::fs::write(&path, "# by hand").unwrap();
+        let put = disk::replace(&path, before, "ours");
+        assert!(matches!(put, Err(EditError::Changed { .. })), "{before:?}: {put:?}");
+        assert_eq!((policy_text(&home).as_str(), in_folder()), ("# by hand", 1), "{before:?}");
+    }
+    let put = disk::replace_in_two(disk::written(&path, "ours").unwrap(), &path, "before");
+    assert!(matches!(put, Err(EditError::Changed { .. })), "{put:?}");
+    assert_eq!(policy_text(&home), "# by hand");
+    // Nor is a file that was removed made again.
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(disk::replace(&path, Some("before"), "ours"), Err(EditError::Changed { .. })));
+    assert!(!path.exists());
+    assert_eq!(disk::replace(&path, None, "ours").unwrap(), None);
+    // Who has it open and writes late writes into what is kept.
+    let mut late = std::fs::File::options().append(true).open(&path).unwrap();
+    let previous = disk::replace(&path, Some("ours"), "anew").unwrap().unwrap();
+    std::io::Write::write_all(&mut late, b" and late").unwrap();
+    let kept = std::fs::read_to_string(previous).unwrap();
+    assert_eq!((policy_text(&home).as_str(), kept.as_str()), ("anew", "ours and late"));
+    let put = disk::replace_in_two(disk::written(&path, "again").unwrap(), &path, "anew").unwrap();
+    assert_eq!((policy_text(&home).as_str(), std::fs::read_to_string(put).unwrap().as_str()), ("again", "anew"));
+}
+
 #[test]
 fn many_writers_write_one_after_the_other() {
     let (_dir, home) = with_policy("");

@@ -130,6 +130,24 @@ fn what_was_used_survives_a_restart_and_so_does_what_was_only_held() {
     assert!(day.ask(per_day(1000), MODEL, 0).is_err());
 }
 
+/// A stream goes on where the limits are taken out for a while, or the clock was set: what is known is read anew.
+#[test]
+fn what_is_under_way_is_held_to_its_limits_through_a_new_reading() {
+    let day = Day::new();
+    let stream = day.ask(per_day(1000), MODEL, 100).unwrap();
+    day.goes_on(&stream, &tokens(MODEL, 0, 500)).unwrap();
+    let free = day.ask(Limits::default(), MODEL, 0).unwrap();
+    day.end(&free, Some(tokens(MODEL, 0, 200)));
+    day.goes_on(&stream, &tokens(MODEL, 0, 600)).unwrap();
+    let why = day.ask(per_day(1000), MODEL, 300).unwrap_err();
+    assert!(why.contains("has 200 of its tokens_per_day of 1000 left"), "{why}");
+    day.goes_on(&stream, &tokens(MODEL, 0, 800)).unwrap();
+    assert!(day.goes_on(&stream, &tokens(MODEL, 0, 801)).unwrap_err().contains("has used up its tokens_per_day"));
+    day.end(&stream, Some(tokens(MODEL, 0, 700)));
+    assert!(day.ask(per_day(1000), MODEL, 101).is_err());
+    assert!(day.ask(per_day(1000), MODEL, 100).is_ok());
+}
+
 #[test]
 fn money_is_counted_by_the_model_that_answered() {
     let day = Day::new();
@@ -148,6 +166,9 @@ fn a_model_without_a_price_cannot_be_held_against_money() {
     let money = Limits { money_per_month: Some(1_000_000), ..Limits::default() };
     let why = day.ask(money, "unheard-of", 0).err().unwrap();
     assert!(why.contains("[prices.\"unheard-of\"]"), "{why}");
+    let unnamed = Tokens { output: 1, ..Tokens::default() };
+    let why = day.runtime.block_on(day.meters.reserve(&family(), &money, &unnamed)).unwrap_err().why;
+    assert!(why.contains("this request names no model") && !why.contains("[prices"), "{why}");
     let counted = day.ask(per_day(10), "unheard-of", 5).unwrap();
     day.end(&counted, Some(tokens("unheard-of", 2, 3)));
     let reports = report(day.log.tokens_since(None, 0).unwrap(), &Prices::default().with_shipped());
@@ -189,7 +210,7 @@ fn a_day_that_is_over_is_counted_no_more() {
     let (monday, tuesday) = (Date::new(2026, 11, 30).unwrap(), Date::new(2026, 12, 1).unwrap());
     used.day = monday;
     let most = Spent { tokens: 10, money: 0 };
-    used.open.insert(1, Open { day: monday, most, so_far: Spent::default() });
+    used.open.insert(1, Open::new(monday, most));
     used.today = Spent { tokens: 7, money: 1 };
     used.month = used.today;
     used.goes_into(tuesday);

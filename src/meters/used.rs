@@ -29,6 +29,14 @@ pub(super) struct Open {
     pub(super) most: Spent,
     /// What it has come to.
     pub(super) so_far: Spent,
+    /// What of it is in the sums already: the log was read while it was under way.
+    pub(super) counted: Spent,
+}
+
+impl Open {
+    pub(super) fn new(day: Date, most: Spent) -> Self {
+        Open { day, most, so_far: Spent::default(), counted: Spent::default() }
+    }
 }
 
 /// What one group has used.
@@ -39,6 +47,8 @@ pub(super) struct Used {
     pub(super) month: Spent,
     pub(super) open: BTreeMap<u64, Open>,
     pub(super) warned: Warned,
+    /// Whether something went by that was not counted here.
+    pub(super) is_behind: bool,
     /// When it was last counted, by the clock and without it.
     counted: (SystemTime, Instant),
 }
@@ -47,6 +57,11 @@ impl Spent {
     pub(super) fn add(&mut self, other: Spent) {
         self.tokens = self.tokens.saturating_add(other.tokens);
         self.money = self.money.saturating_add(other.money);
+    }
+
+    pub(super) fn without(self, other: Spent) -> Spent {
+        let (tokens, money) = (self.tokens.saturating_sub(other.tokens), self.money.saturating_sub(other.money));
+        Spent { tokens, money }
     }
 
     fn larger(self, other: Spent) -> Spent {
@@ -72,12 +87,22 @@ impl Used {
         };
         let (today, month) = (spent(clock.start_of_day())?, spent(clock.start_of_month())?);
         let counted = (SystemTime::now(), Instant::now());
-        Ok(Used { day, today, month, open: BTreeMap::new(), warned: Warned::default(), counted })
+        let (open, warned) = (BTreeMap::new(), Warned::default());
+        Ok(Used { day, today, month, open, warned, is_behind: false, counted })
     }
 
-    /// Whether a day has gone by since, and not only the clock was set.
-    pub(super) fn is_of_a_day_before(&self, day: Date) -> bool {
-        self.day < day && went_on(self.counted.0, self.counted.1)
+    /// With what was under way when the log was read: of this day, that has it as what it may come to.
+    pub(super) fn going_on_from(mut self, before: Option<Self>) -> Self {
+        for (hold, open) in before.into_iter().flat_map(|before| before.open) {
+            let counted = if open.day == self.day { open.most } else { Spent::default() };
+            self.open.insert(hold, Open { day: self.day, counted, ..open });
+        }
+        self
+    }
+
+    /// Whether it counts for this day: its own, or one that came after it, where not only the clock was set.
+    pub(super) fn is_of(&self, day: Date) -> bool {
+        self.day == day || self.day < day && went_on(self.counted.0, self.counted.1)
     }
 
     /// It is this day.
@@ -96,12 +121,16 @@ impl Used {
     /// What is under way, but for one.
     pub(super) fn others(&self, but: u64) -> Spent {
         let mut sum = Spent::default();
-        self.open.iter().filter(|(hold, _)| **hold != but).for_each(|(_, open)| sum.add(open.most.larger(open.so_far)));
+        self.open
+            .iter()
+            .filter(|(hold, _)| **hold != but)
+            .for_each(|(_, open)| sum.add(open.most.larger(open.so_far).without(open.counted)));
         sum
     }
 
     pub(super) fn settle(&mut self, hold: u64, spent: Spent) {
         let Some(open) = self.open.remove(&hold) else { return };
+        let spent = spent.without(open.counted);
         if open.day == self.day {
             self.today.add(spent);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{DateTime, Time};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
 
 use super::{Kind, Schedule, When};
@@ -89,6 +89,8 @@ fn cron(line: &str) -> Result<croner::Cron, String> {
     }
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     parser.parse(line.trim()).map_err(|error| {
+        let error = error.to_string();
+        let error = error.trim_end_matches('.');
         format!(
             "{line:?} is no cron line: {error}. It has five fields: minute, hour, day of the month, month, day of the \
              week; \"0 7 * * 1-5\" is 07:00 from Monday to Friday"
@@ -114,7 +116,7 @@ fn once(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    let local = |at: DateTime| at.to_zoned(now.time_zone().clone()).map(|at| at.timestamp());
+    let local = |at| local(at, now.time_zone());
     let at = match (text.parse::<DateTime>(), time_of_day(text)) {
         (Ok(at), _) => local(at),
         (_, Some(time)) => local(now.date().to_datetime(time)).and_then(|today| match today > now.timestamp() {
@@ -128,6 +130,18 @@ fn once(text: &str, now: &Zoned) -> Result<Timestamp, String> {
         }
     };
     at.map_err(|_| format!("{text:?} is beyond what a calendar can hold"))
+}
+
+/// A time by a zone's clock: where that skips it, the first moment after the gap.
+fn local(at: DateTime, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
+    let found = zone.to_ambiguous_timestamp(at);
+    let is_skipped = matches!(found.offset(), AmbiguousOffset::Gap { .. });
+    let at = found.compatible()?;
+    if !is_skipped {
+        return Ok(at);
+    }
+    let set = zone.preceding(at.checked_add(1.nanosecond())?).next();
+    Ok(set.map_or(at, |set| set.timestamp()))
 }
 
 /// `17:00` or `8:05`.

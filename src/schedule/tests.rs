@@ -208,6 +208,26 @@ fn a_single_time_comes_once_and_nothing_follows() {
     assert!(once("tomorrow").unwrap_err().contains("2026-12-01 09:00"));
 }
 
+/// In whichever hemisphere, and where the gap is half an hour.
+#[test]
+fn a_single_time_that_the_clock_skips_comes_with_the_first_moment_after_the_gap() {
+    for (zone, said, due) in [
+        ("Europe/Berlin", "2028-03-26 02:00", "2028-03-26T01:00:00Z"),
+        ("Europe/Berlin", "2028-03-26 02:30", "2028-03-26T01:00:00Z"),
+        ("Europe/Berlin", "2028-03-26 03:00", "2028-03-26T01:00:00Z"),
+        ("Europe/Berlin", "2028-03-26 01:59", "2028-03-26T00:59:00Z"),
+        ("Europe/Berlin", "2028-10-29 02:30", "2028-10-29T00:30:00Z"),
+        ("Australia/Lord_Howe", "2028-10-01 02:15", "2028-09-30T15:30:00Z"),
+    ] {
+        let schedule = Schedule::read(Kind::Once, said, zone, at("2028-01-01T00:00:00Z")).unwrap();
+        assert_eq!(
+            schedule.next(at("2028-01-01T00:00:00Z"), at("2028-01-01T00:00:00Z")),
+            Some(at(due)),
+            "{zone} {said}"
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_read_says_how_it_is_written() {
     let read = |kind, value: &str| Schedule::read(kind, value, "UTC", at("2028-05-10T12:00:00Z")).unwrap_err();

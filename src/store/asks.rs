@@ -206,6 +206,15 @@ impl Store {
         })
     }
 
+    /// The request of a question waits again, or still after its policy was replaced. `false`: there is none to answer.
+    pub fn wait_again(&self, ask: AskId) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let update = "UPDATE asks SET state = 'waiting' WHERE id = ?1 AND state IN ('waiting', 'gone', 'lost')";
+            let changed = transaction.execute(update, [key(ask)]);
+            changed.map(|changed| changed == 1).map_err(|error| self.explain(&error))
+        })
+    }
+
     /// The request of a question waits no longer, or its time is over. `false`: it was answered.
     pub fn leave_ask(&self, ask: AskId, state: AskState) -> Result<bool, StoreError> {
         let update = "UPDATE asks SET state = ?2 WHERE id = ?1 AND state IN ('waiting', 'gone')";

@@ -40,7 +40,7 @@ pub enum StoreError {
         known: u32,
     },
     /// Some other file, or one that was damaged.
-    #[error("{path} is damaged or no database; restore it from a backup, or move it away to start anew ({detail})", path = path.display())]
+    #[error("{path} is damaged or no database; restore it from a backup, or move it away{} to start anew ({detail})", with_version(path), path = path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -63,7 +63,7 @@ pub enum StoreError {
         detail: String,
     },
     /// The file was there, and is not any more.
-    #[error("{path} is gone: it was removed or replaced; put it back, or restart doorward to begin a new one", path = path.display())]
+    #[error("{path} is gone: it was removed or replaced; put it back or restore a backup; or, to begin a new one with nothing in it, start doorward anew{}", without_version(path), path = path.display())]
     Gone {
         /// The database.
         path: PathBuf,
@@ -87,6 +87,15 @@ pub enum StoreError {
         /// What SQLite said.
         detail: String,
     },
+}
+
+/// What says that a database was there goes with it.
+fn with_version(path: &Path) -> String {
+    place::served(path).map(|version| format!(", and {} with it,", version.display())).unwrap_or_default()
+}
+
+fn without_version(path: &Path) -> String {
+    place::served(path).map(|version| format!(" once {} is removed too", version.display())).unwrap_or_default()
 }
 
 impl StoreError {

@@ -87,6 +87,7 @@ impl Store {
     /// Opens the database, makes it (0600) where it is missing, and brings an
     /// older one up to date. What is written is on the disk when a call returns.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        place::is_not_lost(path)?;
         let connection = open_private(path).and_then(|connection| {
             set_up(&connection).map_err(|error| StoreError::sqlite(path, &error))?;
             migrations::bring_up_to_date(path, connection, MIGRATIONS)
@@ -96,9 +97,17 @@ impl Store {
         Ok(Store { path: path.to_path_buf(), connection, place, durable: None, marked: Mutex::default() })
     }
 
+    /// The same; nothing where there is none yet, and none is made.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
+        place::is_not_lost(path)?;
+        let is_there = path.try_exists().map_err(|error| StoreError::disk(path, &error))?;
+        is_there.then(|| Self::open(path)).transpose()
+    }
+
     /// The same for a daemon, whose workers must not wait for the disk: what is written
     /// survives `kill -9`, and a power cut after half a second or after [`Store::durable`].
     pub fn serve(path: &Path) -> Result<Self, StoreError> {
+        place::is_not_lost(path)?;
         place::goes_with_its_wal(path)?;
         let mut store = Self::open(path)?;
         let large = std::fs::metadata(path).is_ok_and(|found| found.len() > CHECKED_AT_ONCE);

@@ -133,19 +133,20 @@ impl Store {
     }
 }
 
+/// Quotes of somebody, and those of which nobody knows whose they are: of messages that were never stored, or have had
+/// their time.
+const QUOTES: &str = "UPDATE messages SET quote_text = '', quote_sender = '' WHERE group_name = ?1
+                      AND quote_id NOT IN (SELECT id FROM messages WHERE group_name = ?1 AND sender_id <> ?2)";
+const NOT_OURS: &str = "AND quote_id NOT IN (SELECT sent_as FROM outbox WHERE group_name = ?1 AND sent_as IS NOT NULL)";
+
 fn forget(connection: &Connection, group: &GroupName, sender: &Sender) -> rusqlite::Result<u64> {
     let of = [group.as_str(), sender.id.as_str()];
-    let names = names_of(connection, sender, of)?;
+    let mut names = names_of(connection, sender, of)?;
+    names.extend(name_among_people(connection, of)?);
     for column in ["text", "instead"] {
         outbox::leave_names_out(connection, group, &names, column)?;
     }
-    let theirs = "SELECT id FROM messages WHERE group_name = ?1 AND sender_id = ?2";
-    connection.execute(
-        &format!(
-            "UPDATE messages SET quote_text = '', quote_sender = '' WHERE group_name = ?1 AND quote_id IN ({theirs})"
-        ),
-        of,
-    )?;
+    connection.execute(&format!("{QUOTES} {NOT_OURS}"), of)?;
     let rows = connection.execute(
         "UPDATE messages SET text = '', sender_name = '', sender_id = '', quote_text = NULL, quote_sender = NULL,
                              quote_id = NULL, means = 'talk'
@@ -154,6 +155,12 @@ fn forget(connection: &Connection, group: &GroupName, sender: &Sender) -> rusqli
     )?;
     connection.execute("UPDATE people SET sender_id = NULL, name = '' WHERE group_name = ?1 AND sender_id = ?2", of)?;
     Ok(rows as u64)
+}
+
+/// What the chat showed of a member whose messages have all had their time.
+fn name_among_people(connection: &Connection, of: [&str; 2]) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT name FROM people WHERE group_name = ?1 AND sender_id = ?2 AND length(name) > 1";
+    connection.query_row(sql, of, |row| row.get(0)).optional()
 }
 
 /// The names that a member had in a group: what a chat shows now, and before.
@@ -196,16 +203,18 @@ fn overwrite_in_copy(copy: &Path, group: &GroupName, sender: &Sender) -> rusqlit
         select.exists([table, column])
     };
     let of = [group.as_str(), sender.id.as_str()];
-    let names = names_of(&connection, sender, of)?;
+    let mut names = names_of(&connection, sender, of)?;
+    if has("people", "sender_id")? {
+        names.extend(name_among_people(&connection, of)?);
+    }
     for column in ["text", "instead"] {
         if has("outbox", column)? {
             outbox::leave_names_out(&connection, group, &names, column)?;
         }
     }
     if has("messages", "quote_text")? {
-        let quotes = "UPDATE messages SET quote_text = '', quote_sender = '' WHERE group_name = ?1 AND quote_id IN
-                          (SELECT id FROM messages WHERE group_name = ?1 AND sender_id = ?2)";
-        connection.execute(quotes, of)?;
+        let not_ours = if has("outbox", "sent_as")? { NOT_OURS } else { "" };
+        connection.execute(&format!("{QUOTES} {not_ours}"), of)?;
         let own = "UPDATE messages SET quote_text = NULL, quote_sender = NULL, quote_id = NULL
                    WHERE group_name = ?1 AND sender_id = ?2";
         connection.execute(own, of)?;

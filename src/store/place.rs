@@ -34,6 +34,25 @@ pub(super) fn wal_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
+/// What says that a daemon has served with this database: it wrote its version beside it (`upgrade.rs`).
+pub(super) fn served(path: &Path) -> Option<PathBuf> {
+    let version = path.with_file_name("version");
+    (version.is_file() && !path.is_dir()).then_some(version)
+}
+
+/// Where a daemon has served there is a database, and something in it: what is empty or gone was lost, and is not
+/// begun anew as if nothing had been.
+pub(super) fn is_not_lost(path: &Path) -> Result<(), StoreError> {
+    match std::fs::metadata(path) {
+        _ if served(path).is_none() => Ok(()),
+        Ok(found) if found.is_file() && found.len() == 0 => {
+            Err(StoreError::Damaged { path: path.to_path_buf(), detail: "it is empty".to_owned() })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Gone { path: path.to_path_buf() }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// After an end that was none, a write-ahead log is there: whether the file beside it is the
 /// one that it was written for. Read only, so that nothing of either is changed.
 pub(super) fn goes_with_its_wal(path: &Path) -> Result<(), StoreError> {

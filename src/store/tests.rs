@@ -362,6 +362,35 @@ fn what_is_wrong_with_the_file_is_said_in_plain_words() {
     assert!(error.contains("no/such/doorward.db"), "{error}");
 }
 
+/// Where a daemon has served, groups and everybody's wishes were in it.
+#[test]
+fn a_database_that_was_emptied_or_removed_is_not_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, version) = (dir.path().join("doorward.db"), dir.path().join("version"));
+    let mends = |error: StoreError, what: &str| {
+        let error = error.to_string();
+        assert!(error.contains(what) && error.contains(&version.display().to_string()), "{error}");
+    };
+    // One that was never served: it was interrupted when it was made.
+    std::fs::write(&path, "").unwrap();
+    drop(Store::open(&path).unwrap());
+    std::fs::write(&version, "0.1.0\n").unwrap();
+    drop(Store::serve(&path).unwrap());
+    std::fs::write(&path, "").unwrap();
+    for refused in [Store::open(&path), Store::serve(&path)] {
+        mends(refused.err().unwrap(), "is damaged or no database; restore it from a backup");
+    }
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "and it is left as it is");
+    std::fs::remove_file(&path).unwrap();
+    for refused in [Store::open(&path), Store::serve(&path), Store::open_existing(&path).map(Option::unwrap)] {
+        mends(refused.err().unwrap(), "is gone: it was removed or replaced; put it back or restore a backup");
+    }
+    assert!(!path.exists());
+    std::fs::remove_file(&version).unwrap();
+    assert!(Store::open_existing(&path).unwrap().is_none());
+    drop(Store::serve(&path).unwrap());
+}
+
 #[test]
 fn a_full_disk_is_called_one_and_passes() {
     let scene = Scene::new();

@@ -5,11 +5,11 @@
 //! to: a number or a long text only has to be there, a field that was not sent may be, and of what
 //! is no JSON nothing is said; [`Smallest::wider`] tells each. What would be wider in the query has no rule.
 
-use policies::{Facts, Field, PolicyAt, Query, Showing, Upgrade, Verdict, Wanted, Words};
+use policies::{Facts, Field, Moment, PolicyAt, Query, Showing, Upgrade, Verdict, Wanted, Words};
 use serde_json::Value;
 
 use crate::body_of::Body;
-use crate::{suggest, written};
+use crate::{Source, compile, suggest, written};
 
 /// A block for a group's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub enum Unsayable {
     /// Its query has a spelling that rules do not compare.
     #[error("its query cannot be written into a rule: use letters, digits, - . _ and ~ only")]
     Query,
+    /// Its body has fields that hosts read in more than one way.
+    #[error("its body has a field in more than one spelling, and no rule covers that")]
+    Body,
     /// It would go on in another protocol.
     #[error("a WebSocket goes on in messages that no rule reads")]
     Upgrade,
@@ -65,7 +68,21 @@ pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: Showing<'_>, why: &str)
     lines.push(written::in_why(why));
     wider.sort_unstable();
     wider.dedup();
-    Ok(Smallest { toml: lines.join("\n") + "\n", wider })
+    let toml = lines.join("\n") + "\n";
+    if !covers(&toml, policy, facts, body.bytes) {
+        return Err(Unsayable::Body);
+    }
+    Ok(Smallest { toml, wider })
+}
+
+/// Whether a block lets through what it was made of, whatever else does.
+fn covers(toml: &str, policy: PolicyAt<'_>, facts: &Facts, body: &[u8]) -> bool {
+    let source = Source { name: "always".to_owned(), text: toml.to_owned() };
+    let Ok(alone) = compile(policy.policy().group(), &source, None) else { return false };
+    match alone.policy.at(Moment::FAR).decide(facts.clone()) {
+        Verdict::Allow(permit) => permit.body_conditions().is_none_or(|conditions| conditions.check(body).is_ok()),
+        Verdict::Ask(_) | Verdict::Deny(..) => false,
+    }
 }
 
 /// The `[[deny]]` for a request: of its method and path, whatever its query and body.

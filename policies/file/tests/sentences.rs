@@ -203,6 +203,9 @@ fn the_smallest_rule_is_exact() {
     assert_eq!(told.wider, ["fields beside those that were sent", "other numbers"]);
     assert_eq!(rule("POST https://api.test/?x=%20", "").unwrap_err(), Unsayable::Query);
     assert_eq!(rule("GET https://nobody.test/", "").unwrap_err(), Unsayable::NotAsked);
+    for twice in [r#"{"To":"x","to":"y"}"#, r#"{"a":{"to":"x","TO":7}}"#] {
+        assert_eq!(rule("POST https://api.test/a", twice).unwrap_err(), Unsayable::Body, "{twice}");
+    }
     let unlisted = policy("[ask]\nunlisted = true\n");
     let told = always(unlisted.at(Moment::FAR), &facts("GET https://a.test/"), shown(b""), "yes").unwrap();
     assert_eq!(told.toml, "[[allow]]\nhost = \"a.test\"\ndo = [\"GET /\"]\nquery = {}\nwhy = \"yes\"\n");

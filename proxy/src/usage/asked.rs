@@ -42,6 +42,13 @@ pub(super) fn read(body: &[u8]) -> Option<Tokens> {
     Some(Tokens { model, input, output: output.saturating_mul(times), estimated: true, ..Tokens::default() })
 }
 
+/// The model that a path names, as Gemini's does: `/v1beta/models/NAME:generateContent`.
+pub(super) fn in_path(path: &str) -> Option<String> {
+    let (before, last) = path.rsplit_once('/')?;
+    let (name, _) = last.split_once(':').filter(|_| before.ends_with("/models"))?;
+    json::model(name.as_bytes())
+}
+
 /// The bytes that may be text.
 fn text(body: &[u8]) -> u64 {
     let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
@@ -72,6 +79,23 @@ mod tests {
             (r#"{"messages":[]}"#, (None, 0)),
         ] {
             assert_eq!(asked(body), Some((want.0.map(ToOwned::to_owned), want.1)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_model_in_the_path_is_read() {
+        for (path, want) in [
+            ("/v1beta/models/gemini-2.5-pro:generateContent", Some("gemini-2.5-pro")),
+            (
+                "/v1/projects/p/locations/eu/publishers/google/models/gemini-2.5-pro:streamGenerateContent",
+                Some("gemini-2.5-pro"),
+            ),
+            ("/v1/models/claude-x", None),
+            ("/v1/messages", None),
+            ("/v1/models/:x", None),
+            ("/models:x", None),
+        ] {
+            assert_eq!(in_path(path).as_deref(), want, "{path}");
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gate::audit::Tokens;
 use gate::{Case, Gate, Tally};
 use http::{HeaderMap, StatusCode};
-use policies::{Code, Permit, Refusal};
+use policies::{Code, Path, Permit, Refusal};
 use scan::Watchlist;
 
 use super::{Reader, asked};
@@ -41,7 +41,7 @@ impl Metered {
     pub(crate) async fn reserve(
         gate: &Arc<Gate>,
         meter: &Arc<dyn Meter>,
-        (case, watched): (&Case, &Arc<Watchlist>),
+        (case, path, watched): (&Case, &Path, &Arc<Watchlist>),
         body: Option<&Bytes>,
     ) -> Result<Self, Refusal> {
         let limits = *case.policy().limits();
@@ -49,7 +49,7 @@ impl Metered {
             Some(None) if limits.bind_models() => return Err(unreadable()),
             reserved => reserved.flatten().unwrap_or_default(),
         };
-        reserved.model = shown(watched, reserved.model);
+        reserved.model = shown(watched, asked::in_path(path.as_str()).or(reserved.model));
         let (meter, gate, watched) = (meter.clone(), gate.clone(), watched.clone());
         let hold = meter.reserve(&gate.who().group, &limits, &reserved).await?;
         let hold = Some(hold);
@@ -88,10 +88,14 @@ impl Metered {
         self.meter.goes_on(&self.gate.who().group, &limits, hold, &tokens)
     }
 
-    /// By the name that the host gives its model, or else that of the request.
+    /// By the name that the host gives its model, or else that of the request: as well where only that has a price,
+    /// for what was held at a price is paid at one.
     fn named(&self, tokens: Tokens) -> Tokens {
         let tokens = with_the_prompt(tokens, &self.reserved);
-        let model = shown(&self.watched, tokens.model).or_else(|| self.reserved.model.clone());
+        let asked = self.reserved.model.as_deref().filter(|model| self.meter.has_price(model));
+        let told = shown(&self.watched, tokens.model);
+        let told = told.filter(|told| asked.is_none() || self.meter.has_price(told));
+        let model = told.or_else(|| self.reserved.model.clone());
         Tokens { model, ..tokens }
     }
 

@@ -65,6 +65,24 @@ async fn an_answer_says_what_it_came_to_in_every_form() {
     assert_eq!(world.wallet.settled().len(), 3);
 }
 
+/// A gateway answers by the name of what stands behind it. A limit on money binds by the name that has a price.
+#[tokio::test]
+async fn what_answers_under_a_name_without_a_price_is_counted_by_the_one_that_was_asked() {
+    let world = world("tokens_per_day = 10000").await;
+    let told = WHOLE.replace("model-x", "of-the-host-alone");
+    for (asked, counted) in [(r#"{"model":"model-y"}"#, "model-y"), ("{}", "of-the-host-alone")] {
+        for (kind, body) in
+            [("application/json", &told), ("text/event-stream", &STREAM.replace("model-x", "of-the-host-alone"))]
+        {
+            world.upstream(HOST).answers(answered(kind, "", body.as_bytes()));
+            assert!(ask(&world, asked).await.complete);
+            world.settled().await;
+            let tokens = Tokens { model: Some(counted.to_owned()), ..tokens(25, 100, 7) };
+            assert_eq!(world.log.rows().last().unwrap().outcome().tokens, Some(tokens), "{asked} {kind}");
+        }
+    }
+}
+
 /// In pieces of every size, as a network cuts it.
 #[tokio::test]
 async fn it_does_not_matter_how_an_answer_is_cut() {

@@ -299,6 +299,10 @@ impl Meter for Wallet {
         Box::pin(ready(held))
     }
 
+    fn has_price(&self, model: &str) -> bool {
+        model != "of-the-host-alone"
+    }
+
     fn goes_on(&self, _: &GroupName, limits: &Limits, _: u64, so_far: &Tokens) -> Result<(), Refusal> {
         match limits.tokens_per_day.is_some_and(|most| so_far.sum() > most) {
             true => Err(Refusal::new(Code::UsedUp, "the tokens of the day are used up")),

@@ -132,23 +132,76 @@ async fn what_changes_the_policy_ends_what_was_given_and_has_what_waits_judged_a
     assert!(matches!(told, Err(NotAnswered::Closed(_))));
 }
 
+/// Its request was refused by the new policy, so no answer to it says anything: not by what it gives, and not by a
+/// rule that goes into a file whose owner has just taken it out.
+#[tokio::test]
+async fn what_a_new_policy_does_not_ask_can_be_answered_no_more() {
+    let scene = Scene::new();
+    let waits = scene.waits(form("a"));
+    scene.put().unwrap();
+    let ask = scene.last();
+    scene.now.approvals.policy_changed(&group("family"));
+    assert_eq!(waits.await, Ok(Yes::Anew));
+    assert_eq!(scene.now.approvals.open_asks().unwrap(), []);
+    for what in Answered::ALL {
+        let told = scene.now.approvals.answer(&ask, &answer(what), By::Command);
+        assert!(matches!(told, Err(NotAnswered::Closed(_))), "{what:?}: {told:?}");
+    }
+    let file = Home::at(scene.dir.path()).unwrap().policy_file(&group("family"));
+    assert!(!file.exists() && scene.logged("ask_answered").is_empty());
+    // Asked again by another request, it is another question, which is put.
+    scene.goes_on(60);
+    let waits = scene.waits(form("a"));
+    assert!(scene.put().unwrap().1.contains(&scene.last().code) && scene.last().code != ask.code);
+    scene.say(Answered::Once).unwrap();
+    assert!(waits.await.is_ok());
+}
+
+/// The daemon looks at files once a second; who saves and answers is faster.
+#[tokio::test]
+async fn an_answer_looks_at_what_was_just_saved() {
+    let scene = Scene::new();
+    let waits = scene.waits(form("a"));
+    let file = Home::at(scene.dir.path()).unwrap().policy_file(&group("family"));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, SAVED_ANEW).unwrap();
+    assert!(matches!(scene.say(Answered::Never), Err(NotAnswered::Closed(_))));
+    assert_eq!(waits.await, Ok(Yes::Anew));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), SAVED_ANEW);
+}
+
+/// A removed group's question is nobody's, and holds up none of a new group's of its name.
+#[tokio::test]
+async fn a_new_group_of_a_name_asks_anew() {
+    let scene = Scene::new();
+    drop(scene.waits(form("a")));
+    let before = scene.last();
+    scene.now.store.remove_group(&group("family")).unwrap();
+    scene.add("family", false);
+    let waits = scene.waits(form("a"));
+    assert!(scene.put().unwrap().1.contains(&scene.last().code) && scene.last().code != before.code);
+    scene.say(Answered::Once).unwrap();
+    assert!(waits.await.is_ok());
+}
+
 /// Replaced while its owner answered: what was asked under one policy is no yes under the next, even where nobody
 /// was told of the change in time.
 #[tokio::test]
 async fn a_yes_counts_under_the_policy_that_asked() {
     let scene = Scene::new();
-    let next = |body: &str| Question { policy: policies::PolicyHash::of(&[("family", "next")]), ..form(body) };
+    let next = |asked| Question { policy: policies::PolicyHash::of(&[("family", "next")]), ..asked };
     drop(scene.waits(form("a")));
     scene.say(Answered::Once).unwrap();
-    let again = scene.waits(next("a"));
+    let again = scene.waits(next(form("a")));
     scene.say(Answered::Once).unwrap();
     assert!(again.await.is_ok());
     // One that waits goes on with the question that was put, and the answer to that is for what asks now.
-    let waits = scene.waits(form("b"));
+    let asked = form("b");
+    let waits = scene.waits(asked.clone());
     let code = scene.last().code;
     scene.now.approvals.policy_changed(&group("family"));
     assert_eq!(waits.await, Ok(Yes::Anew));
-    let waits = scene.waits(next("b"));
+    let waits = scene.waits(next(asked));
     assert_eq!(scene.last().code, code);
     scene.say(Answered::Once).unwrap();
     assert!(waits.await.is_ok());
@@ -215,5 +268,9 @@ async fn always_writes_the_smallest_rule_and_says_what_else_it_covers() {
     assert!(!text.contains("yes, always") && text.contains("never \u{2013} no, always"), "{text}");
     assert!(matches!(scene.say(Answered::Always), Err(NotAnswered::Impossible(_))));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    // Nor can any be written into what does not load; the log tells of no answer that was none.
+    std::fs::write(&file, "nonsense = [").unwrap();
+    assert!(matches!(scene.say(Answered::Never), Err(NotAnswered::Impossible(_))));
+    assert_eq!(scene.logged("ask_answered").len(), 1);
     drop(waits);
 }

@@ -94,6 +94,29 @@ async fn in_a_chat_of_several_the_owner_is_known_by_their_ids() {
     assert!(waits.await.is_ok());
 }
 
+/// The sign is in every phone: where it does not begin a text, and in talk that calls nobody, it is people's own.
+#[test]
+fn the_sign_in_people_s_words_is_no_answer() {
+    let scene = Scene::new();
+    let talk = format!("at the airport {MARK} the queue is long");
+    let quoting = Quote { id: "other".to_owned(), sender: "b1".to_owned(), text: talk.clone() };
+    let replied = Incoming { quote: Some(quoting), ..said("Ha, true") };
+    for message in [said(&talk), replied] {
+        for group in [false, true] {
+            let message = Incoming { group, addressed: true, ..message.clone() };
+            assert_eq!(scene.hears("owner", message.clone()), Heard::Other);
+            assert_eq!(scene.hears("family", message), Heard::Other);
+        }
+    }
+    let forged = said(&format!("* {MARK} family wants to send it"));
+    assert_eq!(scene.hears("family", Incoming { group: true, ..forged.clone() }), Heard::Other);
+    assert!(scene.logged("not_an_answer").is_empty());
+    for group in [false, true] {
+        let called = Incoming { group, addressed: true, ..forged.clone() };
+        assert!(matches!(scene.hears("family", called), Heard::Taken(Some(_))));
+    }
+}
+
 #[tokio::test]
 async fn an_answer_counts_once_however_it_comes() {
     let scene = Scene::new();

@@ -88,6 +88,28 @@ async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
     }
 }
 
+/// Whose words a quote holds is not known where what it quotes was never stored, or has had its time.
+#[test]
+fn quotes_of_what_is_not_kept_go_with_whoever_is_forgotten() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    let quote = |id: &str, text: &str| Quote { id: id.into(), sender: ANNA.1.into(), text: text.into() };
+    scene.writes("m1", ANNA, "hello", None);
+    scene.writes("m2", BEN, "the-boat-is-mine", None);
+    scene.writes("m3", BEN, "yes", Some(&quote("from-before", "the-cellar-key")));
+    let of_ben = Quote { sender: BEN.1.into(), ..quote("m2", "the-boat-is-mine") };
+    scene.writes("m4", ("cleo", "Cleo"), "and", Some(&of_ben));
+    let said = NewOutgoing { kind: OutgoingKind::Reply, text: Sayable::unchecked("said"), in_reply_to: None };
+    let said = scene.store.enqueue(&name("family"), None, &said).unwrap();
+    scene.store.mark_sent(said, Some("ours")).unwrap();
+    scene.writes("m5", BEN, "why", Some(&Quote { sender: "bot".into(), ..quote("ours", "the-answer") }));
+    scene.store.forget(&name("family"), &member(ANNA)).unwrap();
+    assert!(!scene.holds("the-cellar-key") && !scene.holds(ANNA.1));
+    for others in ["the-boat-is-mine", "the-answer"] {
+        assert!(scene.holds(others), "{others}");
+    }
+}
+
 /// The database as each schema had it, copied before it was brought up to date.
 #[test]
 fn what_is_forgotten_is_overwritten_in_copies_of_every_schema() {
