@@ -120,21 +120,6 @@ impl Home {
         Ok(home)
     }
 
-    /// An error where one of its folders is there and this user may not look into it, or is no folder: nothing in it is
-    /// to be seen then, which is not to say that nothing is in it.
-    pub fn can_be_read(&self) -> Result<(), HomeError> {
-        let dirs = [self.config.clone(), self.data.clone(), self.policies_dir(), self.groups_dir()];
-        for dir in dirs.into_iter().chain([self.skills_files_dir(), self.audit_log()]) {
-            match std::fs::read_dir(&dir) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io("cannot read", &dir, error));
-                }
-                Ok(_) | Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Makes the folders that are missing, each 0700, and closes to others those
     /// that are not. What runs before a daemon has ever run must call this too.
     pub fn prepare(&self) -> Result<(), HomeError> {

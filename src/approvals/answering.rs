@@ -8,7 +8,6 @@ use proxy::ports::Question;
 
 use super::book::Outcome;
 use super::reading::Answer;
-use super::rules::Ruled;
 use super::taking::exact;
 use super::times::At;
 use super::{Approvals, LATE, deed, words};
@@ -55,37 +54,21 @@ impl Approvals {
         self.refuse_locked(&question, answer.what)?;
         let rule = self.rule(ask.id, &question, answer.what, by)?;
         self.log_answer(&question, answer, by)?;
-        let counts = self.counts(ask, &question, answer, by, (giving, rule), now);
-        counts.inspect_err(|not| {
-            let text = format!("what the owner said last came to nothing: {not}");
-            self.ledger.note(&Notice::of("not_an_answer", &question.who, text));
-        })
-    }
-
-    /// It is in the log, and does what it says. What the owner is told.
-    fn counts(
-        &self,
-        ask: &Ask,
-        question: &Question,
-        answer: &Answer,
-        by: By<'_>,
-        (giving, rule): (Option<Giving<'_>>, Option<Ruled>),
-        now: At,
-    ) -> Result<String, NotAnswered> {
-        let written = rule.map(|rule| self.write_rule(ask, rule)).transpose()?;
+        let written = rule.map(|rule| self.write_rule(&question, ask.id, rule)).transpose()?;
         let waited = self.book().is_waited_for(ask.id);
         let grant = giving.as_ref().map(|giving| giving.as_new(by));
-        let settled = self.store.answer_ask(ask.id, answer.what, &by.how(), now.wall, grant.as_ref())?;
+        let settled = self.store.answer_ask(ask.id, answer.what, &by.how(), now.wall, grant.as_ref());
+        let settled = settled.inspect_err(|error| self.came_to_nothing(&question, error))?;
         if let (Some(Some(id)), Some(giving)) = (settled, &giving) {
-            self.book().gives(question, id, now, giving.lasts);
+            self.book().gives(&question, id, now, giving.lasts);
         }
         // A rule that was written closes the question by itself.
         if settled.is_none() && written.is_none() {
             return Err(NotAnswered::Closed(words::closed(None)));
         }
-        self.settle(ask, question, answer, now);
+        self.settle(ask, &question, answer, now);
         if !waited && giving.is_some() {
-            self.tell_agent(ask, question);
+            self.tell_agent(ask, &question);
         }
         Ok(words::answered(answer, waited, written.as_deref()))
     }

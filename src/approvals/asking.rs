@@ -117,7 +117,7 @@ impl Approvals {
         }
         let mut known = book.of(&question, now);
         if let Some(ask) = known
-            && !self.store.wait_again(ask).map_err(|error| unavailable(&error))?
+            && !self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?
         {
             // It went with its group, and this is another of that name.
             book.remove(&[ask]);

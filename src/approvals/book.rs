@@ -45,15 +45,11 @@ pub(super) struct Open {
     pub(super) span: Span,
     /// Whether a message has put it.
     put: bool,
-    waiting: BTreeMap<u64, Waiter>,
+    /// Each with the end of its wait.
+    waiting: BTreeMap<u64, (Instant, oneshot::Sender<Outcome>)>,
     /// Whose requests are judged anew, by the end of their wait: only they go on with it, and nobody answers it until
     /// one does.
     judged_anew: Vec<Instant>,
-}
-
-struct Waiter {
-    until: Instant,
-    tell: oneshot::Sender<Outcome>,
 }
 
 /// A no that stands for a while.
@@ -219,7 +215,7 @@ impl Book {
         let open = self.open.get_mut(&ask)?;
         self.waits += 1;
         let (tell, told) = oneshot::channel();
-        open.waiting.insert(self.waits, Waiter { until, tell });
+        open.waiting.insert(self.waits, (until, tell));
         Some((self.waits, told))
     }
 
@@ -239,8 +235,8 @@ impl Book {
         self.unput.retain(|unput| *unput != ask);
         let Some(open) = self.open.remove(&ask) else { return false };
         let mut heard = false;
-        for waiter in open.waiting.into_values() {
-            heard |= waiter.tell.send(outcome.clone()).is_ok();
+        for (_, tell) in open.waiting.into_values() {
+            heard |= tell.send(outcome.clone()).is_ok();
         }
         heard
     }
@@ -296,9 +292,9 @@ impl Book {
                 continue;
             }
             closed.push(*ask);
-            for waiter in std::mem::take(&mut open.waiting).into_values() {
-                open.judged_anew.push(waiter.until);
-                let _ = waiter.tell.send(Outcome::Anew);
+            for (until, tell) in std::mem::take(&mut open.waiting).into_values() {
+                open.judged_anew.push(until);
+                let _ = tell.send(Outcome::Anew);
             }
         }
         let asked_no_more = |ask: &&AskId| self.open.get(ask).is_none_or(|open| open.judged_anew.is_empty());

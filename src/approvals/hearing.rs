@@ -45,9 +45,9 @@ impl Approvals {
             None => Vec::new(),
         };
         let coded = self.coded(&message.text)?;
-        let copied = is_copied(&message.text) || quoted.is_some_and(|quote| is_copied(&quote.text));
         // Talk of people among themselves is none of ours.
-        let copied = copied && (group.is_main || !message.group || message.addressed);
+        let copied = (group.is_main || !message.group || message.addressed)
+            && (is_copied(&message.text) || quoted.is_some_and(|quote| is_copied(&quote.text)));
         if asks.is_empty() && coded.is_none() && !copied {
             return Ok(self.hears_wish(group, message));
         }

@@ -10,7 +10,8 @@ use proxy::ports::{Held, Question};
 use super::Approvals;
 use super::answering::{By, NotAnswered};
 use crate::edit::{Edit, EditError, OfPolicy, Rule};
-use crate::store::{Answered, Ask, AskId};
+use crate::store::ledger::Notice;
+use crate::store::{Answered, AskId};
 
 /// What would be written for a request; or why nothing can be.
 #[derive(Clone, Debug)]
@@ -75,14 +76,20 @@ impl Approvals {
     }
 
     /// Writes it, and it is in force then. Where it stands, in words.
-    pub(super) fn write_rule(&self, ask: &Ask, rule: Ruled) -> Result<String, NotAnswered> {
-        self.book().ruled = Some(ask.id);
+    pub(super) fn write_rule(&self, question: &Question, ask: AskId, rule: Ruled) -> Result<String, NotAnswered> {
+        self.book().ruled = Some(ask);
         let written = rule.edit.write();
         if written.is_ok() {
-            self.look_at_policy(&ask.group);
+            self.look_at_policy(&question.who.group);
         }
         self.book().ruled = None;
-        written.map(|_| rule.told).map_err(unwritten)
+        written.map(|_| rule.told).inspect_err(|error| self.came_to_nothing(question, error)).map_err(unwritten)
+    }
+
+    /// For whoever reads in the log what the owner said.
+    pub(super) fn came_to_nothing(&self, question: &Question, error: &dyn std::error::Error) {
+        let text = format!("what the owner said last came to nothing: {error}");
+        self.ledger.note(&Notice::of("not_an_answer", &question.who, text));
     }
 
     fn edit(

@@ -54,6 +54,7 @@ mod when;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use failure::{Failure, environment, refused, usage};
@@ -211,7 +212,7 @@ pub fn run() -> ExitCode {
 fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
     let home = Home::find(cli.home.as_deref()).map_err(usage)?;
     if !cli.command.looks_by_itself() {
-        home.can_be_read().map_err(environment)?;
+        can_be_read(&home).map_err(environment)?;
     }
     times::go_by(&home);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(environment)?;
@@ -221,9 +222,40 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
     code
 }
 
+/// An error where a folder of a home is there and this user may not look into it, or is no folder: nothing in it is to be
+/// seen then, which is not to say that nothing is in it.
+fn can_be_read(home: &Home) -> anyhow::Result<()> {
+    let settings = [home.config_dir().to_owned(), home.policies_dir(), home.groups_dir(), home.skills_files_dir()];
+    for dir in settings.into_iter().chain([home.data().to_owned(), home.audit_log()]) {
+        match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot read {}", dir.display()));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn a_home_that_cannot_be_looked_into_is_not_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(&dir.path().join("home")).unwrap();
+        can_be_read(&home).unwrap();
+        std::fs::write(home.config_dir(), "a file").unwrap();
+        assert!(can_be_read(&home).unwrap_err().to_string().starts_with("cannot read "));
+        std::fs::remove_file(home.config_dir()).unwrap();
+        home.prepare().unwrap();
+        can_be_read(&home).unwrap();
+        std::fs::write(home.audit_log(), "a file").unwrap();
+        assert!(can_be_read(&home).unwrap_err().to_string().contains("data/audit"));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -56,23 +56,6 @@ fn a_file_where_a_folder_belongs_is_said_to_be_one() {
     assert!(error.contains("h") && error.to_lowercase().contains("not a directory"), "{error}");
 }
 
-/// Nothing is seen in it, which is not to say that there is nothing.
-#[test]
-fn a_home_that_cannot_be_looked_into_is_not_an_empty_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = dir.path().join("home");
-    Home::at(&at).unwrap().can_be_read().unwrap();
-    std::fs::write(&at, "a file").unwrap();
-    let error = Home::at(&at).unwrap().can_be_read().unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot read {}: Not a directory", at.display())), "{error}");
-    std::fs::remove_file(&at).unwrap();
-    let home = Home::at(&at).unwrap();
-    home.prepare().unwrap();
-    home.can_be_read().unwrap();
-    std::fs::write(home.audit_log(), "a file").unwrap();
-    assert!(home.can_be_read().unwrap_err().to_string().contains("data/audit"));
-}
-
 #[test]
 fn a_home_too_long_for_a_socket_is_refused_at_once() {
     let long = format!("/{}", "a".repeat(59));

@@ -206,18 +206,11 @@ impl Store {
         })
     }
 
-    /// The request of a question waits again, or still after its policy was replaced. `false`: there is none to answer.
-    pub fn wait_again(&self, ask: AskId) -> Result<bool, StoreError> {
-        self.write(|transaction| {
-            let update = "UPDATE asks SET state = 'waiting' WHERE id = ?1 AND state IN ('waiting', 'gone', 'lost')";
-            let changed = transaction.execute(update, [key(ask)]);
-            changed.map(|changed| changed == 1).map_err(|error| self.explain(&error))
-        })
-    }
-
-    /// The request of a question waits no longer, or its time is over. `false`: it was answered.
+    /// The request of a question waits no longer, or its time is over; or it waits again, also after its policy was
+    /// replaced. `false`: it was answered, or went with its group.
     pub fn leave_ask(&self, ask: AskId, state: AskState) -> Result<bool, StoreError> {
-        let update = "UPDATE asks SET state = ?2 WHERE id = ?1 AND state IN ('waiting', 'gone')";
+        let update = "UPDATE asks SET state = ?2
+                      WHERE id = ?1 AND state IN ('waiting', 'gone', iif(?2 = 'waiting', 'lost', 'gone'))";
         self.write(|transaction| {
             let changed = transaction.execute(update, params![key(ask), state.as_str()]);
             changed.map(|changed| changed == 1).map_err(|error| self.explain(&error))
