@@ -156,11 +156,14 @@ impl Came {
 
 impl Outgoing {
     /// `refuse`: what to say about what stops it.
-    pub(crate) fn new(came: Came, refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(mut came: Came, refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>, tally: Arc<Tally>) -> Self {
         if came.is_end_stream() {
             tally.mark_sent();
         } else {
             tally.expect_body();
+        }
+        if let Came::Streaming(received) = &mut came {
+            received.goes_with(&tally);
         }
         let cut = tally.until_cut();
         let (filter, fields, owed, room, waiting) = (None, None, None, None, None);

@@ -213,6 +213,7 @@ async fn returned(
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::new(Code::UpstreamUnreadable, "the host switched protocols without being asked"));
     }
+    readable::transferred(answer.headers())?;
     let (facts, keeper) = (audited.permit().facts(), &door.keeper);
     if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, &put_on) {
         keeper.secrets.rejected(name);

@@ -12,8 +12,8 @@ mod validators;
 pub use validators::TagSecret;
 pub(crate) use validators::{Validators, without_digests, without_lengths};
 
-/// Taken off responses: names other ways to the upstream, or acts by itself.
-const NOT_BACK: [&str; 3] = ["alt-svc", "refresh", "clear-site-data"];
+/// Taken off responses: names other ways to the upstream, acts by itself, or is ours to say.
+const NOT_BACK: [&str; 5] = ["alt-svc", "refresh", "clear-site-data", "x-doorward", "x-doorward-note"];
 
 /// How long names and values are, all together.
 pub(crate) fn length(headers: &HeaderMap) -> usize {

@@ -54,21 +54,31 @@ pub(crate) fn is_as_long(headers: &HeaderMap) -> bool {
 /// What undoes the codings of an answer that was asked to have none. hyper undoes no coding
 /// of a transfer but chunks.
 pub(crate) fn coding(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
-    if is_transferred_packed(headers) {
-        let why = "the host packed its answer although it was asked not to, in a way that cannot be undone to scrub it \
-                   (Transfer-Encoding)";
-        return Err(unreadable(why));
-    }
+    transferred(headers)?;
     Unpacker::declared(headers).map_err(|why| {
         unreadable(format!(
-            "the host says that it packed its answer, although it was asked not to, and {why}, so it cannot be scrubbed; \
-             the owner can say `opaque = true` in a rule for this exact path"
+            "the host says that it packed its answer, although it was asked not to, and {}, so it cannot be scrubbed; \
+             the owner can say `opaque = true` in a rule for this exact path",
+            told(&why)
         ))
     })
 }
 
+/// Whoever gets it would not know: the header speaks to one hop.
+pub(crate) fn transferred(headers: &HeaderMap) -> Result<(), Refusal> {
+    if is_transferred_packed(headers) {
+        let why = "the host packed its answer although it was asked not to, in a way that is not undone here \
+                   (Transfer-Encoding)";
+        return Err(unreadable(why));
+    }
+    Ok(())
+}
+
 fn is_transferred_packed(headers: &HeaderMap) -> bool {
-    headers.get_all(TRANSFER_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    let codings: Vec<_> = headers.get_all(TRANSFER_ENCODING).iter().map(|coding| coding.as_bytes()).collect();
+    // RFC 2616 §3.6 had a word for none.
+    let none = codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"identity");
+    !none && codings.iter().any(|coding| !coding.eq_ignore_ascii_case(b"chunked"))
 }
 
 /// Of a piece nobody knows what it is a piece of: a secret could be fetched bit by bit.
@@ -89,9 +99,13 @@ fn whole(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The refusal for a charset.
+/// How charsets are called that are met, as far as it tells them apart.
+const MET: [&str; 9] = ["utf-16", "utf-32", "utf-7", "utf-ebcdic", "ucs-2", "iso-2022", "hz-gb-2312", "ibm", "ebcdic"];
+
+/// The refusal for a charset. Any other name is of the host's making, a secret as well as any.
 pub(crate) fn in_charset(name: &str) -> Refusal {
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(24).collect();
+    let name = name.to_ascii_lowercase();
+    let name = MET.into_iter().find(|met| name.starts_with(met)).unwrap_or("that it says");
     let why = format!(
         "the answer is in the charset {name}, in which secrets cannot be found to take them off; ask for utf-8, or \
          where nobody can read this answer anyway, the owner can say `opaque = true` in a rule for this exact path"
@@ -99,11 +113,22 @@ pub(crate) fn in_charset(name: &str) -> Refusal {
     unreadable(why)
 }
 
+/// But for a name, which is the host's word.
+fn told(why: &Unreadable) -> String {
+    match why {
+        Unreadable::Unknown(_) => {
+            "its Content-Encoding is not one of gzip, deflate, br, zstd and aws-chunked".to_owned()
+        }
+        why => why.to_string(),
+    }
+}
+
 /// The refusal for what cannot be looked into.
 pub(crate) fn closed(why: Unreadable) -> Refusal {
     let why = format!(
-        "the answer is looked into for secrets, and {why}; ask for it in another form, or the owner can say \
-         `opaque = true` in a rule for this exact path"
+        "the answer is looked into for secrets, and {}; ask for it in another form, or the owner can say \
+         `opaque = true` in a rule for this exact path",
+        told(&why)
     );
     unreadable(why)
 }

@@ -4,7 +4,6 @@
 //! cache: a shared one would tell a group, by timing, where others have been.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -112,7 +111,7 @@ impl SandboxCa {
     fn mint(&self, host: &Host) -> Result<ServerConfig, CaError> {
         let mut params = CertificateParams::default();
         validity(&mut params);
-        params.subject_alt_names = vec![alternative_name(host)?];
+        params.subject_alt_names = alternative_names(host)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -138,10 +137,14 @@ fn validity(params: &mut CertificateParams) {
     params.not_after = (now + VALIDITY).into();
 }
 
-fn alternative_name(host: &Host) -> Result<SanType, CaError> {
+/// Of an address that is written as one of IPv6 and is one of IPv4, some clients look for the one, some for the other.
+fn alternative_names(host: &Host) -> Result<Vec<SanType>, CaError> {
     Ok(match host {
-        Host::Name(name) => SanType::DnsName(name.as_str().try_into()?),
-        Host::Ip(ip) => SanType::IpAddress(IpAddr::to_canonical(ip)),
+        Host::Name(name) => vec![SanType::DnsName(name.as_str().try_into()?)],
+        Host::Ip(ip) if ip.to_canonical() != *ip => {
+            vec![SanType::IpAddress(*ip), SanType::IpAddress(ip.to_canonical())]
+        }
+        Host::Ip(ip) => vec![SanType::IpAddress(*ip)],
     })
 }
 

@@ -4,7 +4,6 @@
 
 use std::error::Error as _;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +16,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
 use tokio::task::{self, AbortHandle};
+
+use crate::tally::Tally;
 
 /// A connection's drive; it ends with the last who holds it.
 pub(crate) struct Driver {
@@ -179,6 +180,8 @@ impl Wake for Wakes {
 pub struct Received {
     incoming: Incoming,
     is_stream: bool,
+    /// Of the request that it is sent with.
+    tally: Option<Arc<Tally>>,
 }
 
 /// Why a body has no end.
@@ -195,7 +198,12 @@ pub enum Unended {
 impl Received {
     /// Of a message of this version.
     pub fn new(incoming: Incoming, version: Version) -> Self {
-        Received { incoming, is_stream: version == Version::HTTP_2 }
+        Received { incoming, is_stream: version == Version::HTTP_2, tally: None }
+    }
+
+    /// It goes with this request.
+    pub fn goes_with(&mut self, tally: &Arc<Tally>) {
+        self.tally = Some(tally.clone());
     }
 }
 
@@ -203,11 +211,7 @@ impl Unended {
     fn of(error: &hyper::Error) -> Self {
         let source = error.source();
         let by_us = source.and_then(|source| source.downcast_ref()).is_some_and(h2::Error::is_library);
-        let chunk = source.and_then(|source| source.downcast_ref::<io::Error>());
-        if by_us || chunk.is_some_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
-            return Unended::Unreadable;
-        }
-        Unended::BrokenOff
+        if by_us { Unended::Unreadable } else { Unended::BrokenOff }
     }
 
     /// What to say where it is an answer.
@@ -218,6 +222,19 @@ impl Unended {
                 let why =
                     "the host's answer cannot be read to its end: it is not as long as it says, or no well-formed HTTP";
                 Refusal::new(Code::UpstreamUnreadable, why)
+            }
+        }
+    }
+}
+
+/// Where its host was never asked for it, nobody else says that it broke off.
+impl Drop for Received {
+    fn drop(&mut self) {
+        let Some(tally) = self.tally.take().filter(|tally| !tally.is_asked()) else { return };
+        let cx = &mut Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(frame)) = Pin::new(&mut *self).poll_frame(cx) {
+            if frame.is_err() {
+                return tally.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
             }
         }
     }
@@ -247,16 +264,19 @@ impl Body for Received {
 pub struct Arriving {
     received: Received,
     driver: Arc<Driver>,
+    /// Its status has none (RFC 9110 §6.4.1), whatever frames of HTTP/2 bring.
+    is_none: bool,
     /// Why it broke off; told once what came before has gone on.
     broken: Option<Unended>,
 }
 
 impl Arriving {
     pub(crate) fn of(answer: Response<Incoming>, driver: &Arc<Driver>) -> Response<Self> {
-        let version = answer.version();
+        let (version, is_none) = (answer.version(), matches!(answer.status().as_u16(), 204 | 304));
         answer.map(|incoming| Arriving {
             received: Received::new(incoming, version),
             driver: driver.clone(),
+            is_none,
             broken: None,
         })
     }
@@ -267,7 +287,7 @@ impl Body for Arriving {
     type Error = Unended;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Unended>>> {
-        let Arriving { received, driver, broken } = &mut *self;
+        let Arriving { received, driver, is_none, broken } = &mut *self;
         if let Some(error) = broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -276,6 +296,9 @@ impl Body for Arriving {
                 *broken = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending
+            }
+            Poll::Ready(Some(Ok(frame))) if *is_none && frame.data_ref().is_some_and(|data| !data.is_empty()) => {
+                Poll::Ready(Some(Err(Unended::Unreadable)))
             }
             polled => polled,
         }

@@ -2,12 +2,12 @@
 //! permit is about, made here and nowhere else; nothing can be written to it before it is a
 //! line (`line.rs`) or a tunnel.
 
-use std::io;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use policies::{Authority, CheckedAddress, Code, Host, Permit, Refusal, Scheme, TunnelPermit};
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConfig};
+use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -79,13 +79,15 @@ impl Exit {
         {
             return Ok(exit);
         }
-        Exit::verified(gate, &tls.any, permit).await?.ok_or_else(|| speaks_nothing(permit))
+        Exit::verified(gate, &tls.any, permit)
+            .await?
+            .ok_or_else(|| failed(permit, "it speaks nothing of what it was offered"))
     }
 
     /// For what only HTTP/1.1 carries.
     pub(crate) async fn open_http1(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
         let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
-        let exit = exit.ok_or_else(|| speaks_nothing(audited.permit()))?;
+        let exit = exit.ok_or_else(|| failed(audited.permit(), "it does not speak HTTP/1.1, as WebSockets do"))?;
         gate.upholds(audited.permit(), exit.address.get())?;
         audited.tally().goes_to(exit.address.get());
         Ok(exit)
@@ -133,49 +135,30 @@ async fn verify(
     stream: Dialled,
 ) -> Result<Option<TlsStream<Ahead<Dialled>>>, Refusal> {
     let authority = &permit.facts().authority;
-    let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
     let name = match &authority.host {
-        Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|error| invalid(error.to_string()))?,
+        Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|error| failed(permit, error))?,
         Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
     };
     let connector = TlsConnector::from(tls.clone());
     let shaken = timeout(gate.limits().handshake_time, connector.connect(name, Ahead::new(stream))).await;
-    match shaken
-        .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
-    {
-        Err(error) if speaks_another(&error) => Ok(None),
-        shaken => shaken.map(Some).map_err(|error| invalid(in_words(&error))),
-    }
-}
-
-fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|error| error.downcast_ref())
-}
-
-/// RFC 7301 §3.2.
-fn speaks_another(error: &io::Error) -> bool {
-    matches!(of_tls(error), Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
-}
-
-/// Nothing that a certificate says goes on but its times: its names are words of its host's, a secret as well as any.
-fn in_words(error: &io::Error) -> String {
-    use CertificateError::{ExpiredContext, ExpiredRevocationListContext, NotValidYetContext};
-    match of_tls(error) {
-        Some(rustls::Error::InvalidMessage(_)) => "what it says is no TLS".to_owned(),
-        Some(rustls::Error::InvalidCertificate(flaw))
-            if !matches!(
-                flaw,
-                ExpiredContext { .. } | ExpiredRevocationListContext { .. } | NotValidYetContext { .. }
-            ) =>
-        {
+    let error = match shaken {
+        Ok(Ok(stream)) => return Ok(Some(stream)),
+        Ok(Err(error)) => error,
+        Err(_) => return Err(Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long"))),
+    };
+    Err(match error.get_ref().and_then(|error| error.downcast_ref()) {
+        // RFC 7301 §3.2.
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => return Ok(None),
+        Some(rustls::Error::InvalidMessage(_)) => failed(permit, "what it says is no TLS"),
+        // The names in it are words of its host's, a secret as well as any: only the kind of flaw goes on.
+        Some(rustls::Error::InvalidCertificate(flaw)) => {
             let kind: String = format!("{flaw:?}").chars().take_while(char::is_ascii_alphanumeric).collect();
-            format!("its certificate is not valid: {}", kind.trim_end_matches("Context"))
+            failed(permit, format!("its certificate is not valid: {}", kind.trim_end_matches("Context")))
         }
-        _ => error.to_string(),
-    }
+        _ => failed(permit, &error),
+    })
 }
 
-fn speaks_nothing(permit: &Permit) -> Refusal {
-    let why = format!("TLS with {} failed: it speaks nothing of what it was offered", permit.facts().authority);
-    Refusal::new(Code::TlsVerify, why)
+fn failed(permit: &Permit, why: impl Display) -> Refusal {
+    Refusal::new(Code::TlsVerify, format!("TLS with {} failed: {why}", permit.facts().authority))
 }

@@ -47,7 +47,9 @@ pub const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// Taken off requests: settled at the door, says where we are, or asks the upstream to
 /// read the request as another one than was judged. In the normal form of names.
-const NOT_OUT: [&str; 27] = [
+const NOT_OUT: [&str; 29] = [
+    "alt_used", // names another authority (RFC 7838)
+    "cf_connecting_ip",
     "client_ip",
     "content_length", // in another spelling; its own is kept, and framing is made anew
     "expect",

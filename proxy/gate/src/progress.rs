@@ -143,6 +143,11 @@ impl Progress {
         self.sent.load(Ordering::Acquire)
     }
 
+    /// Whether a host was asked.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
     /// How long the client may owe the next piece of a body.
     pub fn patience(&self) -> Duration {
         self.patience
@@ -194,8 +199,7 @@ impl Progress {
 
     /// What became of it, once nothing of it is left.
     pub(crate) fn outcome(&self) -> Outcome {
-        let asked = self.asked.load(Ordering::Acquire);
-        if asked && self.expects_body.load(Ordering::Acquire) && !self.is_sent() && !self.is_answered() {
+        if self.is_asked() && self.expects_body.load(Ordering::Acquire) && !self.is_sent() && !self.is_answered() {
             // An HTTP/2 stream that is reset takes the whole request with it: nobody else says why.
             self.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
         }
@@ -205,7 +209,7 @@ impl Progress {
         }
         let mut outcome = std::mem::take(&mut *self.lock());
         // Of a tunnel nobody knows what was asked.
-        outcome.abandoned |= outcome.status.is_none() && (asked || outcome.address.is_none());
+        outcome.abandoned |= outcome.status.is_none() && (self.is_asked() || outcome.address.is_none());
         outcome.abandoned &= outcome.code.is_none();
         outcome.bytes_down = self.down.load(Ordering::Relaxed);
         outcome

@@ -87,6 +87,23 @@ async fn an_answer_of_another_length_than_it_says_is_unreadable() {
     }
 }
 
+/// RFC 9110 §6.4.1, whatever frames its host sends.
+#[tokio::test]
+async fn a_status_without_a_body_has_none() {
+    // 204 and 304, by the table of HPACK.
+    const ANSWERS: [&[Frame]; 2] = [&[(1, 4, true, &[0x89]), WHOLE], &[(1, 4, true, &[0x8b]), WHOLE]];
+    for frames in ANSWERS {
+        let world = World::new().await;
+        let _upstream = RawHttp2::instead_of(&world, CDN, &[Say::Frames(frames)]).await;
+        let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+        let answer = client.send(Request::get("https://cdn.allowed.test/").body(()).unwrap(), None).await;
+        let came = answer.as_ref().map_or(0, |answer| answer.body.len() + usize::from(answer.broken.is_none()));
+        assert_eq!(came, 0, "{answer:?}");
+        world.settled().await;
+        assert_eq!(world.log.only().code(), Some(Code::UpstreamUnreadable), "{frames:?}");
+    }
+}
+
 /// A key in it is kept by nobody, and told to nobody.
 #[tokio::test]
 async fn an_answer_without_its_end_brings_no_key() {

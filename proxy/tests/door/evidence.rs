@@ -250,13 +250,11 @@ async fn a_request_that_its_client_leaves_is_counted_as_left() {
     assert!(row.outcome().abandoned && row.code().is_none(), "{row:?}");
 }
 
-/// Nobody was asked, and nobody hears of it; what of a body had come was as good as any.
+/// Nobody was asked, and nobody hears of it; a body that was there whole was not ill-formed.
 #[tokio::test]
 async fn what_is_left_before_its_host_is_reached_was_not_sent() {
-    let post = |framing: &str| format!("POST / HTTP/1.1\r\nHost: cdn.allowed.test\r\n{framing}");
-    let whole = post("Content-Length: 3\r\n\r\nabc");
-    let half = post("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
-    for request in [Some(get("cdn.allowed.test", "/")), Some(whole), Some(half), None] {
+    let whole = "POST / HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 3\r\n\r\nabc".to_owned();
+    for request in [Some(get("cdn.allowed.test", "/")), Some(whole), None] {
         let world = World::new().await;
         let _listens = says_nothing(&world, "cdn.allowed.test").await;
         let dialled = || !world.names.asked().is_empty();

@@ -265,8 +265,7 @@ impl Client {
 fn server_name(host: &str) -> ServerName<'static> {
     let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     match ip {
-        // Certificates name IPv4 addresses as such.
-        Ok(ip) => ServerName::IpAddress(ip.to_canonical().into()),
+        Ok(ip) => ServerName::IpAddress(ip.into()),
         Err(_) => ServerName::try_from(host.to_owned()).expect("a name"),
     }
 }
