@@ -108,5 +108,6 @@ fn look_through(
     };
     let mut filter = filter.looking(look((case, keys), &head.headers)?).within(Borders::going_up(&head.headers));
     let looked = filter.push_last(body.clone());
-    looked.map(drop).map_err(|stop| door.keeper.keyring.now().stopped(&keys.who, authority, &stop))
+    let keyring = door.keeper.keyring.now();
+    looked.map(drop).map_err(|stop| keyring.stopped(&keys.who, authority, &stop, None))
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use policies::Method;
+use policies::{Code, Method, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
@@ -30,9 +30,46 @@ pub(crate) enum Beginning {
     Late,
 }
 
+/// Waits for the first bytes. Nothing where the client closes before it has sent any: it was opened for later,
+/// and `unused` counts it.
+pub(crate) async fn first<S: AsyncRead + Unpin>(
+    mut stream: S,
+    time: Duration,
+    unused: impl Fn(),
+) -> Option<Rewound<S>> {
+    let unused = Unused(Some(unused));
+    let mut piece = [0; LONGEST];
+    let length = match timeout(time, stream.read(&mut piece)).await {
+        Ok(Err(_) | Ok(0)) => return None,
+        Ok(Ok(length)) => length,
+        // Late.
+        Err(_) => 0,
+    };
+    unused.is_used();
+    Some(Rewound { read: piece[..length].to_vec(), given: 0, stream })
+}
+
+/// Called when it is dropped, by whomever.
+struct Unused<F: Fn()>(Option<F>);
+
+impl<F: Fn()> Unused<F> {
+    fn is_used(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<F: Fn()> Drop for Unused<F> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|unused| unused());
+    }
+}
+
 /// Reads as much as is needed to tell, and gives the stream back whole.
-pub(crate) async fn of<S: AsyncRead + Unpin>(mut stream: S, time: Duration) -> (Beginning, Rewound<S>) {
-    let mut read = Vec::with_capacity(LONGEST);
+pub(crate) async fn of<S: AsyncRead + Unpin>(begun: Rewound<S>, time: Duration) -> (Beginning, Rewound<S>) {
+    let Rewound { mut read, mut stream, .. } = begun;
+    if read.is_empty() {
+        return (Beginning::Late, Rewound { read, given: 0, stream });
+    }
     let telling = async {
         loop {
             if let Some(told) = told(&read) {
@@ -48,6 +85,21 @@ pub(crate) async fn of<S: AsyncRead + Unpin>(mut stream: S, time: Duration) -> (
     };
     let told = timeout(time, telling).await.unwrap_or(Beginning::Late);
     (told, Rewound { read, given: 0, stream })
+}
+
+/// What is said of neither.
+pub(crate) fn neither() -> Refusal {
+    Refusal::new(Code::NotTls, "what followed CONNECT is neither a TLS handshake nor HTTP/1.1")
+}
+
+/// Why there is no handshake: its client has gone, or `otherwise`.
+pub(crate) fn no_handshake(error: &io::Error, otherwise: Refusal) -> Refusal {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return otherwise;
+    }
+    let why = "the client closed the connection in the middle of the TLS handshake; some that do not trust the door's \
+               CA do so without a word";
+    Refusal::new(Code::NotTls, why)
 }
 
 /// What the bytes say; nothing as long as more have to come.
@@ -117,6 +169,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     /// Every method that a rule can name, and what is beside it.
@@ -157,7 +211,7 @@ mod tests {
             let writing = tokio::spawn(async move {
                 tokio::io::AsyncWriteExt::write_all(&mut client, sent).await.unwrap();
             });
-            let (told, mut stream) = of(door, Duration::from_secs(10)).await;
+            let (told, mut stream) = of(begun(door).await.unwrap(), Duration::from_secs(10)).await;
             let mut came = Vec::new();
             stream.read_to_end(&mut came).await.unwrap();
             writing.await.unwrap();
@@ -165,9 +219,30 @@ mod tests {
         }
     }
 
+    async fn begun(door: tokio::io::DuplexStream) -> Option<Rewound<tokio::io::DuplexStream>> {
+        first(door, Duration::from_secs(10), || panic!("it is used")).await
+    }
+
     #[tokio::test]
     async fn silence_has_an_end() {
+        let (mut client, door) = tokio::io::duplex(64);
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"GE").await.unwrap();
+        assert_eq!(of(begun(door).await.unwrap(), Duration::from_millis(10)).await.0, Beginning::Late);
         let (_client, door) = tokio::io::duplex(64);
-        assert_eq!(of(door, Duration::from_millis(10)).await.0, Beginning::Late);
+        let nothing = first(door, Duration::from_millis(10), || panic!("it is late")).await.unwrap();
+        assert_eq!(of(nothing, Duration::from_secs(10)).await.0, Beginning::Late);
+    }
+
+    /// Whether its client closes it, or nobody waits any more.
+    #[tokio::test]
+    async fn what_is_never_used_is_counted() {
+        let count = std::cell::Cell::new(0);
+        let count_it = || count.set(count.get() + 1);
+        let (client, door) = tokio::io::duplex(64);
+        drop(client);
+        assert!(first(door, Duration::from_secs(10), count_it).await.is_none());
+        let (_client, door) = tokio::io::duplex(64);
+        assert!(first(door, Duration::from_secs(10), count_it).now_or_never().is_none());
+        assert_eq!(count.get(), 2);
     }
 }

@@ -27,6 +27,9 @@ mod returned;
 pub(crate) use opened::Opened;
 pub(crate) use returned::{Body, Returned, Returning};
 
+/// What to say about what stops a body, and whether parts of it say Authorization.
+type Refuse = dyn Fn(&Stop, bool) -> Refusal + Send + Sync;
+
 /// The upstream connection of one request.
 pub(crate) type Lease = crate::pool::Lease<Outgoing>;
 
@@ -59,7 +62,7 @@ pub(crate) struct Outgoing {
     // Most have neither, and a body is moved more often than it is looked into: each connection has room for 32.
     filter: Option<Box<LeakFilter>>,
     fields: Option<Box<FieldWatch>>,
-    refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
+    refuse: Arc<Refuse>,
     tally: Arc<Tally>,
     cut: UntilCut,
     /// Runs while the client owes the next piece.
@@ -156,7 +159,7 @@ impl Came {
 
 impl Outgoing {
     /// `refuse`: what to say about what stops it.
-    pub(crate) fn new(mut came: Came, refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(mut came: Came, refuse: Arc<Refuse>, tally: Arc<Tally>) -> Self {
         if came.is_end_stream() {
             tally.mark_sent();
         } else {
@@ -197,7 +200,9 @@ impl Outgoing {
     }
 
     fn stopped<T>(&self, checked: Result<T, Stop>) -> Result<T, Cut> {
-        checked.map_err(|stop| self.cut_by(&(self.refuse)(&stop)))
+        let fields = self.fields.as_deref();
+        let in_parts = fields.is_some_and(FieldWatch::says_authorization);
+        checked.map_err(|stop| self.cut_by(&(self.refuse)(&stop, in_parts)))
     }
 
     fn cut_by(&self, refusal: &Refusal) -> Cut {
@@ -277,7 +282,7 @@ pub(crate) struct Spare {
     /// Nothing looks into it, or what did has seen all of it.
     checked: bool,
     slot: Option<Arc<OwnedSemaphorePermit>>,
-    refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
+    refuse: Arc<Refuse>,
 }
 
 impl Spare {

@@ -254,8 +254,11 @@ async fn opened<S>(outer: &Connection, authority: Authority, to_ourselves: bool,
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let time = outer.limits().handshake_time;
+    let begun = beginning::first(stream, time, || outer.door.came_without_request()).await;
+    let Some(begun) = begun else { return };
     let record = outer.unread(Protocol::Connect).authority(&authority).owed();
-    let (beginning, stream) = beginning::of(stream, outer.limits().handshake_time).await;
+    let (beginning, stream) = beginning::of(begun, time).await;
     let refusal = match beginning {
         Beginning::Tls => return within_tls(outer, record, authority, stream).await,
         Beginning::Plain => {
@@ -263,14 +266,10 @@ where
             let (scheme, sni) = (Scheme::Http, None);
             return in_the_clear(outer, Intercepted { authority, scheme, sni, to_ourselves }, stream).await;
         }
-        Beginning::Other => neither(),
+        Beginning::Other => beginning::neither(),
         Beginning::Late => Refusal::new(Code::Timeout, "nothing followed CONNECT in time"),
     };
     record.refuse(refusal);
-}
-
-fn neither() -> Refusal {
-    Refusal::new(Code::NotTls, "what followed CONNECT is neither a TLS handshake nor HTTP/1.1")
 }
 
 /// Plain HTTP inside a CONNECT: each request is judged like one in absolute form.
@@ -356,7 +355,7 @@ where
     let time = connection.limits().handshake_time;
     let too_slow = |_| (Refusal::new(Code::Timeout, "the TLS handshake took too long"), None);
     let hello = timeout(time, LazyConfigAcceptor::new(Acceptor::default(), stream)).await.map_err(too_slow)?;
-    let hello = hello.map_err(|_| (neither(), None))?;
+    let hello = hello.map_err(|error| (beginning::no_handshake(&error, beginning::neither()), None))?;
     let sni = hello.client_hello().server_name().map(str::to_owned);
     if let Some(name) = &sni
         && policies::Host::parse(name).ok().as_ref() != Some(&authority.host)
@@ -375,8 +374,9 @@ where
     })?;
     let config = tls::fitting(config, &hello.client_hello());
     let tls = timeout(time, hello.into_stream(config)).await.map_err(too_slow)?;
-    let tls = tls.map_err(|_| {
-        (Refusal::new(Code::NotTls, "the TLS handshake failed; does the program trust the door's CA?"), sni.clone())
+    let tls = tls.map_err(|error| {
+        let failed = Refusal::new(Code::NotTls, "the TLS handshake failed; does the program trust the door's CA?");
+        (beginning::no_handshake(&error, failed), sni.clone())
     })?;
     Ok((tls, sni))
 }

@@ -45,6 +45,7 @@ pub(crate) use head::Head;
 pub use minted::{Mint, MintedKey};
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
+pub(crate) use told::{IN_A_MESSAGE, IN_PARTS};
 pub(crate) use values::is_made_by_a_machine;
 
 use handed_out::Brought;
@@ -166,7 +167,8 @@ impl Keyring {
         let found = found.map_err(|refusal| match refusal.code {
             // Whose surrogate stands in the place says more than that it is not the right one.
             Code::CredentialNotSurrogate | Code::SurrogateMissing | Code::NotMinted => {
-                self.leak_in(who, head, watchlist).unwrap_or(refusal)
+                let leak = self.leak_in(who, head, watchlist);
+                leak.unwrap_or_else(|| self.without_surrogate(terms, refusal))
             }
             _ => refusal,
         })?;

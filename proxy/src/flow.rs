@@ -19,7 +19,7 @@ use gate::{Arriving, Asked, Audited, Case, Denied, Judged, Record};
 use crate::answer;
 use crate::asking::{self, Answered};
 use crate::body::{Body, Came, Lease, Opened, Outgoing, Returned, Returning};
-use crate::credentials::Placed;
+use crate::credentials::{IN_PARTS, Placed};
 use crate::door::Door;
 use crate::keeper::{Keeper, Keys, Taking};
 use crate::onward::Onward;
@@ -175,13 +175,17 @@ impl Exchange {
             metered.goes_out(audited.tally());
         }
         let unchecked = !matches!(body, Came::Whole { checked: true, .. }) && !body.is_end_stream();
-        let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
+        let authority = audited.permit().facts().authority.clone();
+        let taking = door.keeper.taking(placed, &authority);
         let filter =
             if unchecked { keys.leak_filter(audited.permit(), case.policy().blocks_lookalikes()) } else { None };
-        let filter = filter.map(|filter| filter.looking(look).within(Borders::going_up(head.headers())));
-        let (keeper, who, authority) =
-            (door.keeper.clone(), keys.who.clone(), audited.permit().facts().authority.clone());
-        let refuse = Arc::new(move |stop: &_| keeper.keyring.now().stopped(&who, &authority, stop));
+        let borders = Borders::going_up(head.headers());
+        let filter = filter.map(|filter| filter.looking(look).within(borders));
+        let (keeper, who) = (door.keeper.clone(), keys.who.clone());
+        let refuse = Arc::new(move |stop: &_, in_parts: bool| {
+            let keyring = keeper.keyring.now();
+            keyring.stopped(&who, &authority, stop, in_parts.then_some(IN_PARTS))
+        });
         let outgoing = Outgoing::new(body, refuse, audited.tally().clone())
             .checked(filter, Room::new(&door.rooms.unpacked))
             .watching(fields);

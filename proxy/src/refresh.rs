@@ -179,7 +179,7 @@ async fn ask(door: &Door, case: &Case, audited: &mut Audited, request: TokenRequ
     let body = Bytes::copy_from_slice(request.body.expose_secret().as_bytes());
     let body = Came::held(body, true, None);
     // What it holds is meant to go there, so nothing looks for it.
-    let refuse = Arc::new(|_: &_| not_the_surrogate());
+    let refuse = Arc::new(|_: &_, _| not_the_surrogate());
     let outgoing = Outgoing::new(body, refuse, audited.tally().clone());
     let sender = Sender { gate: &door.gate, pool: &door.pool, case, offer: Offer::Either };
     // A refresh token is good for one use.

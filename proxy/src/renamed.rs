@@ -121,6 +121,12 @@ impl FieldWatch {
         Ok(Some(FieldWatch { looks, readers, unpacker }))
     }
 
+    /// Whether a part of a batch, as far as it went by, says Authorization.
+    pub(crate) fn says_authorization(&self) -> bool {
+        let says = |one: &Reader| matches!(one, Reader::Batch(parts) if parts.authorization);
+        self.readers.iter().any(says)
+    }
+
     /// Looks at the next piece, before it goes on. `last`: nothing comes behind it.
     pub(crate) fn look(&mut self, piece: &[u8], last: bool) -> Result<(), Refusal> {
         let FieldWatch { looks, readers, unpacker } = self;

@@ -5,7 +5,6 @@
 //! sent. Extensions are not negotiated: compressed frames cannot be read. What a message
 //! needs while it is not whole stays with its connection, so a door has few of them.
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -19,11 +18,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::body::{Body, Came};
-use crate::credentials::Placed;
+use crate::credentials::{IN_A_MESSAGE, Placed};
 use crate::headers;
 use crate::keeper::{Keeper, Keys};
 use crate::onward::Onward;
@@ -116,17 +116,25 @@ async fn carry(open: &Open, client: OnUpgrade, host: Switching, scrubber: Option
     let config = config.read_buffer_size(READ_AT_ONCE);
     let client = WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(config)).await;
     let server = WebSocketStream::from_raw_socket(server, Role::Client, Some(config)).await;
-    let ((to_client, from_client), (to_server, from_server)) = (client.split(), server.split());
-    let up = pin!(up(open, from_client, to_server));
-    let down = pin!(down(open, from_server, to_client, scrubber));
+    let ((mut to_client, from_client), (to_server, from_server)) = (client.split(), server.split());
+    let up = Box::pin(up(open, from_client, to_server));
+    let down = Box::pin(down(open, from_server, &mut to_client, scrubber));
+    let time = open.gate.limits().handshake_time;
     let carried = tokio::select! {
-        carried = until_both(up, down, open.gate.limits().handshake_time) => carried,
+        carried = until_both(up, down, time) => carried,
         // Why is in the tally already.
         () = tally.until_cut() => Ok(()),
     };
-    if let Err(refusal) = carried {
-        tally.refuse(&refusal);
+    let Err(refusal) = carried else { return };
+    tally.refuse(&refusal);
+    // Nothing goes behind what the host has said.
+    if let Code::UpstreamFailed | Code::UpstreamUnreadable | Code::SecretInAnswer = refusal.code {
+        return;
     }
+    let (code, reason) = (CloseCode::Policy, refusal.code.as_str().into());
+    let close = Message::Close(Some(CloseFrame { code, reason }));
+    // The client may listen no more.
+    let _ = timeout(time, to_client.send(close)).await;
 }
 
 async fn up(
@@ -134,13 +142,15 @@ async fn up(
     mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
     mut to: impl Sink<Message, Error = Error> + Unpin,
 ) -> Result<(), Refusal> {
-    let Open { audited, keeper, .. } = open;
+    let (audited, keeper) = (&open.audited, &open.keeper);
     let authority = &audited.permit().facts().authority;
     let mut checks = Checks::new(open);
     while let Some(message) = next(&mut from, Code::Framing).await? {
         audited.tally().add_up(on_the_wire(&message))?;
-        if let Err(stop) = checks.check(message.clone().into_data(), is_control(&message)).await {
-            return Err(keeper.keyring.now().stopped(&open.keys.who, authority, &stop));
+        let data = message.clone().into_data();
+        if let Err(stop) = checks.check(data, is_control(&message)).await {
+            let keyring = keeper.keyring.now();
+            return Err(keyring.stopped(&open.keys.who, authority, &stop, Some(IN_A_MESSAGE)));
         }
         if !pass_on(&mut to, message).await? {
             break;
@@ -159,7 +169,8 @@ async fn down(
     scrubber: Option<Scrubber>,
 ) -> Result<(), Refusal> {
     let tally = open.audited.tally();
-    let in_pieces = || open.keeper.set_aside(&open.audited.permit().facts().authority);
+    let authority = &open.audited.permit().facts().authority;
+    let in_pieces = || open.keeper.set_aside(authority);
     let mut messages = scrubber.map(Messages::new);
     while let Some(message) = next(&mut from, Code::UpstreamUnreadable).await? {
         tally.add_down(on_the_wire(&message));

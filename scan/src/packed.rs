@@ -104,6 +104,7 @@ impl Unreadable {
             Unreadable::Unknown(coding) if NO_CODINGS.contains(&&**coding) => {
                 "that word names no way of packing: leave the header out"
             }
+            Unreadable::Message => "let the client compress none",
             _ => "send it as it is, or as gzip",
         }
     }

@@ -68,7 +68,10 @@ impl Target {
     }
 }
 
-/// Reads CONNECT: `host:port`, nothing else, no body (RFC 9110 §9.3.6).
+/// The sandbox's own end of the door, which FFmpeg and others write into Host for CONNECT.
+const OWN_END: [&str; 3] = ["127.0.0.1:3128", "localhost:3128", "[::1]:3128"];
+
+/// Reads CONNECT: `host:port`, nothing else, no body. Where it goes the target says (RFC 9110 §9.3.6).
 pub fn connect<B>(request: &http::Request<B>) -> Result<Authority, Refusal> {
     let uri = request.uri();
     let text = match (uri.scheme(), uri.authority(), uri.path_and_query()) {
@@ -79,7 +82,7 @@ pub fn connect<B>(request: &http::Request<B>) -> Result<Authority, Refusal> {
     if request.headers().contains_key(CONTENT_LENGTH) || request.headers().contains_key(TRANSFER_ENCODING) {
         return Err(Refusal::new(Code::Framing, "CONNECT has no body"));
     }
-    if let Some(host) = only_host(request.headers())? {
+    if let Some(host) = only_host(request.headers())?.filter(|host| !OWN_END.contains(host)) {
         same_authority(host, &authority, authority.port)?;
     }
     Ok(authority)
@@ -331,6 +334,15 @@ mod tests {
         assert_eq!(connected("a.test:443", &[("host", "a.test")]), Ok("a.test:443".to_owned()));
         assert_eq!(connected("a.test:443", &[("host", "b.test")]), Err(Code::AuthorityMismatch));
         assert_eq!(connected("a.test:443", &[("content-length", "0")]), Err(Code::Framing));
+        for own_end in OWN_END {
+            assert_eq!(connected("a.test:443", &[("host", own_end)]), Ok("a.test:443".to_owned()));
+            assert_eq!(connected(own_end, &[("host", "a.test:443")]), Err(Code::AuthorityMismatch));
+        }
+        for other in ["127.0.0.1:3129", "127.0.0.1", "127.0.0.2:3128", "localhost", "localhost:3128.", "[::1]:80", ""] {
+            assert!(connected("a.test:443", &[("host", other)]).is_err(), "{other}");
+        }
+        let twice = [("host", "127.0.0.1:3128"), ("host", "a.test:443")];
+        assert_eq!(connected("a.test:443", &twice), Err(Code::AuthorityMalformed));
         assert_eq!(connected("u@a.test:443", &[]), Err(Code::AuthorityMalformed));
     }
 }

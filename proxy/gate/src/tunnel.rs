@@ -55,8 +55,7 @@ where
 /// Reads the ClientHello without answering it, and holds its name against the one
 /// that was permitted. Nothing is dialled before this.
 async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<u8>, Refusal> {
-    let not_tls =
-        || Refusal::new(Code::NotTls, "what followed CONNECT is no TLS handshake; the door carries only HTTPS");
+    let not_tls = || Refusal::new(Code::NotTls, "no TLS handshake followed CONNECT; the door carries only HTTPS");
     let (mut read, mut acceptor) = (Vec::new(), Acceptor::default());
     let mut fed = 0;
     loop {

@@ -1,11 +1,15 @@
 //! What is said of a value that stands where it does not belong: to the log all of it, to the
 //! sandbox what it may know.
 
-use policies::{Authority, Code, Refusal};
+use policies::{Authority, Code, Refusal, Terms};
 
-use super::{Keyring, unreadable};
+use super::{Credential, Keyring, unreadable};
 use gate::audit::Identity;
 use scan::{Finding, Stop, WatchedKind};
+
+/// What to do where programs put the surrogate out of its place, and nobody misled them.
+pub(crate) const IN_PARTS: &str = "leave Authorization out of the parts: the request's own holds";
+pub(crate) const IN_A_MESSAGE: &str = "a WebSocket message is no place of a credential";
 
 impl Keyring {
     /// A refusal for something found where it does not belong.
@@ -52,20 +56,50 @@ impl Keyring {
         }
     }
 
-    /// A refusal for what stopped a body.
-    pub(crate) fn stopped(&self, identity: &Identity, authority: &Authority, stop: &Stop) -> Refusal {
+    /// What is said besides where the sandbox has no surrogate to send, for no rule of its group names one.
+    pub(super) fn without_surrogate(&self, terms: &Terms, refusal: Refusal) -> Refusal {
+        let (host, at) = (&terms.facts().authority, terms.rule());
+        if self.credentials.iter().any(|own| own.hosts.contains(host)) {
+            return refusal;
+        }
+        let Refusal { code, why, .. } = refusal;
+        let told = format!("{why}; the rule at {at} names no credential, so this sandbox has none");
+        let names = self.credentials_of(host).join(" or ");
+        let whole = format!("{told}: the host's is {names}");
+        let mut refusal = Refusal::new(code, told).logged_as(whole);
+        let line = format!("# in the [[allow]] at {at}, add credential = \"…\"");
+        refusal.lift.extend((!code.is_alarm()).then_some(line));
+        refusal.rule = Some(at.clone());
+        refusal
+    }
+
+    /// A refusal for what stopped a body. `instead`: what to do where programs write the surrogate into such a body.
+    /// If it is the sandbox's own, on the way to its own host, that is no alarm.
+    pub(crate) fn stopped(
+        &self,
+        identity: &Identity,
+        authority: &Authority,
+        stop: &Stop,
+        instead: Option<&str>,
+    ) -> Refusal {
         match stop {
-            Stop::Found(finding) => self.misplaced(identity, authority, finding),
+            Stop::Found(finding) => match (self.misplaced(identity, authority, finding), instead) {
+                (refusal, Some(instead)) if refusal.code == Code::SurrogateLocation => {
+                    Refusal::new(Code::SurrogateScope, format!("{}; {instead}", refusal.why))
+                }
+                (refusal, _) => refusal,
+            },
             Stop::Unreadable(why) => unreadable(why),
         }
     }
 
     fn own_surrogate_misplaced(&self, name: &str, authority: &Authority, finding: &Finding) -> (Code, String) {
-        let belongs = self.credentials.iter().any(|own| *own.name == *name && own.hosts.contains(authority));
-        if belongs {
+        let belongs = |own: &Credential| *own.name == *name && own.hosts.contains(authority);
+        if self.credentials.iter().any(belongs) {
             let why = format!("the {finding} stands outside of its place in the request");
             return (Code::SurrogateLocation, why);
         }
-        (Code::SurrogateUnbound, format!("the request holds a {finding}, which does not belong to {authority}"))
+        let why = format!("the request holds a {finding}, which does not belong to {authority}");
+        (Code::SurrogateUnbound, why)
     }
 }

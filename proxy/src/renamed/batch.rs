@@ -1,6 +1,7 @@
 //! Requests in the parts of a body, as OData, Google and Azure take them in one: a part that
 //! says that it is `application/http` (RFC 9112 §10.2) has a method and a path of its own, which
-//! no rule judges. It counts as a field that asks for another method.
+//! no rule judges. It counts as a field that asks for another method. Libraries of Google's repeat the
+//! request's own Authorization in each part.
 
 use super::IsOne;
 
@@ -12,9 +13,13 @@ pub(super) struct Batch {
     other: bool,
     /// A line break that a blank may undo.
     ended: bool,
+    /// Whether a part was a request, and a line behind that Authorization.
+    requests: bool,
+    pub(super) authorization: bool,
 }
 
 const HEADER: &[u8] = b"content-type:";
+const AUTHORIZATION: &[u8] = b"authorization:";
 /// `application/http`, `message/http`.
 const TYPE: &[u8] = b"/http";
 /// A line that is longer is none.
@@ -23,8 +28,9 @@ const LONGEST: usize = 256;
 impl Batch {
     /// Where it is known that a part is a request.
     pub(super) fn finds(&mut self, bytes: &[u8], is_one: IsOne<'_>) -> Option<usize> {
-        let at = bytes.iter().position(|byte| self.next(*byte))?;
-        is_one("_method").then_some(at + 1)
+        let found = |byte: &u8| self.next(*byte) && is_one("_method");
+        let at = bytes.iter().position(found)?;
+        Some(at + 1)
     }
 
     fn next(&mut self, byte: u8) -> bool {
@@ -38,7 +44,9 @@ impl Batch {
                 self.take(byte.to_ascii_lowercase());
             }
         }
-        !self.other && self.line.starts_with(HEADER) && self.line.ends_with(TYPE)
+        let is = !self.other && self.line.starts_with(HEADER) && self.line.ends_with(TYPE);
+        self.requests |= is;
+        is
     }
 
     fn take(&mut self, byte: u8) {
@@ -46,7 +54,8 @@ impl Batch {
             return;
         }
         self.line.push(byte);
-        let common = self.line.len().min(HEADER.len());
-        self.other = self.line[..common] != HEADER[..common] || self.line.len() > LONGEST;
+        self.authorization |= self.requests && self.line == AUTHORIZATION;
+        let is = |header: &[u8]| self.line.iter().zip(header).all(|(a, b)| a == b);
+        self.other = !(is(HEADER) || is(AUTHORIZATION)) || self.line.len() > LONGEST;
     }
 }

@@ -30,7 +30,7 @@ async fn a_connection_that_ends_before_its_request_leaves_a_record() {
         ends(door.connect().await, said).await;
     }
     ends(door.connect().await.connected("cdn.allowed.test:443").await, b"\x16\x03\x01\x01").await;
-    ends(door.connect().await.connected("cdn.allowed.test:443").await, b"").await;
+    ends(door.connect().await.connected("cdn.allowed.test:443").await, b"SSH-2.0-x").await;
     ends(door.tunnel("cdn.allowed.test:443").await, "GET /half HTTP/1.1\r\nHost: cdn.all").await;
     let mut client = door.tunnel("cdn.allowed.test:443").await;
     client.send(get("cdn.allowed.test", "/whole")).await;
@@ -86,11 +86,28 @@ async fn however_a_connection_is_cut_it_leaves_a_trace() {
         assert_eq!(traces(), bytes.len() + 1, "{what}");
         // Over HTTP/2 the end of a connection is the end of what was asked over it.
         let judged = world.log.rows().iter().filter(|row| row.code() != Some(Code::Framing)).count();
-        assert_eq!(judged, usize::from(what != "http2"), "{what}: the one that was whole was judged");
+        let judges = matches!(what, "plain" | "inside");
+        assert_eq!(judged, usize::from(judges), "{what}: the one that was whole was judged, and a tunnel is none");
     }
 }
 
-/// Some programs open connections for later: they are no refusals, and counted.
+/// Whoever hangs up in a handshake is not told that it spoke no TLS.
+#[tokio::test]
+async fn a_handshake_that_its_client_breaks_off_is_told_as_that() {
+    for (said, why) in [
+        (&b"\x16\x03\x01\x01"[..], "closed the connection in the middle"),
+        (b"\x16\x03\x01\x00\x05hello", "neither a TLS handshake"),
+    ] {
+        let world = World::new().await;
+        ends(world.family.connect().await.connected("cdn.allowed.test:443").await, said).await;
+        until("it is recorded", || !world.log.rows().is_empty()).await;
+        let row = world.log.only();
+        assert_eq!(row.code(), Some(Code::NotTls));
+        assert!(row.decision.why.as_ref().unwrap().contains(why), "{row:?}");
+    }
+}
+
+/// Some programs open connections for later, and tunnels: they are no refusals, and counted.
 #[tokio::test]
 async fn connections_that_say_nothing_are_counted() {
     let world = World::new().await;
@@ -100,12 +117,14 @@ async fn connections_that_say_nothing_are_counted() {
         ends(world.family.connect().await, b"").await;
     }
     ends(world.family.tunnel("cdn.allowed.test:443").await, b"").await;
+    ends(world.family.connect().await.connected("cdn.allowed.test:443").await, b"").await;
+    drop(world.family.connect().await.connected("cdn.allowed.test:443").await);
     let http2 = world.family.connect().await.tunnel_http2("cdn.allowed.test:443").await;
     ends(http2, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     // Their ends are noticed a moment later; what comes then would be told anew.
     until("all are told", || {
         world.family.door.tell_idle_connections();
-        world.log.noted().iter().map(|noted| noted.count).sum::<u64>() == 5
+        world.log.noted().iter().map(|noted| noted.count).sum::<u64>() == 7
     })
     .await;
     assert!(world.log.noted().iter().all(|noted| noted.what == "idle_connections"), "{:?}", world.log.noted());

@@ -91,6 +91,10 @@ pub async fn open(world: &World) -> Socket {
 
 /// The next message; none at the end, however it came.
 pub async fn next(socket: &mut Socket) -> Option<Message> {
+    message(socket).await.filter(|message| !message.is_close())
+}
+
+async fn message(socket: &mut Socket) -> Option<Message> {
     timeout(PATIENCE, socket.next()).await.expect("a message or the end").and_then(Result::ok)
 }
 
@@ -190,6 +194,30 @@ async fn a_message_that_holds_what_must_not_leave_cuts_it() {
             assert_eq!(*heard.lock().unwrap(), [Message::text("fine")], "{what} {form}");
             assert!(!format!("{row:?}").contains(value.as_str()));
         }
+    }
+}
+
+/// Services that log in by a message get no credential. The client reads why, and that is no alarm where the surrogate
+/// is its own, at its own host.
+#[tokio::test]
+async fn a_message_is_no_place_of_a_credential() {
+    let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
+    for (value, code, alarm) in [
+        ("SUR1", Code::SurrogateScope, false),
+        ("SUR2", Code::SurrogateUnbound, true),
+        ("WORKSUR1", Code::SurrogateForeign, true),
+        ("REAL1", Code::SecretInRequest, true),
+    ] {
+        let heard = echoes(world.upstream("api.bound.test"));
+        let client = world.family.tunnel("api.bound.test:443").await;
+        let mut socket = opened(client, handshake("api.bound.test", "/v1/ws", "")).await;
+        socket.send(Message::text(format!("{{\"token\":\"{}\"}}", world.values[value]))).await.unwrap();
+        let Some(Message::Close(Some(close))) = message(&mut socket).await else { panic!("{value}: no reason") };
+        assert_eq!((u16::from(close.code), close.reason.as_str()), (1008, code.as_str()));
+        world.settled().await;
+        let row = world.log.rows().pop().unwrap();
+        assert_eq!((row.code(), row.alarm()), (Some(code), alarm), "{value}");
+        assert!(heard.lock().unwrap().is_empty(), "{value}");
     }
 }
 

@@ -53,7 +53,7 @@ fn json_of(request: &str, way: &Way, notes: &[String]) -> Value {
             })
         }
         Way::Judged(Verdict::Deny(_, refusal)) => json!({
-            "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.why,
+            "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.for_log(),
             "rule": refusal.rule, "lift": refusal.lift,
         }),
     }
@@ -151,9 +151,9 @@ fn is_name(terms: &Terms) -> bool {
 }
 
 fn denied(home: &Home, policy: &Policy, (request, facts): (&str, &Facts), refusal: &Refusal) -> Styled {
-    let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
+    let rule = refusal.rule.as_ref().map_or_else(|| without_rule(refusal.code).to_owned(), ToString::to_string);
     let says = refusal.rule.as_ref().and_then(|rule| says(policy, rule)).unwrap_or_default();
-    let words = format!("   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
+    let words = format!("   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.for_log());
     let how = match refusal.lift.iter().any(|line| !line.starts_with('#')) {
         true => {
             let spelt = Facts { path: facts.path.spelt(), ..(*facts).clone() };
@@ -163,6 +163,16 @@ fn denied(home: &Home, policy: &Policy, (request, facts): (&str, &Facts), refusa
         false => lifted("To allow it,", home, policy, &refusal.lift),
     };
     Tone::Bad.of("deny") + words + how
+}
+
+/// What is said where no rule decided: none names the request, or what else is in it is refused.
+fn without_rule(code: Code) -> &'static str {
+    match code {
+        Code::NotAllowed | Code::PortDenied | Code::MethodDenied | Code::PathDenied | Code::IpLiteral => {
+            "none names it"
+        }
+        _ => "none decides it",
+    }
 }
 
 /// The lines that would change it, or what is to be done by hand; `before` says for what.

@@ -369,6 +369,31 @@ fn a_request_is_explained_with_its_headers() {
     }
 }
 
+/// A host with a credential, and a rule that names none: the sandbox has no surrogate that it could send.
+#[test]
+fn a_rule_that_names_no_credential_is_told() {
+    let (dir, home) = home("[[allow]]\nhost = \"a.test\"\ndo = [\"* /**\"]\n");
+    let credential = "[credentials.key]\nsecret = \"env:NOWHERE\"\nhosts = [\"a.test\"]\nenv = \"A_KEY\"\n";
+    std::fs::write(dir.path().join("doorward.toml"), credential).unwrap();
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let words = |header: &str| {
+        let headers = [head::header(header).unwrap()].into_iter().collect();
+        let facts = Facts::parse("GET", "https://a.test/x").unwrap();
+        let (way, notes) = head::way(&home, (&policy, Moment::FAR), facts, &headers).map_err(|_| "refused").unwrap();
+        explain::words(&home, &policy, "", None, &way, &notes).plain()
+    };
+    for (header, line) in
+        [("Authorization: Bearer undefined", true), ("Authorization: Bearer a1b2c3d4e5f6a7b8c9d0", false)]
+    {
+        let words = words(header);
+        assert!(words.contains("\nrule   family.toml:1"), "{words}");
+        assert!(words.contains("names no credential, so this sandbox has none: the host's is key"), "{words}");
+        assert_eq!(words.contains("in the [[allow]] at family.toml:1, add credential = \"…\"."), line, "{words}");
+    }
+    let words = words("X-Session-Token: on");
+    assert!(words.contains("\nrule   none decides it\ncode   not_harmless"), "{words}");
+}
+
 /// By rules that go by the day, headers and all.
 #[test]
 fn headers_are_explained_at_another_time() {
