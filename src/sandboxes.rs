@@ -1,6 +1,6 @@
 //! Sandboxes for groups: a door, the folders, and a container around an agent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -26,6 +26,7 @@ use delegate::Helper;
 use mounts::{Claim, Held, MountError};
 use skilled::Told;
 use users::Users;
+pub(crate) use users::nobodys;
 use watch::{Ticket, Watch, Watched};
 
 mod ballast;
@@ -323,13 +324,6 @@ impl Sandboxes {
         let uid = self.users.take(&self.home, group, user.uid).map_err(failed)?;
         memory::hand_over(folder, uid, uid).map_err(failed)?;
         Ok(user.of_a_group(uid))
-    }
-
-    /// A user that no group has, where the daemon may choose: another drill on this machine, or
-    /// sandboxes of an earlier version, would use up what the kernel counts by user.
-    pub(crate) fn new_user(&self) -> SandboxUser {
-        let user = self.engine.sandbox_user();
-        if user.chown { user.of_a_group(users::new(&BTreeSet::new())) } else { user }
     }
 
     /// Whether each group's sandboxes run as a user of their own.

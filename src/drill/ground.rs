@@ -18,7 +18,7 @@ use crate::gateway::{Gateway, OpenDoor};
 use crate::home::{Home, make_private_file};
 use crate::loopback::Authority;
 use crate::operations::Operations;
-use crate::sandboxes::Sandboxes;
+use crate::sandboxes::{Sandboxes, nobodys};
 use crate::store::Store;
 use crate::store::ledger::AuditLog;
 use proxy::Place;
@@ -180,7 +180,7 @@ impl Ground {
     pub(super) fn sharing(&self) -> Result<Edit, DrillError> {
         let folder = self.folder().join("guest");
         let guest = guest::install(&folder).map_err(|error| DrillError::Write(folder, error))?;
-        Ok(Edit::Shared { user: self.sandboxes.new_user(), guest: guest.display().to_string() })
+        Ok(Edit::Shared { user: nobodys(self.sandboxes.engine().sandbox_user()), guest: guest.display().to_string() })
     }
 
     /// The folder that is gone after the drill.

@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 use std::sync::Mutex;
 
+use containers::SandboxUser;
 use desk::lock;
 use policies::GroupName;
 use rand::RngExt as _;
@@ -58,8 +59,14 @@ fn choose(folders: &[impl AsRef<Path>], taken: &BTreeSet<u32>) -> u32 {
     kept.unwrap_or_else(|| new(taken))
 }
 
+/// The same with a user that no group has, where the daemon may choose: another drill on this machine, or sandboxes of
+/// an earlier version, would use up what the kernel counts by user.
+pub(crate) fn nobodys(user: SandboxUser) -> SandboxUser {
+    if user.chown { user.of_a_group(new(&BTreeSet::new())) } else { user }
+}
+
 /// A user that none of these is.
-pub(super) fn new(taken: &BTreeSet<u32>) -> u32 {
+fn new(taken: &BTreeSet<u32>) -> u32 {
     let mut rng = rand::rng();
     loop {
         let uid = rng.random_range(RANGE);
