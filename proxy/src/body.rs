@@ -166,7 +166,7 @@ impl Outgoing {
             tally.expect_body();
         }
         if let Came::Streaming(received) = &mut came {
-            received.goes_with(&tally);
+            received.goes_with(tally.clone());
         }
         let cut = tally.until_cut();
         let (filter, fields, owed, room, waiting) = (None, None, None, None, None);

@@ -17,8 +17,6 @@ use hyper::body::Incoming;
 use policies::{Code, Refusal};
 use tokio::task::{self, AbortHandle};
 
-use crate::tally::Tally;
-
 /// A connection's drive; it ends with the last who holds it.
 pub(crate) struct Driver {
     state: Mutex<State>,
@@ -180,8 +178,16 @@ impl Wake for Wakes {
 pub struct Received {
     incoming: Incoming,
     is_stream: bool,
-    /// Of the request that it is sent with.
-    tally: Option<Arc<Tally>>,
+    whose: Option<Arc<dyn Whose>>,
+}
+
+/// A request with a body.
+pub trait Whose: Send + Sync {
+    /// Whether a host was asked.
+    fn is_asked(&self) -> bool;
+
+    /// Its body has no end.
+    fn broke_off(&self);
 }
 
 /// Why a body has no end.
@@ -198,19 +204,21 @@ pub enum Unended {
 impl Received {
     /// Of a message of this version.
     pub fn new(incoming: Incoming, version: Version) -> Self {
-        Received { incoming, is_stream: version == Version::HTTP_2, tally: None }
+        Received { incoming, is_stream: version == Version::HTTP_2, whose: None }
     }
 
     /// It goes with this request.
-    pub fn goes_with(&mut self, tally: &Arc<Tally>) {
-        self.tally = Some(tally.clone());
+    pub fn goes_with(&mut self, whose: Arc<dyn Whose>) {
+        self.whose = Some(whose);
     }
 }
 
 impl Unended {
     fn of(error: &hyper::Error) -> Self {
         let source = error.source();
-        let by_us = source.and_then(|source| source.downcast_ref()).is_some_and(h2::Error::is_library);
+        let error = source.and_then(|source| source.downcast_ref::<h2::Error>());
+        // It cancels what is let go of.
+        let by_us = error.is_some_and(|error| error.is_library() && error.reason() != Some(h2::Reason::CANCEL));
         if by_us { Unended::Unreadable } else { Unended::BrokenOff }
     }
 
@@ -227,14 +235,14 @@ impl Unended {
     }
 }
 
-/// Where its host was never asked for it, nobody else says that it broke off.
+/// Where no host was asked, nobody else says that it was ill-formed.
 impl Drop for Received {
     fn drop(&mut self) {
-        let Some(tally) = self.tally.take().filter(|tally| !tally.is_asked()) else { return };
+        let Some(whose) = self.whose.take().filter(|whose| !whose.is_asked()) else { return };
         let cx = &mut Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(frame)) = Pin::new(&mut *self).poll_frame(cx) {
-            if frame.is_err() {
-                return tally.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
+            if matches!(frame, Err(Unended::Unreadable)) {
+                return whose.broke_off();
             }
         }
     }

@@ -10,6 +10,7 @@ use policies::{Code, Limits, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::Seq;
+use crate::driver::Whose;
 use crate::gate::Gate;
 use crate::inflight::Permitted;
 use crate::progress::Progress;
@@ -80,6 +81,16 @@ impl Tally {
         }
         self.up.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+impl Whose for Tally {
+    fn is_asked(&self) -> bool {
+        self.progress.is_asked()
+    }
+
+    fn broke_off(&self) {
+        self.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
     }
 }
 
