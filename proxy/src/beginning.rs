@@ -45,7 +45,7 @@ pub(crate) async fn first<S: AsyncRead + Unpin>(
         // Late.
         Err(_) => 0,
     };
-    unused.is_used();
+    unused.used();
     Some(Rewound { read: piece[..length].to_vec(), given: 0, stream })
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn first<S: AsyncRead + Unpin>(
 struct Unused<F: Fn()>(Option<F>);
 
 impl<F: Fn()> Unused<F> {
-    fn is_used(mut self) {
+    fn used(mut self) {
         self.0 = None;
     }
 }
