@@ -88,7 +88,12 @@ impl Path {
 
     /// As a rule writes it, in which a star stands for more than itself.
     pub fn spelt(&self) -> Self {
-        Path(self.0.replace('*', "%2A").replace('!', "%21").into())
+        Path(self.without_stars().0.replace('!', "%21").into())
+    }
+
+    /// As the log has it, in which a star stands for what is withheld.
+    pub fn without_stars(&self) -> Self {
+        Path(self.0.replace('*', "%2A").into())
     }
 
     /// Whether it has one reading. One that has not needs a rule that spells it.

@@ -174,9 +174,7 @@ impl Record {
     /// Adds what a request is about.
     pub fn is_about(&mut self, facts: &Facts, shown: Option<Path>) {
         self.withheld = shown.as_ref().map(|_| facts.path.spelt());
-        // A star stands for what is withheld, and nothing else.
-        let plain = || if facts.path.as_str().contains('*') { facts.path.spelt() } else { facts.path.clone() };
-        let path = shown.unwrap_or_else(plain);
+        let path = shown.unwrap_or_else(|| facts.path.without_stars());
         let decision = &mut self.decision;
         decision.scheme = Some(facts.scheme.as_str());
         decision.host = Some(facts.authority.host.to_string());
