@@ -235,14 +235,20 @@ impl Unended {
     }
 }
 
+/// How many frames of a body that nobody wants are looked at.
+const FRAMES_LEFT: usize = 64;
+
 /// Where no host was asked, nobody else says that it was ill-formed.
 impl Drop for Received {
     fn drop(&mut self) {
         let Some(whose) = self.whose.take().filter(|whose| !whose.is_asked()) else { return };
         let cx = &mut Context::from_waker(Waker::noop());
-        while let Poll::Ready(Some(frame)) = Pin::new(&mut *self).poll_frame(cx) {
-            if matches!(frame, Err(Unended::Unreadable)) {
-                return whose.broke_off();
+        // As much as lies here: its client may go on for ever.
+        for _ in 0..FRAMES_LEFT {
+            match Pin::new(&mut *self).poll_frame(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(Unended::Unreadable))) => return whose.broke_off(),
+                _ => return,
             }
         }
     }
