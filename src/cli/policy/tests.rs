@@ -386,9 +386,9 @@ fn a_rule_that_names_no_credential_is_told() {
         [("Authorization: Bearer undefined", true), ("Authorization: Bearer a1b2c3d4e5f6a7b8c9d0", false)]
     {
         let words = words(header);
-        assert!(words.contains("\nrule   family.toml:1"), "{words}");
+        assert!(words.contains("\nrule   policies/family.toml:1"), "{words}");
         assert!(words.contains("names no credential, so this sandbox has none: the host's is key"), "{words}");
-        assert_eq!(words.contains("in the [[allow]] at family.toml:1, add credential = \"…\"."), line, "{words}");
+        assert_eq!(words.contains("in the [[allow]] at policies/family.toml:1, add credential = \"…\"."), line, "{words}");
     }
     let words = words("X-Session-Token: on");
     assert!(words.contains("\nrule   none decides it\ncode   not_harmless"), "{words}");
