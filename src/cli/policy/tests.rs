@@ -388,7 +388,11 @@ fn a_rule_that_names_no_credential_is_told() {
         let words = words(header);
         assert!(words.contains("\nrule   policies/family.toml:1"), "{words}");
         assert!(words.contains("names no credential, so this sandbox has none: the host's is key"), "{words}");
-        assert_eq!(words.contains("in the [[allow]] at policies/family.toml:1, add credential = \"…\"."), line, "{words}");
+        assert_eq!(
+            words.contains("in the [[allow]] at policies/family.toml:1, add credential = \"…\"."),
+            line,
+            "{words}"
+        );
     }
     let words = words("X-Session-Token: on");
     assert!(words.contains("\nrule   none decides it\ncode   not_harmless"), "{words}");
