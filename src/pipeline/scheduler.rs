@@ -72,9 +72,11 @@ impl<W: Fn(GroupName) + Send + Sync + 'static> Scheduler<W> {
 
     /// Claims what is due and has it carried out. When something will be, next.
     fn fire(&self) -> Result<Option<Millis>, StoreError> {
-        self.store.claim_due(now())?;
-        self.store.groups_firing()?.into_iter().for_each(&self.work);
-        self.store.next_due()
+        // One moment for all: what may be tried again between two of them would be seen by neither.
+        let at = now();
+        self.store.claim_due(at)?;
+        self.store.groups_firing(at)?.into_iter().for_each(&self.work);
+        self.store.next_due(at)
     }
 }
 

@@ -143,8 +143,7 @@ impl Store {
     }
 
     /// Groups that have something to carry out now.
-    pub fn groups_firing(&self) -> Result<Vec<GroupName>, StoreError> {
-        let at = now();
+    pub fn groups_firing(&self, at: Millis) -> Result<Vec<GroupName>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT group_name FROM firings WHERE state = 'open' AND not_before <= ?1
                        GROUP BY group_name ORDER BY min(id)";
@@ -154,9 +153,8 @@ impl Store {
     }
 
     /// When something will be due, or may be tried again; nothing where there is nothing. What waits for a group's seat
-    /// already is not part of it.
-    pub fn next_due(&self) -> Result<Option<Millis>, StoreError> {
-        let at = now();
+    /// already, as [`Store::groups_firing`] tells of the same moment, is not part of it.
+    pub fn next_due(&self, at: Millis) -> Result<Option<Millis>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT min(at) FROM (
                            SELECT min(next_due) AS at FROM tasks WHERE state = 'active'

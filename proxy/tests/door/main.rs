@@ -35,6 +35,7 @@ mod responses;
 mod revocations;
 mod revoked;
 mod streams;
+mod switching;
 mod told;
 mod tunnel;
 mod usage;

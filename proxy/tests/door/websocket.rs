@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::upstream::{Stream, Upstream};
-use crate::support::{BAD_CERTIFICATES, Client, PATIENCE, Setup, World, until};
+use crate::support::{Client, PATIENCE, Setup, World, until};
 
 type Socket = WebSocketStream<Box<dyn Stream>>;
 type Heard = Arc<Mutex<Vec<Message>>>;
@@ -410,20 +410,6 @@ async fn the_end_of_one_side_ends_the_other() {
     assert_eq!(world.log.only().outcome().bytes_down, 0);
 }
 
-/// RFC 6455 §4.1: what is spoken from now on would be something else.
-#[tokio::test]
-async fn a_switch_to_something_else_is_none_to_a_websocket() {
-    let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
-    for upgrade in ["Upgrade: h2c\r\n", "", "Upgrade: websocket, h2c\r\n"] {
-        world.upstream("cdn.allowed.test").answers(format!("HTTP/1.1 101 Y\r\nConnection: Upgrade\r\n{upgrade}\r\n"));
-        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
-        client.send(handshake("cdn.allowed.test", "/ws", "")).await;
-        assert_eq!(client.head_answer().await.unwrap().status, 502, "{upgrade}");
-        world.settled().await;
-        assert_eq!(world.log.rows().last().unwrap().code(), Some(Code::UpstreamUnreadable), "{upgrade}");
-    }
-}
-
 /// A client that vanishes, and a host that never closes: neither holds its place.
 #[tokio::test]
 async fn one_that_vanished_is_not_waited_for() {
@@ -438,21 +424,4 @@ async fn one_that_vanished_is_not_waited_for() {
     drop(open(&world).await);
     world.settled().await;
     assert_eq!(world.log.only().outcome().status, Some(101));
-}
-
-/// Upstream it is TLS like any request, and the certificate is the host's or there is no handshake.
-#[tokio::test]
-async fn the_hosts_certificate_is_verified() {
-    for name in BAD_CERTIFICATES {
-        let rule = format!(
-            "[[allow]]\nhost = \"{name}\"\ndo = [\"GET /ws\"]\nwebsocket = true\nprivate = [\"127.0.0.16/32\"]\n"
-        );
-        let world = World::with(Setup { family: rule, ..Setup::default() }).await;
-        let mut client = world.family.tunnel(&format!("{name}:443")).await;
-        client.send(handshake(name, "/ws", "")).await;
-        assert_ne!(client.head_answer().await.unwrap().status, 101, "{name}");
-        world.settled().await;
-        assert_eq!(world.log.only().code(), Some(Code::TlsVerify), "{name}");
-        assert!(world.upstream("bad.test").received().is_empty(), "{name}");
-    }
 }

@@ -59,7 +59,7 @@ fn what_is_due_is_claimed_once_with_what_follows() {
     let scene = Scene::with_family();
     let task = scene.task(&every("10m"));
     let due = task.plan.next.unwrap().as_millisecond();
-    assert_eq!(scene.store.next_due().unwrap(), Some(due));
+    assert_eq!(scene.store.next_due(now()).unwrap(), Some(due));
     scene.store.claim_due(due - 1).unwrap();
     assert_eq!(scene.open().len(), 0);
     for _ in 0..3 {
@@ -67,7 +67,7 @@ fn what_is_due_is_claimed_once_with_what_follows() {
     }
     let open = scene.open();
     assert_eq!((open.len(), open[0].due_at.as_millisecond(), open[0].task.id), (1, due, task.id));
-    assert_eq!(scene.store.groups_firing().unwrap(), [name("family")]);
+    assert_eq!(scene.store.groups_firing(now()).unwrap(), [name("family")]);
     let again = scene.store.task(task.id).unwrap().unwrap();
     assert_eq!(again.plan.next.unwrap().as_millisecond(), due + 10 * MINUTE);
     assert_eq!(again.plan.last.unwrap().as_millisecond(), due);
@@ -138,7 +138,7 @@ fn a_task_that_fails_rests_and_is_paused_in_the_end() {
     assert!(pauses.iter().zip([5, 10, 20, 40]).all(|(pause, least)| (least..=least + 1).contains(pause)), "{pauses:?}");
     let paused = scene.store.task(task.id).unwrap().unwrap();
     assert_eq!((paused.state, paused.why.as_deref()), (TaskState::Paused, Some("it failed 5 times in a row")));
-    assert_eq!(scene.store.next_due().unwrap(), None);
+    assert_eq!(scene.store.next_due(now()).unwrap(), None);
     let again = scene.change(&task, TaskState::Active).unwrap();
     assert_eq!((again.failures, again.why, again.state), (0, None, TaskState::Active));
     assert!(again.plan.next.unwrap().as_millisecond() <= now() + MINUTE);
@@ -157,8 +157,13 @@ fn what_is_tried_again_waits_and_nothing_else_does() {
     scene.carries_out(&FiringEnd::Again("the engine hiccuped".into(), 5 * MINUTE));
     assert!(scene.store.next_firing(&name("family")).unwrap().is_none());
     assert_eq!(scene.states(&task), ["open"]);
-    let next = scene.store.next_due().unwrap().unwrap();
+    let next = scene.store.next_due(now()).unwrap().unwrap();
     assert!((now() + 4 * MINUTE..=now() + 5 * MINUTE).contains(&next));
+    // At each moment it is something to do or something to come.
+    for (at, may) in [(next - 1, false), (next, true), (next + 1, true)] {
+        let (groups, due) = (scene.store.groups_firing(at).unwrap(), scene.store.next_due(at).unwrap());
+        assert_eq!((groups == [name("family")], due == Some(next)), (may, !may), "{}", at - next);
+    }
     let firing = scene.open().remove(0);
     let (row, sandbox) = (firing.id.row(), SandboxId::new("abc2").unwrap());
     assert_eq!(scene.store.begin_run(&name("family"), row, row, &sandbox).unwrap().attempt, 2);
@@ -183,7 +188,7 @@ fn a_task_that_is_over_changes_no_more_and_drops_what_has_not_begun() {
     assert_eq!(scene.states(&begun), ["done"]);
     assert_eq!(scene.store.tasks(None, false).unwrap().len(), 0);
     assert_eq!(scene.store.tasks(Some(&name("family")), true).unwrap().len(), 2);
-    assert_eq!(scene.store.next_due().unwrap(), None);
+    assert_eq!(scene.store.next_due(now()).unwrap(), None);
 }
 
 #[test]
@@ -249,9 +254,9 @@ fn a_clock_that_was_ahead_keeps_no_task_waiting() {
     let year = 365 * 24 * 60 * MINUTE;
     scene.store.claim_due(now() + year).unwrap();
     scene.carries_out(&FiringEnd::Done);
-    assert!(scene.store.next_due().unwrap().unwrap() > now() + year);
+    assert!(scene.store.next_due(now()).unwrap().unwrap() > now() + year);
     scene.store.claim_due(now()).unwrap();
-    assert!(scene.store.next_due().unwrap().unwrap() <= now() + 10 * MINUTE);
+    assert!(scene.store.next_due(now()).unwrap().unwrap() <= now() + 10 * MINUTE);
     assert_eq!(scene.states(&task), ["done", "missed"], "and nothing is due that was not");
 }
 
@@ -283,7 +288,7 @@ fn an_older_database_has_no_task_and_takes_one() {
     drop(old);
     let store = Store::open(&path).unwrap();
     assert_eq!(store.pending_messages(&name("family")).unwrap().len(), 1);
-    assert_eq!((store.tasks(None, true).unwrap().len(), store.next_due().unwrap()), (0, None));
+    assert_eq!((store.tasks(None, true).unwrap().len(), store.next_due(now()).unwrap()), (0, None));
     let task = store.add_task(&every("10m"), &Word::of_the_owner()).unwrap();
     assert_eq!(store.tasks(None, false).unwrap()[0].id, task.id);
 }
