@@ -166,6 +166,8 @@ fn a_yes_to_the_drill_and_no_systemd() {
     terminal.shows("attacks failed");
     terminal.shows("All is set up");
     terminal.shows("You are talking to main");
+    // Before the prompt, the terminal itself would take it.
+    terminal.shows("main> ");
     terminal.types(CTRL_D);
     assert_eq!(terminal.wait().code, Some(0));
     // What it kept of the drill is the owner's alone.
@@ -223,6 +225,7 @@ fn what_is_unmarked_is_taken_away() {
     terminal.shows("+use = [\"wikipedia\"]");
     terminal.shows("by the presets wikipedia)");
     terminal.shows("You are talking to main");
+    terminal.shows("main> ");
     terminal.types(CTRL_D);
     assert_eq!(terminal.wait().code, Some(0));
     home.run(&["policy", "explain", "main", "GET", "https://api.open-meteo.com/v1/forecast"]).code(1);
@@ -291,6 +294,7 @@ fn shown_at(columns: u16) -> (String, String) {
     terminal.shows("All is set up");
     terminal.shows("You are talking");
     terminal.shows("Doorward is");
+    terminal.shows("main> ");
     terminal.types(CTRL_D);
     let seen = terminal.wait();
     assert_eq!(seen.code, Some(0), "{}", seen.text);

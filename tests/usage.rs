@@ -35,8 +35,8 @@ fn message(model: &str, read: u64, written: u64) -> Response {
     Response::ok(body.to_string()).header("content-type", "application/json")
 }
 
-fn request(door: &Door, most: u64) -> String {
-    let body = json!({ "model": "claude-sonnet-4-5", "max_tokens": most, "messages": [] }).to_string();
+fn request(door: &Door, model: &str, most: u64) -> String {
+    let body = json!({ "model": model, "max_tokens": most, "messages": [] }).to_string();
     let head = format!("x-api-key: {}\r\nContent-Type: application/json\r\n", door.variable("ANTHROPIC_API_KEY"));
     let length = body.len();
     format!(
@@ -45,7 +45,7 @@ fn request(door: &Door, most: u64) -> String {
 }
 
 fn ask(door: &Door, most: u64) -> Answer {
-    door.ask(HOST, &request(door, most))
+    door.ask(HOST, &request(door, "claude-sonnet-4-5", most))
 }
 
 fn used(home: &Home) -> Value {
@@ -79,7 +79,7 @@ fn what_a_model_used_up_is_shown_and_limits_hold_over_kill_9() {
 
     // One is under way when the daemon dies: it counts as what it might have come to.
     hangs.store(true, Ordering::SeqCst);
-    let _under_way = door.begin(HOST, &request(&door, 5000));
+    let _under_way = door.begin(HOST, &request(&door, "claude-sonnet-4-5", 5000));
     until("it to have arrived", || asked.load(Ordering::SeqCst) == 2);
     drop(daemon.kill());
     let socket = door.socket.clone();
@@ -109,7 +109,7 @@ fn a_model_without_a_price_is_counted_in_tokens_and_the_owner_can_give_it_one() 
     let home = home(&model, "");
     let _daemon = home.up();
     let door = Door::open(&home, "family");
-    assert_eq!(ask(&door, 50).status, 200);
+    assert_eq!(door.ask(HOST, &request(&door, "claude-unheard-of", 50)).status, 200);
     until("the outcome to be stored", || used(&home)["tokens"] == 15);
     home.run(&["usage"]).ok().prints("no price").prints("counted in tokens alone: claude-unheard-of");
     let home = home.config("[prices.claude-unheard-of]\ninput = 1\noutput = 2\n");

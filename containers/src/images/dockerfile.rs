@@ -45,7 +45,7 @@ pub(super) async fn build(
     let options = if build.network { options } else { options.networkmode("none").memory(MEMORY).memswap(MEMORY) };
     let docker = engine.docker.clone().with_timeout(build.patience);
     let mut steps = Box::pin(docker.build_image(options.build(), None, Some(body_try_stream(context))));
-    let mut told = Told::default();
+    let mut told = Told::new();
     while let Some(piece) = steps.next().await {
         match piece {
             Ok(piece) => told.piece(piece.stream.as_deref().unwrap_or_default(), progress),

@@ -5,42 +5,50 @@
 
 use std::collections::VecDeque;
 
+use lines::LineBuffer;
+
 /// How many of a step's last lines are told when it fails.
 const LAST_LINES: usize = 8;
 
-/// As much is kept of one line, in bytes.
-const LINE: usize = 4096;
+/// A longer line is left out, in bytes: nobody reads it.
+const LINE: usize = 64 << 10;
 
 /// The step that runs, and what it said last.
-#[derive(Default)]
 pub(super) struct Told {
     /// The line that has not ended, as it came.
-    begun: String,
+    begun: LineBuffer,
     /// `Step 2/4 : RUN true`.
     step: Option<String>,
     said: VecDeque<String>,
 }
 
 impl Told {
+    pub(super) fn new() -> Self {
+        Told { begun: LineBuffer::new(LINE), step: None, said: VecDeque::new() }
+    }
+
     /// Takes one piece of the stream; `progress` gets each step that begins.
     pub(super) fn piece(&mut self, piece: &str, progress: &(dyn Fn(&str) + Send + Sync)) {
-        for part in piece.split_inclusive('\n') {
-            let room = LINE.saturating_sub(self.begun.len());
-            self.begun.push_str(&part[..part.floor_char_boundary(room)]);
-            if part.ends_with('\n') {
-                self.line_ends(progress);
+        self.begun.push(piece.as_bytes());
+        loop {
+            match self.begun.next_line() {
+                Ok(Some(line)) => self.line(&line, progress),
+                Ok(None) => return,
+                Err(_) => self.begun = LineBuffer::new(LINE),
             }
         }
     }
 
     /// The step that had begun, and its last lines.
     pub(super) fn end(mut self) -> (Option<String>, Vec<String>) {
-        self.line_ends(&|_| ());
+        if let Some(line) = self.begun.last_line() {
+            self.line(&line, &|_| ());
+        }
         (self.step, self.said.into())
     }
 
-    fn line_ends(&mut self, progress: &(dyn Fn(&str) + Send + Sync)) {
-        let line = anstream::adapter::strip_str(&std::mem::take(&mut self.begun)).to_string();
+    fn line(&mut self, line: &[u8], progress: &(dyn Fn(&str) + Send + Sync)) {
+        let line = anstream::adapter::strip_str(&String::from_utf8_lossy(line)).to_string();
         // A progress bar writes over itself.
         let line = line.trim_end().rsplit('\r').next().unwrap_or_default();
         if line.is_empty() {
@@ -66,7 +74,7 @@ mod tests {
 
     /// All steps told, the last one, and what it said.
     fn told(pieces: &[&str]) -> (Vec<String>, Vec<String>) {
-        let (steps, mut told) = (Mutex::new(Vec::new()), Told::default());
+        let (steps, mut told) = (Mutex::new(Vec::new()), Told::new());
         for piece in pieces {
             told.piece(piece, &|step| steps.lock().unwrap().push(step.to_owned()));
         }
@@ -97,6 +105,6 @@ mod tests {
         let lines: String = (0..20).map(|line| format!("{line}\n")).collect();
         assert_eq!(told(&[&lines]).1, ["12", "13", "14", "15", "16", "17", "18", "19"]);
         let endless = "é".repeat(LINE);
-        assert_eq!(told(&[&endless, &endless, "x\nnext\n"]).1, ["é".repeat(LINE / 2), "next".to_owned()]);
+        assert_eq!(told(&["first\n", &endless, &endless, "x\nnext\n"]).1, ["first", "x", "next"]);
     }
 }

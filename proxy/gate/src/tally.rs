@@ -10,10 +10,10 @@ use policies::{Code, Limits, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::Seq;
-use crate::driver::Whose;
 use crate::gate::Gate;
 use crate::inflight::Permitted;
 use crate::progress::Progress;
+use crate::received::Whose;
 use crate::streams::Leash;
 
 /// Counts an allowed request.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gate::audit::{Decision, Ledger, LedgerDown, Noted, Outcome, Seq};
+use gate::audit::{Decision, Ledger, LedgerDown, Noted, Outcome, Protocol, Seq};
 use gate::{BodyJudged, Gate, Intercepted, Limits, Outside, Record, of_one_door, upstream_tls};
 use policies::{GroupName, Host, HostName, Moment, SandboxId, Unfit};
 use policy_file::Source;
@@ -302,6 +302,21 @@ fn an_account_id_beside_a_key_goes_where_the_owner_says_so() {
     assert_eq!(asks(says_so(), account), Ok(basic(account, "the-secret")));
     assert_eq!(asks(says_so(), token), Err(Code::CredentialNotSurrogate));
     assert_eq!(asks(Keyring::new(own.to_vec(), own.iter().map(guard)), token), Err(Code::CredentialNotSurrogate));
+}
+
+/// A refusal that comes after the verdict, as for an address, has lines with the path in them too.
+#[test]
+fn what_would_lift_a_late_refusal_names_no_key_of_a_path() {
+    let held = [credential("key", SURROGATE, &[Place::Path(Segment::parse("/bot{}").unwrap())])];
+    let keyring = Keyring::new(held.to_vec(), held.iter().map(guard));
+    let facts = Facts::parse("GET", &format!("https://a.test/bot{SURROGATE}/a*b!")).unwrap();
+    let identity = Identity { group: GroupName::parse("family").unwrap(), sandbox: SandboxId::new("a1").unwrap() };
+    let gate = gate(&identity, policy_file::deny_all(&identity.group));
+    let mut record = Record::bare(&gate, &gate.case(1, None), Protocol::Https);
+    record.is_about(&facts, keyring.path_to_show(&facts));
+    let lift = vec!["[[allow]]".to_owned(), format!("do = [\"GET {}\"]", facts.path.spelt())];
+    let told = record.refuse(Refusal { lift, ..Refusal::new(Code::ResolvedPrivate, "no") });
+    assert_eq!(told.lift, ["[[allow]]", "do = [\"GET /bot*/a%2Ab%21\"]"]);
 }
 
 /// A secret in a path stays one segment of it, whatever it is.
