@@ -31,7 +31,8 @@ fn build() -> Result<(), String> {
     let target = variable("TARGET")?;
     let out = PathBuf::from(variable("OUT_DIR")?);
     let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("guest/Cargo.toml");
-    let target_dir = out.join("guest-target");
+    // Where all builds of a profile meet: checks, tests and copies of this tree have scripts of their own, and one guest.
+    let target_dir = out.ancestors().find(|folder| folder.ends_with("build")).unwrap_or(&out).with_file_name("guest");
     let mut cargo = Command::new(variable("CARGO")?);
     forget_outer_build(&mut cargo);
     // The outer build has read the lock file and fetched all of it, so neither may change here.

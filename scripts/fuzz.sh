@@ -15,7 +15,7 @@ targets=("$@")
 [ "${#targets[@]}" -gt 0 ] || targets=(authority head policy pattern body frames)
 
 export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
-have cargo-fuzz || cargo install cargo-fuzz --locked --quiet
+have cargo-fuzz || cargo install cargo-fuzz --locked --quiet --debug
 found=$(mktemp -d)
 trap 'rm -rf "$found"' EXIT
 cargo fuzz build --sanitizer none

@@ -4,33 +4,53 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/say.sh
+logs=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
 
-say "Building"
-cargo build --workspace --locked
+# Fetching waits for others, building for the processor: one goes on beside the other.
+declare -A beside=()
+aside() { # NAME COMMAND...
+    local name=$1
+    shift
+    note "(meanwhile: $name)"
+    "$@" >"$logs/$name" 2>&1 &
+    beside[$name]=$!
+}
+await() { # NAME
+    wait "${beside[$1]}" || {
+        tail -n 60 "$logs/$1" >&2
+        fail "$1: failed."
+    }
+}
 
-say "The base image that container tests run in"
-doorward() { cargo run --quiet --locked --bin doorward -- --home "$home" "$@"; }
-home=$(mktemp -d)
-trap 'rm -rf "$home"' EXIT
-doorward image build
+clients() {
+    scripts/clients-image.sh   # the first time about 350 MB from Debian, npm and PyPI
+    scripts/frameworks.sh      # that are asked how they read requests
+}
+agents() {
+    # The first time about 170 MB by pip or npm, 60 and 75 MB by npm.
+    for image in "" claude opencode codex; do
+        "$target/debug/doorward" --home "$logs/home" image build $image
+    done
+}
 
-say "The image with Claude Code that its tests run in (the first time about 170 MB by pip or npm)"
-doorward image build claude
+target=$(scripts/target.sh)
+aside "the image with clients" clients
 
-say "The image with opencode (the first time about 60 MB by npm)"
-doorward image build opencode
+# With what the tests ask of dependencies (`--examples` brings it), or all would be built twice.
+say "Building the programs"
+cargo build --workspace --bins --examples --locked
+aside "the images with agents" agents
 
-say "The image with Codex (the first time about 75 MB by npm)"
-doorward image build codex
-
-say "The image with more clients (the first time about 350 MB from Debian, npm and PyPI)"
-scripts/clients-image.sh
-
-say "The frameworks that are asked how they read requests"
-scripts/frameworks.sh
+say "Building the tests"
+cargo test --workspace --lib --bins --tests --examples --locked --no-run
 
 say "Examples in the documentation"
 cargo test --doc --workspace --locked
+
+say "The images that tests run in"
+await "the image with clients"
+await "the images with agents"
 
 say "All tests"
 if cargo nextest --version >/dev/null 2>&1; then
