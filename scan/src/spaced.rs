@@ -1,21 +1,21 @@
-//! Characters, or groups of a few, with one and the same separator between them: `s k - r e`,
-//! `73:6b:2d`, `0x73, 0x6b`, `["s","k"]`, `sk-r eal1 -d3c`.
+//! Characters, or groups of a few, with the same separator between them: `s k - r e`, `73:6b:2d`,
+//! `0x73, 0x6b`, `["s","k"]`, `sk-r eal1 -d3c`.
 //!
-//! Ordinary text has separators everywhere, but seldom the same one at the same distance many
-//! times over. So only where that is so the groups are put together, and nothing around them.
+//! Ordinary text has separators everywhere, but seldom the same one at the same distance many times
+//! over. So groups are put together only where that is so, and nothing around them is.
 
 use super::bits::{BLOCK, bits, blocks, set};
 use super::needles::NeedleSet;
 use super::view::{Every, View};
 
-/// From one separator to the next there are at most so many bytes.
+/// The most bytes from one separator to the next.
 const LONGEST_PERIOD: usize = 9;
-/// Fewer separators show nothing: for single characters, for pairs, and for longer groups.
+/// Fewer separators prove nothing: for single characters, for pairs, and for longer groups.
 const FEWEST: [usize; 3] = [7, 6, 5];
-/// From here on words of prose have the length too.
+/// From this length on, groups may be words of prose.
 const WORDS: usize = 4;
 
-/// Groups of one length, parted by the same separator.
+/// Groups of one length, divided by the same separator.
 struct Run {
     /// Where the first separator begins, and how long each is.
     first: usize,
@@ -24,19 +24,19 @@ struct Run {
     period: usize,
     /// How many separators there are.
     count: usize,
-    /// Their last character, before `0x`.
+    /// The last character of a separator, before a `0x`.
     separator: u8,
 }
 
-/// A run that was looked at from one end to the other and is none: up to where, and what was
-/// taken by then.
+/// A run that was followed to its end and rejected: how far it reached, and how much had been taken
+/// by then.
 #[derive(Clone, Copy, Default)]
 struct Tried {
     end: usize,
     copied: usize,
 }
 
-/// The last one of each period, by where in it the separators stand.
+/// The last one for each period and each offset of the separators in it.
 type AllTried = [[Tried; LONGEST_PERIOD]; LONGEST_PERIOD + 1];
 
 pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
@@ -61,7 +61,7 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
     view.finish(text, copied..text.len(), 0, needles)
 }
 
-/// The separators of a block and of its neighbours.
+/// The separators in a block and in its neighbours.
 struct Around {
     before: u64,
     here: u64,
@@ -69,19 +69,19 @@ struct Around {
 }
 
 impl Around {
-    /// Where one stands so far behind.
+    /// Places with a separator at this distance after them.
     #[inline(always)]
     fn at(&self, distance: usize) -> u64 {
         self.here >> distance | self.behind << (BLOCK - distance)
     }
 
-    /// Where one stood so far before.
+    /// Places with a separator at this distance before them.
     #[inline(always)]
     fn back(&self, distance: usize) -> u64 {
         self.here << distance | self.before >> (BLOCK - distance)
     }
 
-    /// Those of three in a row that are of five.
+    /// Among those with three in a row, the ones that are part of five.
     #[inline(always)]
     fn five(&self, three: u64, distance: usize) -> u64 {
         let (fourth, back) = (self.at(3 * distance), self.back(distance));
