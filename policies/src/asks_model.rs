@@ -117,7 +117,7 @@ impl Wants {
     }
 }
 
-/// Whether the rule's pattern `wanted` stands for nothing that `known` does not stand for.
+/// Whether `known` covers everything that the rule's pattern `wanted` stands for.
 fn covers(known: &str, wanted: &Wanted) -> bool {
     let Wanted::Text(wanted) = wanted else { return false };
     wildcard::matches(known.as_bytes(), wanted.as_bytes(), |p| *p == b'*', |_| true, |p, t| p == t)

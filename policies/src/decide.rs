@@ -217,7 +217,8 @@ impl PolicyAt<'_> {
         }
         let alike = |other: &AllowRule| other.credential == rule.credential;
         let free = fitting.iter().any(|(_, other)| alike(other) && other.json.is_none());
-        // A rule with a condition gives what it gives only if its condition is checked.
+        // A request that is free passes without a check of conditions, so rules with conditions
+        // give nothing.
         let gives = fitting.iter().map(|(_, rule)| *rule).filter(|rule| !free || rule.json.is_none());
         let (mut private, mut model, mut opaque) = (Vec::new(), false, false);
         for rule in gives {

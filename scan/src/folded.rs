@@ -55,7 +55,7 @@ fn beginning(text: &[u8], at: usize) -> usize {
     at + text[at..].iter().take(3).take_while(|b| matches!(b, 0x80..=0xBF)).count()
 }
 
-/// Copies a stretch into the view as what it is read as; says how far, if its last character is
+/// Copies a stretch with each character as what it is read as; returns how far, if the last one is
 /// unfinished.
 fn fold(text: &[u8], start: usize, end: usize, letters: bool, view: &mut View) -> usize {
     let (mut at, mut copied) = (start, start);

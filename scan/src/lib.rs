@@ -2,7 +2,7 @@
 //!
 //! What it is: a search for known values in a stream of bytes, in the forms that docs/leak-check.md
 //! lists and no others. [`LeakFilter`] stops an outgoing body before the byte that would complete a
-//! value; [`Scrubber`] replaces the secret by the surrogate in an incoming one. What it is not: it
+//! value; [`Scrubber`] replaces the secret with the surrogate in an incoming one. What it is not: it
 //! does no I/O, knows no clock, and guesses nothing about watched values: one that was transformed
 //! in a way that no decoder here undoes (encrypted, rot13, base64 twice, spread over the fields of
 //! a long body) passes. `lookalike.rs` finds what only looks like a secret.

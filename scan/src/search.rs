@@ -58,7 +58,7 @@ pub(super) fn each_hit(
     }
     let disguised = usize::try_from(disguised).unwrap_or(usize::MAX);
     let mut search = Search { needles, last, disguised, safe: text.len(), visit };
-    // A break needs no answer: the caller has what it wanted.
+    // The break carries nothing: the caller already has what it needs.
     let _ = search.descend(text, None);
     search.safe
 }

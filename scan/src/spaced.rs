@@ -93,7 +93,7 @@ impl Around {
     }
 }
 
-/// Where one of these is in the two groups that follow.
+/// Positions with one of these in the next two groups.
 #[inline(always)]
 fn near(these: u64) -> u64 {
     let two = these >> 1 | these >> 2;
@@ -103,14 +103,14 @@ fn near(these: u64) -> u64 {
     sixteen | sixteen >> 1
 }
 
-/// Those that have two more behind them, each at this distance.
+/// Those followed by two more, each at this distance.
 #[inline(always)]
 fn three(ends: u64, distance: usize) -> u64 {
     let pairs = ends & ends >> distance;
     pairs & pairs >> distance
 }
 
-/// Takes the runs over that show in a block; says up to where the text is taken.
+/// Copies the runs that appear in a block into the view; returns up to where the text is copied.
 #[inline(never)]
 fn take_runs(
     text: &[u8],
@@ -137,9 +137,9 @@ fn take_runs(
         }
         for place in set(runs) {
             let at = block + place;
-            // One that only carries on what was tried says nothing new.
+            // A run that continues one just tried adds nothing.
             let carries_on = place >= period && runs >> (place - period) & 1 == 1 && text[at - period] == text[at];
-            // Nor does one in a later block: a run is as long as the text may be.
+            // Nor does one in a later block: a run may be as long as the text.
             let known = &mut tried[period][at % period];
             let is_known = at < known.end && copied == known.copied;
             if at < copied || carries_on || is_known || !shows(text, at, period, copied) {
@@ -158,7 +158,7 @@ fn take_runs(
     copied
 }
 
-/// Whether four of them are the same at one distance, this one the first or the second.
+/// Whether four equal separators follow each other at this distance, this one the first or second.
 #[inline(always)]
 fn shows(text: &[u8], place: usize, period: usize, from: usize) -> bool {
     let one = text[place];
@@ -176,7 +176,7 @@ fn is_separator(b: u8) -> bool {
     (b.wrapping_sub(b'\t') < 5) | (b.wrapping_sub(b' ') < 0x5F) & !letter & !digit
 }
 
-/// What is in keys, but not in words.
+/// Characters of keys, but not of words.
 #[inline(always)]
 fn is_no_word(b: u8) -> bool {
     let digit = b.wrapping_sub(b'0') < 10;
@@ -185,7 +185,7 @@ fn is_no_word(b: u8) -> bool {
 }
 
 impl Run {
-    /// The run of which this place is a part, whichever of its places that is.
+    /// The run that this place belongs to, whatever its position in the run.
     fn around(text: &[u8], place: usize, period: usize, from: usize) -> Option<Run> {
         let separator = text[place];
         let same = |at: usize| text.get(at) == Some(&separator);
@@ -197,9 +197,9 @@ impl Run {
         if count < FEWEST[2] {
             return None;
         }
-        // What else is the same before and behind each of them is part of the separator. The first
-        // and the last may be what stands around all (the quotation marks of a list's texts, the
-        // end of the line before), so those in the middle say it.
+        // Other bytes that are the same around every separator are part of it. The first and last
+        // separators may touch the surrounding text (the quotation marks of a list, the end of the
+        // line before), so those in the middle decide.
         let edge = (count / 4).max(2).min((count - 3) / 2);
         let middle = first + edge * period;
         let inner = || (edge..count - edge).map(|n| first + n * period);
@@ -228,12 +228,12 @@ impl Run {
         })
     }
 
-    /// Whether there are enough of them, and no two side by side that may be words of prose.
+    /// Whether it has enough groups, and no two adjacent ones that may be words of prose.
     fn is_one(&self, text: &[u8]) -> bool {
         if self.count < FEWEST[self.group.min(3) - 1] {
             return false;
         }
-        // More of them at a shorter distance: that is the run.
+        // If there are more of them at a shorter distance, that is the run.
         if 2 * self.groups(text).filter(|group| group.contains(&self.separator)).count() > self.count {
             return false;
         }
@@ -245,7 +245,7 @@ impl Run {
         words.clone().zip(words.skip(1)).take(self.count - 2).all(|(one, next)| !(one && next))
     }
 
-    /// Takes what stands before the first separator and all groups over; says where they end.
+    /// Copies the text before the first separator and all groups; returns where they end.
     fn take_into(&self, text: &[u8], start: usize, view: &mut View) -> usize {
         view.text.extend_from_slice(&text[start..self.first]);
         let &Run { first, skip, group, period, count, .. } = self;
@@ -263,11 +263,11 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// So many separators were looked at in runs.
+        /// How many separators of runs were looked at.
         pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// What is none of them is looked at once, and not again from each of its places.
+    /// A rejected run is looked at once, and not again from each of its places.
     #[test]
     fn a_run_that_is_none_costs_as_much_as_it_is_long() {
         let needles = NeedleSet::new([&b"sk-live-0123456789abcdef"[..]].into_iter());

@@ -5,12 +5,12 @@ use std::fmt;
 use super::field::Field;
 use crate::wildcard;
 
-/// A field and what is said about it.
+/// A field and the demand on its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     /// Where it looks.
     pub field: Field,
-    /// What is said about the values there.
+    /// What its values must or must not be.
     pub words: Words,
     /// Compares without regard to ASCII case, because a match refuses.
     wide: bool,
@@ -19,7 +19,8 @@ pub struct Condition {
     pub(crate) follows: bool,
 }
 
-/// What is said. A field that is missing (or null) has no values: `not` and `only` hold.
+/// The demand on the values. A field that is missing (or null) has no values: `not` and `only`
+/// hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Words {
     /// No value is one of these.

@@ -26,7 +26,7 @@ pub(crate) struct Step {
     pub(crate) or_text: bool,
 }
 
-/// What is stepped into.
+/// A key, each item of a list, or one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Inside {
     Key { name: String, folded: String, letters: String },
