@@ -173,7 +173,7 @@ impl Methods {
         }
     }
 
-    /// HEAD is a GET without the body (RFC 9110 §9.3.2): a deny of GET is meant to close it too.
+    /// HEAD is a GET whose answer has no body (RFC 9110 §9.3.2): a deny of GET means it too.
     pub(crate) fn cover_widely(self, method: Method) -> bool {
         self.cover(method) || (self == Methods::One(Method::Get) && method == Method::Head)
     }

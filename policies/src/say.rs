@@ -9,8 +9,7 @@ pub struct Say {
     pub at: RuleRef,
     /// What it is about.
     pub requests: Vec<RequestPattern>,
-    /// The words, with placeholders for what the request says: `open an issue in {1}/{2}:
-    /// {json.title}`.
+    /// The text, with placeholders: `open an issue in {1}/{2}: {json.title}`.
     pub text: String,
 }
 

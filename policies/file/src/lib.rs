@@ -2,7 +2,7 @@
 //!
 //! What it is: the reader of policy files, the presets, and everything that shows rules or suggests
 //! lines ([`compile()`], [`summaries`], [`manifest()`], [`diff()`], [`suggest`]). What it is not:
-//! the verdict, which belongs to the crate `policies`, which does not know this one. It does no I/O
+//! the verdict: that is the crate `policies`, which knows nothing of this one. It does no I/O
 //! and knows no clock: callers pass in the text of policy files.
 
 mod advice;
