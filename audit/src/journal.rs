@@ -205,7 +205,7 @@ impl Journal {
         Unsynced { files, names, last: self.written.seq }
     }
 
-    /// Returns what could not be synced, to be tried again with the next sync.
+    /// Takes back what could not be synced; the next sync tries it again.
     pub fn not_synced(&mut self, unsynced: Unsynced) {
         let newer = std::mem::replace(&mut self.unsynced, unsynced.files);
         self.unsynced.extend(newer);

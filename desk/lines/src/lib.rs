@@ -1,8 +1,8 @@
 //! JSON lines with a length limit.
 //!
 //! Bytes in, whole lines out, then messages: the daemon, the guest, the control socket and channel
-//! programs use this to read each other. What it is not: I/O. Whoever has a stream pushes what it
-//! read; an abandoned read loses nothing.
+//! programs read each other's messages with this. What it is not: I/O. Whoever has a stream pushes
+//! what it read; an abandoned read loses nothing.
 
 use std::fmt;
 
