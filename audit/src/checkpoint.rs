@@ -1,6 +1,6 @@
-//! Checkpoints: lines that say what the chain was, signed with a key of this installation
-//! (`audit.key`, 0600, made at the first start). Whoever has the files but not the key can
-//! write no other past for them.
+//! Checkpoints: lines that state the chain so far, signed with a key of this installation
+//! (`audit.key`, 0600, made at the first start). Whoever has the files but not the key cannot forge
+//! another past.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,10 +13,10 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use crate::frame;
 use crate::line::{self, Chain, Link};
 
-/// The kind of line that is one.
+/// The kind of a checkpoint line.
 pub(crate) const KIND: &str = "checkpoint";
 
-/// What the signature stands behind; it covers all before it.
+/// Precedes the signature, which covers everything before this.
 const SIGNATURE: &[u8] = b",\"signature\":\"";
 
 /// The installation's signing key.
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
-    /// Reads the key, or makes it: written aside and linked into place.
+    /// Reads the key, or makes it: written to a temporary file and linked into place.
     pub fn at(path: &Path) -> Result<Self, KeyError> {
         let broken = |why: String| KeyError { path: path.to_path_buf(), why };
         if !path.exists() {
@@ -60,7 +60,7 @@ impl Key {
     }
 }
 
-/// Of two programs that make it at once, one wins, and both use its key.
+/// If two programs make it at once, one wins, and both use its key.
 fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut aside = tempfile::NamedTempFile::new_in(folder)?;
@@ -72,8 +72,8 @@ fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Writes the fields of a checkpoint behind the line's beginning, which stands there from
-/// `start` on: what it goes on from, what was removed, and the signature over all that.
+/// Writes the fields of a checkpoint after the beginning of the line, which starts at `start`: the
+/// chain it covers, what was removed, and the signature over all that.
 pub(crate) fn write(into: &mut Vec<u8>, start: usize, key: &Key, before: Chain, removed: Option<Link>) {
     // Writing to a Vec cannot fail.
     let _ = write!(into, ",\"covers\":\"{before}\"");
@@ -89,17 +89,17 @@ pub(crate) fn write(into: &mut Vec<u8>, start: usize, key: &Key, before: Chain, 
     into.push(b'"');
 }
 
-/// A checkpoint as it is read.
+/// A checkpoint as read.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) covers: Chain,
-    /// The last line that had been removed when it was made.
+    /// The last line that had been removed when the checkpoint was made.
     pub(crate) removed: Option<Link>,
     pub(crate) key: Vec<u8>,
 }
 
 impl Checkpoint {
-    /// Reads one; `None` where its fields or its signature are wrong.
+    /// Reads one; `None` if its fields or its signature are wrong.
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
         let at = memchr::memmem::rfind(text, SIGNATURE)?;
         let signature = bytes(frame::field(&text[at..], "signature")?)?;
@@ -121,7 +121,7 @@ fn removed_to(text: &[u8]) -> Option<u64> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Bytes of hex digits.
+/// Decodes hex digits.
 fn bytes(digits: &[u8]) -> Option<Vec<u8>> {
     let value = |digit: u8| char::from(digit).to_digit(16);
     let pairs = digits.chunks(2).map(|pair| match *pair {

@@ -8,16 +8,16 @@ use crate::verify::Damage;
 /// The journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Another process writes it.
+    /// Another process is writing to it.
     #[error("{path} is written by another program", path = .0.display())]
     Locked(PathBuf),
-    /// Somebody else changed it while it was open.
+    /// Something else changed it while it was open.
     #[error("{path} was changed, removed or replaced while it was open", path = .0.display())]
     Changed(PathBuf),
-    /// It is not as it was written.
+    /// Its content is not what was written.
     #[error("the journal is damaged: {0}")]
     Damaged(Damage),
-    /// Part of a line stands at its end and cannot be taken back.
+    /// It ends with part of a line that cannot be taken back.
     #[error("{path} ends with part of a line that cannot be taken back: {error}", path = path.display())]
     Broken {
         /// Which file.
@@ -25,10 +25,10 @@ pub enum JournalError {
         /// Why.
         error: io::Error,
     },
-    /// Nothing reads a line of that length.
+    /// No reader accepts a line of that length.
     #[error("a record of {0} bytes is longer than a line may be")]
     TooLong(usize),
-    /// The disk, or the system.
+    /// An error of the disk or the system.
     #[error("{path}: {error}", path = path.display())]
     Io {
         /// Which file or folder.

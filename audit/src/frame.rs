@@ -1,29 +1,29 @@
-//! One line, as it is read: what stands at both of its ends.
+//! The frame of a line as it is read: the fields at both of its ends.
 
 use std::ops::Range;
 
 use crate::line::{CHAIN, Chain, Millis};
 
-/// What stands at both ends of every line.
+/// The fields at both ends of every line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) seq: u64,
     pub(crate) at: Millis,
-    /// Where in the line its kind stands.
+    /// Where in the line its kind is.
     pub(crate) kind: Range<usize>,
-    /// The line that it is about, such as the decision of an outcome.
+    /// The line that it refers to, such as an outcome's decision.
     pub(crate) about: Option<u64>,
     pub(crate) chain: Chain,
 }
 
-/// From there to the end of a line, without the line's break.
+/// Length from there to the end of a line, without the line break.
 const TAIL: usize = CHAIN.len() + 64 + 2;
 
-/// Reads the frame of a line, without its break; `None` where it is no line of a journal.
+/// Reads the frame of a line without its break; `None` if it is not a line of a journal.
 pub(crate) fn frame(line: &[u8]) -> Option<Frame> {
     let chain = line.get(line.len().checked_sub(TAIL)?..)?;
     let digits: [u8; 64] = chain.strip_prefix(CHAIN)?.strip_suffix(b"\"}")?.try_into().ok()?;
-    // As it was written: a letter in another case is a change.
+    // Exactly as written: a digit in the other case is a change.
     let chain = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Chain(digits))?;
     let (seq, rest) = number(line.strip_prefix(b"{\"seq\":")?)?;
     let (at, rest) = quoted(rest.strip_prefix(b",\"at\":")?)?;
@@ -37,7 +37,7 @@ pub(crate) fn frame(line: &[u8]) -> Option<Frame> {
     Some(Frame { seq, at: moment(at.as_bytes())?, kind, about, chain })
 }
 
-/// What the chain of a line covers.
+/// The part of a line that its chain covers.
 pub(crate) fn covered(line: &[u8]) -> &[u8] {
     &line[..line.len().saturating_sub(TAIL)]
 }
@@ -47,7 +47,7 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((text[..end].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')), &text[end..]))
 }
 
-/// Reads `2026-11-29T10:35:57.123Z`, the one form that is written.
+/// Reads `2026-11-29T10:35:57.123Z`, the only form that is written.
 fn moment(text: &[u8]) -> Option<Millis> {
     const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
     let fits = |(is, form): (&u8, &u8)| if *form == b'0' { is.is_ascii_digit() } else { is == form };
@@ -56,7 +56,7 @@ fn moment(text: &[u8]) -> Option<Millis> {
     }
     let part = |from: usize, to: usize| text[from..to].iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let (year, month, day) = (part(0, 4), part(5, 7), part(8, 10));
-    // Years that begin in March end with the day that some of them have more.
+    // Years that begin in March end with the leap day.
     let year = if month > 2 { year } else { year - 1 };
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let days = 365 * year + year / 4 - year / 100 + year / 400 + of_year - 719_468;

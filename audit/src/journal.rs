@@ -1,4 +1,4 @@
-//! The one writer.
+//! The only writer.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,17 +16,17 @@ use crate::recovery::{self, Torn};
 use crate::segment::{self, LONGEST};
 use crate::verify::SEGMENT;
 
-/// A segment that is longer is not written any more; the next one begins.
+/// Once a segment is longer than this, the next one begins.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
-/// The same where it is older, so that what is kept for some days goes in pieces of a day.
+/// The same for its age, so that retention in days removes a day at a time.
 const SEGMENT_AGE: u64 = 24 * 60 * 60 * 1000;
 
-/// Space on the disk that a segment holds beyond its end, so that the log can still be written
-/// for a while when the disk has become full.
+/// Disk space that a segment reserves beyond its end, so that the log can still be written for a
+/// while after the disk has become full.
 const AHEAD: u64 = 4 << 20;
 
-/// Lines that wait hold at most this many bytes.
+/// The most bytes that waiting lines may hold.
 const WAITING_AT_MOST: usize = 4 << 20;
 
 /// The journal, open for writing.
@@ -37,17 +37,17 @@ pub struct Journal {
     open: Open,
     /// The last line in the file.
     written: Link,
-    /// Lines that are not in the file yet, whole and chained.
+    /// Lines that are not in the file yet, complete and chained.
     waiting: Vec<u8>,
-    /// The last of them, or of the file.
+    /// The last waiting line or, without any, the last in the file.
     last: Link,
-    /// Files that were written to since the last sync began, with the newest.
+    /// Files written to since the last sync began, and the current one.
     unsynced: Vec<Arc<File>>,
-    /// The folder, open: a process that has run out of descriptors still has its log.
+    /// The folder, kept open: a process that has run out of descriptors can still log.
     names: Arc<File>,
-    /// The folder that holds that one, open: what is looked at with each line is near it.
+    /// Its parent folder, kept open: every line's check of the file starts there.
     above: File,
-    /// Whether a file was made whose name is not on the disk yet.
+    /// Whether a new file's name is not on the disk yet.
     new_name: bool,
     segment_bytes: u64,
     _lock: File,
@@ -57,14 +57,14 @@ pub struct Journal {
 struct Open {
     file: Arc<File>,
     path: PathBuf,
-    /// The same from the folder on that holds the journal's.
+    /// The same path, relative to the parent of the journal's folder.
     below: PathBuf,
     identity: (u64, u64),
     length: u64,
     begun: Millis,
-    /// Whether part of a line stands behind the last one.
+    /// Whether part of a line follows the last one.
     torn: bool,
-    /// Up to where the file holds space on the disk, or was last refused it.
+    /// Up to where the file has reserved disk space, or was last refused it.
     reserved: u64,
 }
 
@@ -77,7 +77,7 @@ pub struct Written {
     pub bytes: usize,
 }
 
-/// What a power cut could cost now.
+/// What a power cut would lose now.
 #[derive(Debug)]
 pub struct Unsynced {
     files: Vec<Arc<File>>,
@@ -85,20 +85,20 @@ pub struct Unsynced {
     last: u64,
 }
 
-/// A journal that was opened.
+/// A journal that was just opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// For writing.
+    /// The writer.
     pub journal: Journal,
-    /// The last line that was there.
+    /// The last line that was found.
     pub found: Link,
-    /// What was found behind it.
+    /// What was found after it.
     pub torn: Option<Torn>,
 }
 
 impl Journal {
-    /// Opens the journal of a folder, or begins it after `base`. What a power cut has torn is
-    /// put aside.
+    /// Opens the journal in a folder, or begins it after `base`. Lines torn by a power cut are put
+    /// aside.
     pub fn open(folder: &Path, key: Key, now: Millis, base: Link) -> Result<Opened, JournalError> {
         let failed = |error| JournalError::io(folder, error);
         if !folder.exists() {
@@ -133,7 +133,7 @@ impl Journal {
         Ok(Opened { journal, found, torn: end.torn })
     }
 
-    /// Segments end at this length, where that is less than the usual one.
+    /// Ends segments at this length, if it is less than the usual one.
     #[must_use]
     pub fn with_segments_of(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.min(SEGMENT_BYTES);
@@ -150,20 +150,20 @@ impl Journal {
         &self.folder
     }
 
-    /// Writes a line at once, behind those that wait and in one call with them: all, or none.
-    /// `fields` writes its own, each behind a comma.
+    /// Writes a line at once, after the waiting ones and in one call with them: all or none.
+    /// `fields` writes its own fields, each after a comma.
     pub fn append(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>)) -> Result<Written, JournalError> {
         self.append_with(head, |into, _, _| fields(into))
     }
 
-    /// Adds a line that goes with the next one that is written, or with [`Journal::flush`].
-    /// Whether there was room for it.
+    /// Adds a line that is written with the next one, or by [`Journal::flush`]. Returns whether
+    /// there was room for it.
     pub fn wait(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>)) -> bool {
         let room = self.waiting.len() < WAITING_AT_MOST;
         room && self.compose(head, |into, _, _| fields(into)).is_ok()
     }
 
-    /// Writes what waits; whether there was anything.
+    /// Writes the waiting lines; returns whether there were any.
     pub fn flush(&mut self) -> Result<bool, JournalError> {
         if self.waiting.is_empty() {
             return Ok(false);
@@ -172,7 +172,7 @@ impl Journal {
         self.write().map(|()| true)
     }
 
-    /// Writes a checkpoint; `removed` is the last line that is about to be removed.
+    /// Writes a checkpoint; `removed` is the last of the lines about to be removed.
     pub fn checkpoint(&mut self, at: Millis, removed: Option<Link>) -> Result<Written, JournalError> {
         let key = self.key.clone();
         let head = Head { at, kind: checkpoint::KIND, about: None };
@@ -198,14 +198,14 @@ impl Journal {
         Ok(Written { seq: self.written.seq, bytes })
     }
 
-    /// What a power cut could cost now. To be synced without the journal in hand: appends go on.
+    /// What a power cut would lose now. Sync it without holding the journal: appends continue.
     pub fn unsynced(&mut self) -> Unsynced {
         let files = std::mem::replace(&mut self.unsynced, vec![self.open.file.clone()]);
         let names = std::mem::take(&mut self.new_name).then(|| self.names.clone());
         Unsynced { files, names, last: self.written.seq }
     }
 
-    /// What could not be synced is tried again with the next.
+    /// Takes back what could not be synced; the next sync tries it again.
     pub fn not_synced(&mut self, unsynced: Unsynced) {
         let newer = std::mem::replace(&mut self.unsynced, unsynced.files);
         self.unsynced.extend(newer);
@@ -213,7 +213,7 @@ impl Journal {
         self.new_name |= unsynced.names.is_some();
     }
 
-    /// Whether the file is the one that was opened, and ends where the last line does.
+    /// Checks that the file is the one that was opened, and ends where the last line does.
     fn look(&mut self) -> Result<(), JournalError> {
         let open = &mut self.open;
         let changed = || JournalError::Changed(open.path.clone());
@@ -238,14 +238,14 @@ impl Journal {
     fn next_segment(&mut self, at: Millis) -> Result<(), JournalError> {
         self.write()?;
         let (open, last) = Open::begin(&self.folder, &self.key, self.written, at, None)?;
-        // What the old one still held is given back; where that fails, it is only space.
+        // Releases the space that the old one reserved; a failure costs only space.
         let _ = self.open.cut();
         self.unsynced.push(open.file.clone());
         (self.open, self.written, self.last, self.new_name) = (open, last, last, true);
         Ok(())
     }
 
-    /// Adds a line to those that wait; says how long it is.
+    /// Adds a line to the waiting ones; returns its length.
     fn compose(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>, usize, Chain)) -> Result<usize, JournalError> {
         let start = self.waiting.len();
         let last = compose(&mut self.waiting, self.last, head, fields);
@@ -258,7 +258,7 @@ impl Journal {
         Ok(bytes)
     }
 
-    /// Writes what waits in one call.
+    /// Writes the waiting lines in one call.
     fn write(&mut self) -> Result<(), JournalError> {
         if !self.waiting.is_empty() {
             self.open.write(&self.waiting)?;
@@ -291,7 +291,8 @@ impl Open {
         })
     }
 
-    /// A new segment: the line that says what it goes on from, and a checkpoint of all before.
+    /// A new segment: a line that names the chain it continues, and a checkpoint of everything
+    /// before.
     fn begin(
         folder: &Path,
         key: &Key,
@@ -312,21 +313,21 @@ impl Open {
             checkpoint::write(into, start, key, before, removed);
         });
         if let Err(error) = open.write(&lines) {
-            // As if it had not been begun.
+            // As if it had never begun.
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
         Ok((open, last))
     }
 
-    /// Ends the file where its last line does, and gives back the space behind.
+    /// Ends the file after its last line, and releases the space reserved beyond.
     fn cut(&mut self) -> io::Result<()> {
         self.reserved = self.length;
         self.file.set_len(self.length)
     }
 
-    /// Keeps space ahead of the end. A file system that has none, or cannot do this, changes
-    /// nothing: the write then fails as it would have.
+    /// Reserves space beyond the end. If the file system has none or cannot do this, nothing
+    /// changes: the write then fails as it would have anyway.
     fn reserve(&mut self, bytes: usize) {
         if self.length + bytes as u64 + AHEAD / 2 > self.reserved {
             let _ = fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.length, bytes as u64 + AHEAD);
@@ -334,7 +335,8 @@ impl Open {
         }
     }
 
-    /// In one call. What was written in part is taken back, now or before anything goes behind it.
+    /// Writes in one call. A partial write is taken back, now or before anything is written after
+    /// it.
     fn write(&mut self, lines: &[u8]) -> Result<(), JournalError> {
         self.reserve(lines.len());
         let written = loop {
@@ -360,7 +362,7 @@ impl Open {
 }
 
 impl Unsynced {
-    /// All that was appended before is on the disk afterwards; says up to which line.
+    /// Syncs everything appended before this was made; returns the number of its last line.
     pub fn sync(&self) -> io::Result<u64> {
         for file in &self.files {
             file.sync_data()?;
@@ -370,7 +372,7 @@ impl Unsynced {
     }
 }
 
-/// Adds a line behind others.
+/// Appends a line to others.
 fn compose(into: &mut Vec<u8>, before: Link, head: &Head, fields: impl FnOnce(&mut Vec<u8>, usize, Chain)) -> Link {
     let (start, seq) = (into.len(), before.seq + 1);
     line::begin(into, seq, head);
@@ -378,12 +380,12 @@ fn compose(into: &mut Vec<u8>, before: Link, head: &Head, fields: impl FnOnce(&m
     Link { seq, chain: line::end(into, start, before.chain) }
 }
 
-/// The folder that holds it by name, wherever a link leads.
+/// The parent folder by name, even if the path is a link.
 fn above(folder: &Path) -> &Path {
     folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The name of a file of a folder, behind the folder's.
+/// The path of a file relative to its folder's parent.
 fn below(path: &Path) -> PathBuf {
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
     Path::new(folder).join(path.file_name().unwrap_or_default())

@@ -1,9 +1,9 @@
 //! The journal: what happened, as a chain of JSON lines in files that anyone can check.
 //!
-//! What it is: the one writer that appends, the readers, and the proof that nothing was changed.
-//! What it is not: it knows nothing of requests or groups; what an event says is text to it. And it
-//! is no protection against the daemon's own user, who has the key: for that a head has to be kept
-//! elsewhere.
+//! What it is: the only writer, the readers, and the proof that nothing was changed. What it is
+//! not: it knows nothing of requests or groups, and the content of an event is opaque text to it.
+//! Nor does it protect against the daemon's own user, who has the key: for that, a head has to be
+//! kept elsewhere.
 //!
 //! A folder holds segments, `000000000001.jsonl`, each named by the number of its first line:
 //!
@@ -11,17 +11,17 @@
 //! {"seq":7,"at":"2026-11-29T10:35:57.123Z","kind":"decision",…,"chain":"…64 hex digits…"}
 //! ```
 //!
-//! `chain` is the SHA-256 over the chain of the line before, as its 64 digits, and this line up to
-//! `,"chain":"`. The first line of a segment names the chain that it goes on from (`after`), so a
+//! `chain` is the SHA-256 over the previous line's chain, as its 64 digits, and this line up to
+//! `,"chain":"`. The first line of a segment names the chain that it continues (`after`), so that a
 //! segment can be checked alone. A `checkpoint` is signed (Ed25519) up to `,"signature":"`.
 //!
 //! **Invariants**
-//! - What [`Journal::append`] has returned survives `kill -9`: the kernel has it. A power cut costs
-//!   what no [`Unsynced::sync`] has covered.
-//! - Lines are appended whole or not at all; where not even the part of one can be taken back, the
-//!   journal is of no more use until it is opened anew.
-//! - Nothing is removed but whole segments, oldest first, under a signed checkpoint that says so.
-//! - Nothing that a checkpoint covers is ever taken for a torn end.
+//! - What [`Journal::append`] has returned survives `kill -9`: the kernel has it. A power cut loses
+//!   whatever no [`Unsynced::sync`] has covered.
+//! - Lines are appended whole or not at all. If a partial line cannot be taken back, the journal is
+//!   unusable until it is opened again.
+//! - Only whole segments are removed, oldest first, under a signed checkpoint that says so.
+//! - Nothing that a checkpoint covers is ever mistaken for a torn end.
 
 mod frame;
 mod line;

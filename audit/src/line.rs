@@ -1,4 +1,4 @@
-//! One line, as it is written.
+//! The writing of one line.
 
 use std::fmt;
 use std::io::Write;
@@ -9,24 +9,24 @@ use ring::digest::{Context, SHA256};
 /// Milliseconds since 1970, UTC.
 pub type Millis = i64;
 
-/// The hash of a line and of all lines before it, as 64 hex digits.
+/// The hash of a line and all lines before it, as 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Chain(pub(crate) [u8; 64]);
 
-/// A line's number and chain: what the next one goes on from.
+/// A line's number and chain: what the next line continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The number; the first line has 1.
+    /// The number; that of the first line is 1.
     pub seq: u64,
     /// The chain.
     pub chain: Chain,
 }
 
-/// What the chain stands behind.
+/// Precedes the chain in a line.
 pub(crate) const CHAIN: &[u8] = b",\"chain\":\"";
 
 impl Link {
-    /// Before the first line.
+    /// The link before the first line.
     pub const NONE: Link = Link { seq: 0, chain: Chain([b'0'; 64]) };
 }
 
@@ -40,7 +40,7 @@ impl Chain {
 
     /// The digits.
     pub fn as_str(&self) -> &str {
-        // Hex digits, always.
+        // Always hex digits.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -67,7 +67,7 @@ fn hex_of(byte: u8) -> [u8; 2] {
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
-/// The chain of a line that begins so, after another.
+/// The chain of a line with this beginning, after another.
 pub(crate) fn chained(before: Chain, line: &[u8]) -> Chain {
     let mut context = Context::new(&SHA256);
     context.update(&before.0);
@@ -79,14 +79,14 @@ pub(crate) fn chained(before: Chain, line: &[u8]) -> Chain {
     Chain(digits)
 }
 
-/// What a line begins with.
+/// The first fields of a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
     /// When it happened.
     pub at: Millis,
-    /// What it is, as a word.
+    /// What happened, as a word.
     pub kind: &'static str,
-    /// The line that it is about.
+    /// The line that it refers to.
     pub about: Option<u64>,
 }
 
@@ -102,13 +102,13 @@ pub(crate) fn begin(into: &mut Vec<u8>, seq: u64, head: &Head) {
     }
 }
 
-/// `2026-11-29T10:35:57.123Z`: the way back from what `frame.rs` reads. What is beyond years of four digits is
-/// written as the beginning.
+/// `2026-11-29T10:35:57.123Z`: the inverse of what `frame.rs` reads. A moment outside of four-digit years is
+/// written as the beginning of 1970.
 fn moment(at: Millis) -> [u8; 24] {
     const YEARS: RangeInclusive<Millis> = -62_167_219_200_000..=253_402_300_799_999;
     let at = if YEARS.contains(&at) { at } else { 0 };
     let (days, of_day) = (at.div_euclid(86_400_000), at.rem_euclid(86_400_000));
-    // Years that begin in March end with the day that some of them have more.
+    // Years that begin in March end with the leap day.
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -119,7 +119,7 @@ fn moment(at: Millis) -> [u8; 24] {
     let mut text = *b"0000-00-00T00:00:00.000Z";
     let mut put = |from: usize, to: usize, mut value: i64| {
         for digit in text[from..to].iter_mut().rev() {
-            // A digit, always.
+            // Always a digit.
             *digit += u8::try_from(value % 10).unwrap_or(0);
             value /= 10;
         }
@@ -134,7 +134,7 @@ fn moment(at: Millis) -> [u8; 24] {
     text
 }
 
-/// Writes its end, with the chain of what stands there from `start` on.
+/// Writes the end of a line, with the chain over the text from `start` on.
 pub(crate) fn end(into: &mut Vec<u8>, start: usize, before: Chain) -> Chain {
     let chain = chained(before, &into[start..]);
     into.extend_from_slice(CHAIN);

@@ -1,4 +1,4 @@
-//! Reading a journal, oldest line first, while it is written or not. Nothing is held but one line.
+//! Reads a journal, oldest line first, also while it is written. Holds only one line at a time.
 
 use std::fs::File;
 use std::io;
@@ -9,67 +9,67 @@ use crate::frame::{Frame, frame};
 use crate::line::{Chain, Millis};
 use crate::segment::{self, Row, Rows, Segment};
 
-/// A line as it is read. It was not checked: that is what [`crate::verify()`] does.
+/// A line as read, unchecked: checking is the job of [`crate::verify()`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// Its number.
     pub seq: u64,
     /// When it was written.
     pub at: Millis,
-    /// What it is.
+    /// What happened.
     pub kind: &'a str,
-    /// The line that it is about.
+    /// The line that it refers to.
     pub about: Option<u64>,
-    /// What the next one goes on from.
+    /// The chain that the next line continues.
     pub chain: Chain,
-    /// All of it, as it stands in the file: a JSON object.
+    /// The whole text, as in the file: a JSON object.
     pub text: &'a [u8],
-    /// Where it stands.
+    /// Where it is.
     pub place: Place,
 }
 
-/// Where a line stands.
+/// Where a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The first number of its segment.
+    /// The number of the first line of its segment.
     pub segment: u64,
-    /// Where in the file it begins.
+    /// The offset in the file.
     pub offset: u64,
-    /// How long it is, without its break.
+    /// The length, without the line break.
     pub length: u64,
 }
 
-/// The texts of lines whose places are known.
+/// Reads lines whose places are known.
 pub struct Texts {
     folder: PathBuf,
     open: Option<(u64, File)>,
 }
 
-/// The lines from one on.
+/// The lines from a given one on.
 pub struct Lines {
     folder: PathBuf,
-    /// The number that comes next.
+    /// The number of the next line.
     next: u64,
     open: Option<(Segment, Rows)>,
-    /// Whether a later segment is there: the writer has left this one, and what it holds is all.
+    /// Whether a later segment exists: the writer has left this one, so it is complete.
     left: bool,
     text: Vec<u8>,
 }
 
 impl Lines {
-    /// From this line on; 0 or 1 for all that are there.
+    /// From this line on; 0 or 1 for all of them.
     pub fn from(folder: &Path, seq: u64) -> Self {
         Lines { folder: folder.to_path_buf(), next: seq, open: None, left: false, text: Vec::new() }
     }
 
-    /// Behind a line whose place is known.
+    /// After a line whose place is known.
     pub fn behind(folder: &Path, seq: u64, place: Place) -> io::Result<Self> {
         let segment = Segment { first: place.segment, path: segment::named(folder, place.segment) };
         let rows = Rows::open_at(&segment.path, place.offset + place.length + 1)?;
         Ok(Lines { open: Some((segment, rows)), ..Lines::from(folder, seq + 1) })
     }
 
-    /// The next line that is there; `None` where there is none yet: asked again, it looks again.
+    /// The next line; `None` if there is none yet. A later call looks again.
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         while let Some(place) = self.read()? {
@@ -80,7 +80,7 @@ impl Lines {
         Ok(None)
     }
 
-    /// Reads one line; where it stands, if there was one.
+    /// Reads one line; returns its place, if there was one.
     fn read(&mut self) -> io::Result<Option<Place>> {
         loop {
             let Some((segment, rows)) = &mut self.open else {
@@ -120,12 +120,12 @@ impl<'a> Line<'a> {
 }
 
 impl Texts {
-    /// Of a journal.
+    /// For a journal.
     pub fn of(folder: &Path) -> Self {
         Texts { folder: folder.to_path_buf(), open: None }
     }
 
-    /// The line at a place, into a buffer; `None` where none stands there.
+    /// Reads the line at a place into a buffer; `None` if there is none.
     pub fn read<'a>(&mut self, place: Place, into: &'a mut Vec<u8>) -> io::Result<Option<Line<'a>>> {
         let file = match &mut self.open {
             Some((segment, file)) if *segment == place.segment => file,
@@ -140,7 +140,7 @@ impl Texts {
     }
 }
 
-/// The number of the first line that is still there, by the name of its segment.
+/// The number of the first line that still exists, by its segment's name.
 pub fn first(folder: &Path) -> io::Result<Option<u64>> {
     Ok(segment::list(folder)?.first().map(|segment| segment.first))
 }

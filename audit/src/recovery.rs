@@ -1,4 +1,4 @@
-//! The end of a journal, as it is found at the start: whole, or torn by a power cut.
+//! The end of a journal as found at startup: whole, or torn by a power cut.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,15 +12,15 @@ use crate::line::{Link, Millis};
 use crate::segment::{self, Row, Rows, Segment};
 use crate::verify::{Damage, Walk};
 
-/// What a power cut left of lines that were not on the disk yet.
+/// What a power cut left of lines that were not synced yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
     /// The last line before it.
     pub after: u64,
     /// How many bytes.
     pub bytes: u64,
-    /// How many whole lines are among them. A power cut leaves such where a later part of the file was on the disk before
-    /// an earlier one, within the last second; so does a line that was changed.
+    /// How many whole lines are among them. A power cut can leave some if a later part of the file reached the disk
+    /// before an earlier one, within the last second. A changed line leaves some too.
     pub lines: u64,
     /// Where they were put.
     pub aside: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct End {
     pub(crate) torn: Option<Torn>,
 }
 
-/// Finds the end, and puts aside what is torn. Damage that no power cut explains is an error.
+/// Finds the end, and puts a torn one aside. Damage that no power cut explains is an error.
 pub(crate) fn find_end(folder: &Path) -> Result<End, JournalError> {
     let failed = |error| JournalError::io(folder, error);
     let mut segments = segment::list(folder).map_err(failed)?;
@@ -45,7 +45,7 @@ pub(crate) fn find_end(folder: &Path) -> Result<End, JournalError> {
         return Err(JournalError::Damaged(found.damage));
     }
     let Some(begun) = found.begun else {
-        // Not even its first line is whole: the one before it is the newest.
+        // Not even its first line is whole: the segment before it is the newest.
         let torn = put_aside(folder, &newest.path, newest.first - 1, 0).map_err(failed)?;
         std::fs::remove_file(&newest.path).map_err(failed)?;
         let mut before = find_end(folder)?;
@@ -64,14 +64,14 @@ pub(crate) fn find_end(folder: &Path) -> Result<End, JournalError> {
     Ok(End { last: found.last, segment: Some((newest, found.whole, begun)), torn })
 }
 
-/// What stands in one segment.
+/// The contents of one segment.
 struct Found {
     last: Link,
     after: Option<Link>,
-    /// Up to here its lines are whole, and chained.
+    /// Its lines are whole and chained up to this offset.
     whole: u64,
     begun: Option<Millis>,
-    /// What is wrong with what follows.
+    /// What is wrong after that.
     damage: Damage,
 }
 
@@ -108,8 +108,8 @@ fn read(segment: &Segment) -> Result<Found, JournalError> {
     Ok(Found { last: walk.last, ..found })
 }
 
-/// Whether a signed checkpoint stands behind an offset: it was on the disk, and so was all
-/// before it. Then this is no torn end.
+/// Whether a signed checkpoint follows an offset. Then everything before the checkpoint was synced,
+/// so this is not a torn end.
 fn holds_checkpoint(path: &Path, from: u64) -> io::Result<bool> {
     let mut rows = Rows::open(path)?;
     loop {
@@ -127,7 +127,7 @@ fn holds_checkpoint(path: &Path, from: u64) -> io::Result<bool> {
     }
 }
 
-/// Moves what stands behind an offset into a file of its own; nothing of it is lost.
+/// Moves everything after an offset into a file of its own; nothing is lost.
 fn put_aside(folder: &Path, path: &Path, after: u64, from: u64) -> io::Result<Option<Torn>> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let bytes = file.metadata()?.len().saturating_sub(from);

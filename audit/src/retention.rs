@@ -10,40 +10,40 @@ use crate::line::{Chain, Link, Millis};
 use crate::reader::Lines;
 use crate::segment::{self, Segment};
 
-/// How much of the journal is kept. Nothing said: all of it.
+/// How much of the journal is kept; by default all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// What is older goes.
+    /// Older lines are removed.
     pub age: Option<Duration>,
-    /// The oldest go while the journal holds more bytes.
+    /// The oldest are removed while the journal has more bytes than this.
     pub size: Option<u64>,
-    /// What is younger stays, whatever the size.
+    /// Lines younger than this stay, whatever the size.
     pub always: Duration,
 }
 
-/// A segment with what retention asks of it.
+/// A segment, with what retention needs to know.
 struct Kept {
     segment: Segment,
     bytes: u64,
-    /// When its last line was written, by the clocks that say so and are not ahead.
+    /// When its last line was written, by those clocks that are not ahead.
     newest: Option<Millis>,
 }
 
-/// What has had its time.
+/// The segments to be removed.
 #[derive(Debug)]
 pub struct Due {
-    /// The last line of it.
+    /// Their last line.
     pub removed: Link,
     files: Vec<PathBuf>,
 }
 
 impl Due {
-    /// What has had its time by now; nothing is changed.
+    /// Finds what is due now; changes nothing.
     pub fn find(folder: &Path, retention: &Retention, now: Millis) -> io::Result<Option<Due>> {
         let mut kept: Vec<Kept> = Vec::new();
         for segment in segment::list(folder)? {
             let mut next = Kept::of(segment, now)?;
-            // Lines only follow: one that a clock behind has written is no older than those before it.
+            // Lines are in order: one written by a slow clock is no older than those before it.
             next.newest = next.newest.max(kept.last().and_then(|before| before.newest));
             kept.push(next);
         }
@@ -53,7 +53,7 @@ impl Due {
         Ok(Some(Due { removed, files: kept.drain(..due).map(|gone| gone.segment.path).collect() }))
     }
 
-    /// Removes it, once a checkpoint that says so is on the disk.
+    /// Removes them, once a checkpoint that says so is on the disk.
     pub fn remove(&self) -> Result<(), JournalError> {
         let gone = |path: &PathBuf| std::fs::remove_file(path).map_err(|error| JournalError::io(path, error));
         self.files.iter().try_for_each(gone)
@@ -61,8 +61,8 @@ impl Due {
 }
 
 impl Kept {
-    /// The age is what its lines say and what its file says; a clock that was ahead once is not
-    /// believed, or it would keep a segment for ever.
+    /// The age follows from the last line and from the file's own time. A time in the future is
+    /// ignored, or it would keep a segment for ever.
     fn of(segment: Segment, now: Millis) -> io::Result<Self> {
         let found = std::fs::metadata(&segment.path)?;
         let last = segment::last_line(&segment.path)?.and_then(|line| Some(frame::frame(&line)?.at));
@@ -75,10 +75,10 @@ impl Kept {
     }
 }
 
-/// How many segments go, from the oldest on; the newest always stays.
+/// How many of the oldest segments are removed; the newest always stays.
 fn due(kept: &[Kept], retention: &Retention, now: Millis) -> usize {
     let old = |age: Duration| {
-        // What stands before a segment that is due is due, whatever its own clock said.
+        // Everything before a segment that is due is due as well, whatever its own time says.
         kept.iter().rposition(|kept| kept.older_than(age, now)).map_or(0, |last| last + 1)
     };
     let by_age = retention.age.map_or(0, |age| old(age.max(retention.always)));
@@ -94,7 +94,7 @@ fn due(kept: &[Kept], retention: &Retention, now: Millis) -> usize {
     by_age.max(by_size).min(kept.len().saturating_sub(1))
 }
 
-/// The line before a segment's first.
+/// The last line before a segment.
 fn before(segment: &Segment) -> io::Result<Link> {
     let folder = segment.path.parent().unwrap_or(Path::new("."));
     let mut lines = Lines::from(folder, segment.first);

@@ -1,27 +1,27 @@
-//! The files of a journal: their names, and the lines of one.
+//! The files of a journal: their names, and the lines in them.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Longer lines are none of ours: a record is bounded long before that.
+/// The longest line; a record is limited to far less.
 pub(crate) const LONGEST: usize = 1 << 20;
 
-/// A file of the folder that is called as a segment is.
+/// A file in the folder with a segment's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Segment {
-    /// The number of its first line, by its name.
+    /// The number of its first line, from its name.
     pub(crate) first: u64,
     pub(crate) path: PathBuf,
 }
 
-/// Its name.
+/// The path of a segment.
 pub(crate) fn named(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:012}.jsonl"))
 }
 
-/// All segments of a folder, in order. A folder that is not there has none.
+/// All segments of a folder, in order. A missing folder has none.
 pub(crate) fn list(folder: &Path) -> io::Result<Vec<Segment>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -41,25 +41,25 @@ pub(crate) fn list(folder: &Path) -> io::Result<Vec<Segment>> {
     Ok(all)
 }
 
-/// The lines of a file, one after the other, given where they were read to.
+/// The lines of a file in order, each as a slice of the buffer.
 pub(crate) struct Rows {
     file: File,
     buffer: Vec<u8>,
-    /// What of the buffer was read and not given yet.
+    /// The part of the buffer that was read and not returned yet.
     unread: Range<usize>,
-    /// Where in the file that begins.
+    /// The offset in the file where that begins.
     offset: u64,
 }
 
 const BUFFER: usize = 1 << 17;
 
-/// What comes next.
+/// The next item.
 pub(crate) enum Row<'a> {
     /// A line, without its break.
     Whole(&'a [u8]),
-    /// What stands behind the last break, or is too long for a line. More of it may come.
+    /// The rest after the last line break, or too long for a line. More of it may come.
     Rest,
-    /// Nothing.
+    /// The end of the file.
     End,
 }
 
@@ -68,14 +68,14 @@ impl Rows {
         Self::open_at(path, 0)
     }
 
-    /// From where a line begins.
+    /// Starts at the offset of a line.
     pub(crate) fn open_at(path: &Path, offset: u64) -> io::Result<Self> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Rows { file, buffer: vec![0; BUFFER], unread: 0..0, offset })
     }
 
-    /// Where the line begins that comes next.
+    /// The offset of the next line.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
@@ -100,7 +100,7 @@ impl Rows {
         }
     }
 
-    /// Reads behind what is unread; how much that was.
+    /// Reads more after the unread part; returns how much.
     fn read_more(&mut self) -> io::Result<usize> {
         self.buffer.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();

@@ -32,7 +32,7 @@ fn append(journal: &mut Journal, number: u64) -> Result<Written, JournalError> {
     journal.append(&head(number), fields(number))
 }
 
-/// In one call.
+/// Writes these in one call.
 fn together<const N: usize>(journal: &mut Journal, numbers: [u64; N]) {
     for number in &numbers[..N - 1] {
         assert!(journal.wait(&head(*number), fields(*number)));
@@ -52,7 +52,7 @@ fn several(folder: &Path, events: u64) -> Journal {
     journal
 }
 
-/// A disk that is full all at once still takes what is decided until somebody has reacted.
+/// A disk that fills up suddenly still takes decisions until somebody reacts.
 #[test]
 fn space_is_kept_ahead_and_given_back() {
     use std::os::unix::fs::MetadataExt as _;
@@ -73,7 +73,7 @@ fn space_is_kept_ahead_and_given_back() {
 fn what_was_appended_is_read_back_and_is_whole() {
     let folder = TempDir::new().unwrap();
     let mut journal = opened(folder.path()).journal;
-    // The first lines say what the segment goes on from, and sign it.
+    // The first lines name the chain that the segment continues, and sign it.
     assert_eq!(journal.written().seq, 2);
     assert!(journal.wait(&head(1), fields(1)));
     assert_eq!(journal.written().seq, 2, "not written yet");
@@ -92,7 +92,7 @@ fn what_was_appended_is_read_back_and_is_whole() {
     assert_eq!((&value["number"], &value["at"]), (&1.into(), &"2026-11-29T10:35:57.001Z".into()));
     assert_eq!(lines.next().unwrap().unwrap().about, Some(1));
     assert!(lines.next().unwrap().is_none());
-    // Asked again it looks again.
+    // Another call looks again.
     append(&mut journal, 3).unwrap();
     assert_eq!(lines.next().unwrap().unwrap().seq, 5);
     let verified = verify(&path, Some(journal.written().chain), None).unwrap();

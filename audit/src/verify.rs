@@ -1,5 +1,5 @@
-//! Is the journal as it was written? Every line is chained to the one before, so a change
-//! anywhere shows at the first line that is not what it was.
+//! Is the journal as it was written? Every line is chained to the one before, so a change anywhere
+//! shows at the first changed line.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,23 +13,23 @@ use crate::segment::{self, Row, Rows};
 /// A journal that is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// How many lines there are.
+    /// The number of lines.
     pub records: u64,
-    /// How many older ones were removed when their time was over.
+    /// How many older lines were removed by retention.
     pub removed: u64,
-    /// The last line: its chain is the head, to be kept elsewhere.
+    /// The last line: its chain is the head to be kept elsewhere.
     pub last: Link,
     /// When it was written.
     pub last_at: Option<Millis>,
-    /// How many signed checkpoints agree with it.
+    /// The number of signed checkpoints that agree with it.
     pub checkpoints: u64,
-    /// When the last of them was made.
+    /// When the last checkpoint was made.
     pub checkpoint_at: Option<Millis>,
-    /// The public keys that they were signed with.
+    /// The public keys that signed them.
     pub keys: BTreeSet<Vec<u8>>,
-    /// Whether the head that was asked for is a line of this chain.
+    /// Whether the requested head is a line of this chain.
     pub holds_head: Option<bool>,
-    /// Bytes behind the last whole line: one that is being written, or was when the power went.
+    /// Bytes after the last whole line: one being written, or one cut off by a power loss.
     pub torn: u64,
 }
 
@@ -45,10 +45,10 @@ pub struct Damage {
     pub what: &'static str,
 }
 
-/// Why a journal was not found whole.
+/// Why a journal was not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// It is not whole.
+    /// It is damaged.
     #[error(transparent)]
     Damaged(#[from] Damage),
     /// It cannot be read.
@@ -61,8 +61,8 @@ pub enum VerifyError {
     },
 }
 
-/// Walks the whole chain. With `head` it also looks whether a line has that chain; with `key`,
-/// checkpoints of another one are damage.
+/// Walks the whole chain. With `head`, also checks whether a line has that chain; with `key`,
+/// treats checkpoints with another key as damage.
 pub fn verify(folder: &Path, head: Option<Chain>, key: Option<&[u8]>) -> Result<Verified, VerifyError> {
     let unread = |path: &Path| {
         let path = path.to_path_buf();
@@ -96,9 +96,9 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A walk along the chain: what is known so far.
+/// A walk along the chain, and what it has seen so far.
 pub(crate) struct Walk<'a> {
-    /// Before the first line that is still there; `last` is there too at first.
+    /// The line before the first existing one; initially the same as `last`.
     base: Link,
     pub(crate) last: Link,
     last_at: Option<Millis>,
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A segment begins whose name says this number.
+    /// Enters a segment whose name has this number.
     pub(crate) fn enter(&mut self, first: u64) -> Result<(), &'static str> {
         self.enters = true;
         if !self.begun {
@@ -147,7 +147,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next line; says when it was written.
+    /// Checks the next line; returns when it was written.
     pub(crate) fn line(&mut self, text: &[u8]) -> Result<Millis, &'static str> {
         let Some(frame) = frame::frame(text) else { return Err("is no line of a journal") };
         if self.enters {
@@ -208,7 +208,7 @@ impl<'a> Walk<'a> {
         Damage { file: file.to_owned(), seq: self.last.seq + 1, what }.into()
     }
 
-    /// What is gone before the first line has to be what a checkpoint says was removed.
+    /// Whatever is missing before the first line must be what a checkpoint says was removed.
     fn finish(&mut self, torn: u64) -> Result<Verified, &'static str> {
         let base = self.base;
         if base.seq > 0 {

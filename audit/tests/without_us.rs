@@ -1,5 +1,5 @@
-//! `docs/audit.md` says how to check a journal without this program: what stands there is run,
-//! and says of every edit what `verify` says.
+//! `docs/audit.md` says how to check a journal without this program: its commands are run, and must
+//! agree with `verify` about every edit.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 use std::fs;
@@ -71,7 +71,7 @@ impl Scene {
         })
     }
 
-    /// Both say the same: whole, or the same record.
+    /// Both agree: whole, or damaged at the same record.
     fn agree(&self, what: &str) {
         let (whole, said) = self.page();
         match self.ours() {
@@ -105,8 +105,8 @@ fn the_page_finds_a_whole_journal_whole() {
     assert!(scene.page().0 && scene.ours().unwrap().torn > 0);
 }
 
-/// Bytes all over: of numbers, times, fields, chains, signatures and breaks; other characters,
-/// the same letter in another case, and what is no text.
+/// Changed bytes everywhere: in numbers, times, fields, chains, signatures and line breaks; other
+/// characters, the same letter in another case, and bytes that are not text.
 #[test]
 fn the_page_and_verify_name_the_record_of_a_byte_that_was_changed() {
     let scene = Scene::new();
@@ -172,28 +172,28 @@ fn the_page_and_verify_name_the_first_record_of_a_file_that_is_missing_or_twice(
     scene.agree("put right");
 }
 
-/// Something that is done to the files by somebody without the key.
+/// An edit of the files by somebody without the key.
 #[derive(Clone, Copy, Debug)]
 enum Edit {
-    /// A byte becomes another one.
+    /// A byte is replaced.
     Byte(u8),
-    /// Bytes are put in.
+    /// Bytes are inserted.
     PutIn(u8),
-    /// What stands between two places is gone.
+    /// The bytes between two places are removed.
     Gone,
-    /// Two lines change places.
+    /// Two lines are swapped.
     Swapped,
-    /// A line stands elsewhere as well.
+    /// A line is duplicated.
     Twice,
-    /// A line stands in another file.
+    /// A line is moved to another file.
     Moved,
-    /// A file is gone.
+    /// A file is removed.
     FileGone,
-    /// A file has another name.
+    /// A file is renamed.
     Renamed,
-    /// A file has two.
+    /// A file is copied.
     Copied,
-    /// A line says something else, and all that follow are chained anew.
+    /// A line is rewritten, and all later ones are chained anew.
     Rewritten,
 }
 
@@ -229,7 +229,8 @@ proptest! {
 }
 
 impl Scene {
-    /// Does it; whether it must be found. What only cuts the end off is found by a head that was kept elsewhere.
+    /// Makes the edit; returns whether it must be found. A mere truncation is found by a head that was kept
+    /// elsewhere.
     fn done(&self, edit: Edit, file: Index, from: Index, to: Index) -> bool {
         let files = self.files();
         let index = file.index(files.len());
@@ -290,7 +291,7 @@ impl Scene {
         found
     }
 
-    /// A line says something else, and all that follow are chained anew, in all files from the first on; whether a
+    /// Rewrites a line and chains all later ones anew, in all files from the first on; returns whether a
     /// checkpoint covers it.
     fn rewritten(&self, files: &[PathBuf], line: usize) -> bool {
         let (mut chain, mut covered, mut number) = (None::<String>, false, 0);

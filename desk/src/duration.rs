@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-/// What to write for a length of time, for the help of a problem.
+/// What to write for a length of time; the help text of a problem.
 pub const FORM: &str = "write it as \"90s\", \"10m\", \"2h\" or \"7d\"";
 
-/// Reads a length of time, in all forms that [`jiff::fmt::friendly`] and ISO 8601 know. A
-/// day has 24 hours; a month has no length.
+/// Reads a length of time in any form that [`jiff::fmt::friendly`] or ISO 8601 allows. A day has 24
+/// hours; a month has no fixed length and is refused.
 pub fn read(text: &str) -> Option<Duration> {
     let exact = text.parse::<SignedDuration>().ok();
     let with_days = || text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok();

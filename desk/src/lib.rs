@@ -1,13 +1,12 @@
-//! The owner's desk: what files that a person writes are read with, and what is shown to
-//! people.
+//! The owner's desk: reads files that people write, and makes text fit to be shown to people.
 //!
-//! What it is not: a room of the product. It knows no policy, setting or alarm, does no
-//! I/O and reads no clock; whoever uses it hands texts and instants in.
+//! What it is not: a part of the product. It knows no policy, setting or alarm, does no I/O and
+//! reads no clock; callers pass texts and instants in.
 //!
 //! **Invariants**
-//! - A problem names its file, line and column, and all problems of a file are reported.
-//! - What may be a secret is in no problem: see [`Text::with_secrets`].
-//! - There is one spelling of each kind of value, whichever file it stands in.
+//! - A problem names its file, line and column, and all problems in a file are reported.
+//! - No problem shows what may be a secret: see [`Text::with_secrets`].
+//! - Each kind of value has one spelling, in every file.
 
 // Files: what is read, and what is wrong with it.
 mod near;

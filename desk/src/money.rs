@@ -1,18 +1,18 @@
 //! Amounts of money: `2 USD`, `0.50 USD`, in millionths of a US dollar.
 
-/// What to write for an amount, for the help of a problem.
+/// What to write for an amount; the help text of a problem.
 pub const FORM: &str = "write it in US dollars, like \"2 USD\" or \"0.50 USD\": models' prices are in these";
 
 /// Millionths of a dollar.
 pub const DOLLAR: u64 = 1_000_000;
 
-/// The millionths of an amount; nothing for one that has no whole number of them, or another currency.
+/// An amount in millionths; `None` if it has a finer fraction or another currency.
 pub fn read(text: &str) -> Option<u64> {
     let number = text.trim().strip_suffix("USD").or_else(|| text.trim().strip_suffix("usd"))?;
     millionths(number.trim())
 }
 
-/// The millionths of a plain number: `0.25`.
+/// A plain number in millionths: `0.25`.
 pub fn millionths(number: &str) -> Option<u64> {
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -34,7 +34,7 @@ pub fn in_words(millionths: u64) -> String {
     format!("{whole}.{short:0<2} USD")
 }
 
-/// The amount for people, to the cent, or to what is not nothing of it.
+/// The amount for people, rounded up to the cent; anything less is `less than 0.01 USD`.
 pub fn about(millionths: u64) -> String {
     let cents = millionths.div_ceil(DOLLAR / 100);
     match millionths {

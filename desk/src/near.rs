@@ -1,9 +1,9 @@
 //! The word that was probably meant.
 
-/// Below this, two words only share some letters (Jaro-Winkler, from 0 to 1).
+/// With less similarity, two words only share some letters (Jaro-Winkler, from 0 to 1).
 const LIKE: f64 = 0.8;
 
-/// The known word that is closest to what was written, if any is close.
+/// The known word that is closest to the given one, if any is close.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&lower, known), known));

@@ -1,12 +1,12 @@
-//! At most so much of a kind in a time; the rest is counted.
+//! Rate limits: a number of each kind per interval; the rest is counted.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Lets at most `most` of each kind pass within a time that begins with the first. Of the
-/// rest it keeps the number and one `T`, until they are asked for with [`Pace::due`]. Whoever
-/// lets others choose the kinds bounds how many of them there are.
+/// Lets at most `most` of each kind pass in an interval that begins with the first. For the rest it
+/// keeps their count and one `T`, until [`Pace::due`] collects them. A caller whose kinds others
+/// choose must limit how many kinds there are.
 #[derive(Debug)]
 pub struct Pace<K, T> {
     most: u64,
@@ -14,12 +14,12 @@ pub struct Pace<K, T> {
     kinds: HashMap<K, Stretch<T>>,
 }
 
-/// What did not pass, of one kind.
+/// Those of one kind that did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted<T> {
-    /// How many there were.
+    /// Their number.
     pub count: u64,
-    /// What stands for all of them.
+    /// Stands for all of them.
     pub kept: T,
 }
 
@@ -31,19 +31,19 @@ struct Stretch<T> {
 }
 
 impl<K: Eq + Hash, T> Pace<K, T> {
-    /// At most `most` of a kind within `every`.
+    /// At most `most` of a kind in each `every`.
     pub fn new(most: u64, every: Duration) -> Self {
         Pace { most, every, kinds: HashMap::new() }
     }
 
-    /// Whether one more may pass. If not it is counted, and `keep` is given what stands for
-    /// those before it and says what stands for all. A time that has ended goes on until what
-    /// was counted in it is asked for, so that nothing passes before it.
+    /// Whether one more may pass. If not, it is counted, and `keep` merges it into what is kept for
+    /// those before it. An interval with counted items lasts until [`Pace::due`] collects them, so
+    /// that nothing overtakes them.
     pub fn passes(&mut self, kind: K, now: Instant, keep: impl FnOnce(Option<T>) -> T) -> bool {
         self.passes_of(self.most, kind, now, keep)
     }
 
-    /// The same where at most `most` of this one may pass.
+    /// The same with another limit for this one.
     pub fn passes_of(&mut self, most: u64, kind: K, now: Instant, keep: impl FnOnce(Option<T>) -> T) -> bool {
         let new = || Stretch { since: now, passed: 0, counted: None };
         let stretch = self.kinds.entry(kind).or_insert_with(new);
@@ -59,22 +59,22 @@ impl<K: Eq + Hash, T> Pace<K, T> {
         false
     }
 
-    /// Whether one of a kind came within the time.
+    /// Whether one of a kind came in the current interval.
     pub fn has(&self, kind: &K) -> bool {
         self.kinds.contains_key(kind)
     }
 
-    /// Whether something was counted that nobody has asked for.
+    /// Whether something was counted and not collected.
     pub fn owes(&self) -> bool {
         self.kinds.values().any(|stretch| stretch.counted.is_some())
     }
 
-    /// When the first time ends.
+    /// When the first interval ends.
     pub fn next(&self) -> Option<Instant> {
         self.kinds.values().map(|stretch| stretch.since + self.every).min()
     }
 
-    /// Ends the times that are over, all of them with `None`, and gives back what was counted.
+    /// Ends the intervals that are over (with `None`: all of them), and returns what was counted.
     pub fn due(&mut self, now: Option<Instant>) -> Vec<(K, Counted<T>)> {
         let every = self.every;
         let over = self.kinds.extract_if(|_, stretch| now.is_none_or(|now| now >= stretch.since + every));

@@ -8,8 +8,8 @@ use miette::{Diagnostic, NamedSource, Severity, SourceSpan};
 
 use crate::Text;
 
-/// One problem. Its `Display` is the bare message, as miette wants it for a
-/// report with the source line; [`Problem::plain`] is the one-line form.
+/// One problem. Its `Display` is the bare message, as miette needs it for a report with the source
+/// line; [`Problem::plain`] is the one-line form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Diagnostic)]
 #[error("{message}")]
 pub struct Problem {
@@ -25,8 +25,8 @@ pub struct Problem {
     position: (usize, usize),
 }
 
-/// All problems, file by file and in the order of their lines. Never empty when
-/// returned as an error. Its `Display` is one plain line per problem.
+/// All problems, by file and line. Never empty when returned as an error. Its `Display` is one
+/// plain line per problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -35,18 +35,18 @@ pub struct Problems(pub Vec<Problem>);
 pub struct ValueError {
     /// In a few words.
     pub message: String,
-    /// Where it can be said.
+    /// What to write instead, if that is known.
     pub help: Option<String>,
 }
 
 impl Problem {
-    /// A problem that shows what it is about.
+    /// A problem that shows the text it is about.
     pub fn new(text: &Text, span: Range<usize>, message: String, help: Option<String>) -> Self {
         let shown = text.shown_with(&span);
         Self::showing(shown, text, span, message, help)
     }
 
-    /// A problem with what may be a secret: of a text with secrets it shows no value.
+    /// A problem about what may be a secret: in a text with secrets, it shows no value.
     pub fn hidden(text: &Text, span: Range<usize>, message: String, help: Option<String>) -> Self {
         Self::showing(text.shown(), text, span, message, help)
     }
@@ -57,7 +57,7 @@ impl Problem {
         Problem { message, help, source_code, span: span.into(), severity: Severity::Error, position }
     }
 
-    /// The same, for what works all the same.
+    /// The same as a warning: the file works all the same.
     pub fn into_warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
@@ -73,7 +73,7 @@ impl Problem {
         self.position
     }
 
-    /// What to write instead, where that can be said.
+    /// What to write instead, if that is known.
     pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
@@ -90,7 +90,7 @@ impl Problem {
 }
 
 impl Problems {
-    /// In the order in which they are reported.
+    /// Sorted in the order of the report.
     pub fn sorted(mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| (a.file(), a.span.offset()).cmp(&(b.file(), b.span.offset())));
         Problems(problems)

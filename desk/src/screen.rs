@@ -1,24 +1,24 @@
-//! Text that others wrote, for a screen or a log: characters that a terminal would obey or
-//! not show are written out.
+//! Makes foreign text safe for a screen or a log: characters that a terminal would obey or not show
+//! are written out.
 
-/// For a line: `\u{1b}` in place of each control (C0, C1), bidirectional override (attacks
-/// L01, L02; CVE-2021-42574), zero-width and otherwise invisible character.
+/// For one line: writes `\u{1b}` for each control (C0, C1), bidirectional override (attacks L01,
+/// L02; CVE-2021-42574), zero-width or otherwise invisible character.
 pub fn on_screen(text: &str) -> String {
     written_out(text, is_hidden)
 }
 
-/// For a text of several lines, in the script of whoever wrote it: newlines and tabs stay,
-/// and so do the joiners and selectors that emoji and some scripts are made of.
+/// For several lines, in the writer's script: keeps newlines and tabs, and the joiners and
+/// selectors that emoji and some scripts need.
 pub fn text_on_screen(text: &str) -> String {
     written_out(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
 }
 
-/// What a question of Doorward's begins with in chats, and the sign of airports that small screens show alike.
+/// The sign with which Doorward's questions begin in chats, and one that small screens show alike.
 pub const MARKS: [char; 2] = ['\u{1f6c2}', '\u{1f6c3}'];
 
-/// Text that others wrote, as it stands within quotation marks: one line, cut, nothing that hides, and no quotation
-/// mark that would end it. What is changed is written in a way that nothing else is, so two texts read the same only
-/// where they are cut. A chat needs [`with_quotations`] besides.
+/// Foreign text for use within quotation marks: one line, cut to length, with nothing hidden and no quotation mark
+/// that would end it. Each change is written in a way that nothing else is, so two texts look the same only if they
+/// were cut. In a chat, it also needs [`with_quotations`].
 pub fn value(text: &str, at_most: usize) -> String {
     let (mut out, mut length, mut rest) = (String::new(), 0, text);
     while let Some(c) = rest.chars().next() {
@@ -34,31 +34,31 @@ pub fn value(text: &str, at_most: usize) -> String {
     out
 }
 
-/// A sentence of Doorward's own that holds such values, for a chat: no markup, no link (a chat makes one of anything
-/// that looks like a name or an address) and no sign of a question. All of it is shown, as what it is.
+/// For a chat: a sentence of Doorward's that contains such values. Leaves no markup, no link (a chat makes one of
+/// anything that looks like a name or an address) and no question sign. Everything is shown, as what it is.
 pub fn with_quotations(sentence: &str) -> String {
     on_screen(&inert(sentence))
 }
 
-/// Text of an agent's as a quotation in a chat that does nothing.
+/// Quotes an agent's text in a chat, where it has no effect.
 pub fn quotation(text: &str, at_most: usize) -> String {
     inert(&value(text, at_most))
 }
 
-/// Whether a name that somebody else chose is a plain word, which can say nothing. What is none belongs into quotation
-/// marks, so that it cannot go on in our words.
+/// Whether a name that somebody else chose is a plain word, and so cannot carry a message. Any other name needs
+/// quotation marks, so that it cannot continue our sentence.
 pub fn is_plain_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '[' | ']' | '.');
     !name.is_empty() && name.chars().all(plain)
 }
 
-/// Such a name in a list, cut short.
+/// Such a name in a list, cut to length.
 pub fn name(name: &str, at_most: usize) -> String {
     let shown = quotation(name, at_most);
     if is_plain_name(name) { shown } else { format!("\u{201c}{shown}\u{201d}") }
 }
 
-/// What people read as the end of a quotation, in whichever script; an apostrophe is none.
+/// Characters that people read as the end of a quotation, in any script; an apostrophe is not one.
 fn is_quotation_mark(c: char) -> bool {
     matches!(c, '"' | '\u{ab}' | '\u{bb}' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{2033}' | '\u{2036}' | '\u{2039}' | '\u{203a}'
         | '\u{201c}'..='\u{201f}' | '\u{275d}' | '\u{275e}' | '\u{2760}' | '\u{276e}' | '\u{276f}' | '\u{2e42}'
@@ -66,7 +66,7 @@ fn is_quotation_mark(c: char) -> bool {
         | '\u{1f676}'..='\u{1f678}')
 }
 
-/// A text's first character as data, and what is left.
+/// A text's first character as data, and the rest.
 fn as_data(c: char, text: &str) -> (String, &str) {
     let behind = &text[c.len_utf8()..];
     let shown = match c {
@@ -77,7 +77,7 @@ fn as_data(c: char, text: &str) -> (String, &str) {
         }
         '\n' => "\u{21b5}".to_owned(),
         '\u{21b5}' => "[\u{21b5}]".to_owned(),
-        // What would read as one of these signs.
+        // Would look like one of these signs.
         '[' if behind.starts_with("[]") || behind.starts_with("\n]") || are_spaces(behind) => "[[]".to_owned(),
         '\\' if behind.starts_with("u{") => written(c),
         c if is_quotation_mark(c) => format!("[{c}]"),
@@ -98,9 +98,9 @@ fn inert(text: &str) -> String {
         let behind = &text[at + c.len_utf8()..];
         let next = behind.chars().next();
         let next_is_word = next.is_some_and(|next| next.is_alphanumeric() || next == '/');
-        // 07:00 is a time, and what stands before a port is none any more.
+        // 07:00 is a time, and what comes before a port is already defused.
         let in_a_time = before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit());
-        // Within a word it is no markup.
+        // Within a word it is not markup.
         let in_a_word = before.is_alphanumeric() && next.is_some_and(char::is_alphanumeric);
         match c {
             '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.extend(['[', c, ']']),
@@ -117,7 +117,7 @@ fn inert(text: &str) -> String {
     out
 }
 
-/// Whether what follows a bracket that somebody else wrote would make it one of `inert`'s.
+/// Whether the text after a foreign bracket would make it look like one of `inert`'s.
 fn reads_as_ours(behind: &str) -> bool {
     [".]", "\u{3002}]", "\u{ff0e}]", "\u{ff61}]", ":]", "at]", "[]"].iter().any(|ours| behind.starts_with(ours))
 }
@@ -126,8 +126,8 @@ fn written(c: char) -> String {
     format!("\\u{{{:x}}}", u32::from(c))
 }
 
-/// For JSON that is already JSON: the same text to whoever parses it, with every
-/// such character as `\u001b`. They can only stand inside of its strings.
+/// For text that is JSON already: it parses the same, but each such character is written as
+/// `\u001b`. They can only be inside strings.
 pub fn in_json(json: String) -> String {
     let mut bytes = json.into_bytes();
     in_json_from(&mut bytes, 0);
@@ -155,7 +155,8 @@ pub fn in_json_from(buffer: &mut Vec<u8>, start: usize) {
     }
 }
 
-/// At most `most` bytes of what need not be text: everything but visible ASCII is `\u001b`.
+/// At most `most` bytes of what may not be text: everything but visible ASCII is written as
+/// `\u001b`.
 pub fn bytes(bytes: &[u8], most: usize) -> String {
     let mut out = String::new();
     for byte in bytes.iter().take(most) {
@@ -182,12 +183,12 @@ fn written_out(text: &str, hides: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Controls and bidirectional overrides, which make a line read as another one.
+/// Controls and bidirectional overrides, which make a line look like another.
 fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Those, and what Unicode lists as format characters or shows as nothing.
+/// Those, and characters that Unicode lists as format characters or displays as nothing.
 fn is_hidden(c: char) -> bool {
     steers(c)
         || matches!(u32::from(c),
@@ -219,7 +220,7 @@ mod tests {
         assert_eq!(text_on_screen(family), family);
     }
 
-    /// Attacks O05, O06: what an agent writes is inert in the owner's chat.
+    /// Attacks O05, O06: an agent's text is inert in the owner's chat.
     #[test]
     fn the_owner_reads_a_quotation_that_does_nothing() {
         let shown = |why: &str| quotation(why, 160);
@@ -240,7 +241,7 @@ mod tests {
         assert_eq!(long.chars().count(), 161, "{long}");
     }
 
-    /// A mark of another script is a mark to who reads it.
+    /// A quotation mark of another script counts as one.
     #[test]
     fn no_quotation_mark_of_any_script_stands_bare() {
         for mark in "\"\u{201c}\u{201e}\u{ab}\u{bb}\u{275e}\u{301e}\u{300d}\u{ff02}\u{2033}".chars() {
@@ -248,8 +249,8 @@ mod tests {
         }
     }
 
-    /// What is asked about reads as nothing else: neither what a chat takes for markup, nor a sign of Doorward's, nor a
-    /// blank is left out, and what stands for one of these cannot be written by hand.
+    /// A quoted value looks like nothing else: markup, Doorward's signs and blanks are not dropped but written out,
+    /// and what is written for them cannot be typed by hand.
     #[test]
     fn two_texts_never_read_the_same() {
         for (one, other) in [
@@ -263,7 +264,7 @@ mod tests {
         ] {
             assert_ne!(quotation(one, 80), quotation(other, 80));
         }
-        // All texts of a few signs, which are those that are written in another way, and that these are written with.
+        // All texts made of the few characters that are written differently, or that they are written with.
         let signs = [
             "*",
             ".",
@@ -309,7 +310,7 @@ mod tests {
         assert_eq!(in_json("{\"a\":1}".to_owned()), "{\"a\":1}");
     }
 
-    /// Attacks L01, L02: nothing a sandbox sends steers a log or a terminal.
+    /// Attacks L01, L02: nothing that a sandbox sends controls a log or a terminal.
     #[test]
     fn bytes_are_cut_and_written_out() {
         assert_eq!(bytes(b"a\r\n\x1b[2J\x9b\0", 512), "a\\u000d\\u000a\\u001b[2J\\u009b\\u0000");

@@ -1,9 +1,9 @@
 //! Sizes: `20 MB`, `2 GiB`.
 
-/// What to write for a size, for the help of a problem.
+/// What to write for a size; the help text of a problem.
 pub const FORM: &str = "write a whole number and B, kB, MB, GB, KiB, MiB or GiB, like \"20 MB\"";
 
-/// The larger before the smaller, to be written with the largest that fits.
+/// From large to small, so that a size is written with the largest unit that fits.
 const UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
     ("GB", 1_000_000_000),
@@ -14,8 +14,8 @@ const UNITS: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
-/// The bytes of a size. `20 MB` is 20 million, `1 MiB` is 1024 times 1024; upper and lower
-/// case are the same, and a number without a unit is none.
+/// A size in bytes. `20 MB` is 20 million, `1 MiB` is 1024 times 1024; case is ignored, and a
+/// number without a unit is refused.
 pub fn read(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

@@ -1,4 +1,4 @@
-//! A text that a person wrote, with its name: what problems point into.
+//! A text that a person wrote, with its name; problems point into it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 /// A file's text and where its lines begin.
 #[derive(Clone)]
 pub struct Text {
-    /// The file, as its owner knows it.
+    /// The file's name, as its owner knows it.
     pub name: Arc<str>,
-    /// What stands in it.
+    /// The content.
     pub text: Arc<str>,
-    /// What of it a problem may show.
+    /// The part that a problem may show.
     shown: Arc<str>,
-    /// Where each line begins: a long file has as many rules as it has lines.
+    /// Where each line begins. Precomputed, because a long file has as many rules as lines.
     starts: Arc<[usize]>,
 }
 
 impl Text {
-    /// A text of which problems show every line they are about.
+    /// A text whose problems show every line they are about.
     pub fn new(name: &str, text: &str) -> Self {
         let text: Arc<str> = text.into();
         Self::shown_as(name, Arc::clone(&text), text)
     }
 
-    /// A text that somebody may have pasted a secret into: problems show its keys, and of its
-    /// values only the one that they are about, if they say so.
+    /// A text into which somebody may have pasted a secret: problems show its keys and no value,
+    /// except the one that a problem is about, if it says so.
     pub fn with_secrets(name: &str, text: &str) -> Self {
         Self::shown_as(name, text.into(), blank(text).into())
     }
@@ -54,7 +54,7 @@ impl Text {
         (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
 
-    /// What a problem shows that is about a span.
+    /// The text to show for a problem about a span.
     pub(crate) fn shown_with(&self, span: &Range<usize>) -> Arc<str> {
         let about = self.text.get(span.clone());
         if about == self.shown.get(span.clone()) {
@@ -66,13 +66,13 @@ impl Text {
         }
     }
 
-    /// What a problem shows that may be about a secret.
+    /// The text to show for a problem that may be about a secret.
     pub(crate) fn shown(&self) -> Arc<str> {
         Arc::clone(&self.shown)
     }
 }
 
-/// Overwrites everything that could be a value; offsets stay as they are.
+/// Overwrites everything that may be a value; offsets stay the same.
 fn blank(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -88,7 +88,7 @@ fn blank(text: &str) -> String {
     out
 }
 
-/// `[credentials.github]`. With quotes it could be a line of an array.
+/// `[credentials.github]`. With quotes it may be a line of an array.
 fn is_header(line: &str) -> bool {
     let line = line.trim();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']');

@@ -1,5 +1,5 @@
-//! TOML that a person wrote, read by hand: every value is known by its place, and every
-//! problem of a file is reported at once.
+//! Reads TOML that a person wrote, by hand: every value keeps its place, and all problems of a file
+//! are reported at once.
 
 use std::ops::Range;
 
@@ -17,18 +17,18 @@ pub use keys::{TableKeys, Vocabulary};
 /// A value and where it stands.
 pub type Value<'i> = Spanned<DeValue<'i>>;
 
-/// A text as it stands in a file.
+/// A text and its place in a file.
 pub type Word = (Range<usize>, String);
 
-/// The file being read and what is wrong with it so far.
+/// The file being read, and its problems so far.
 pub struct Reader<C> {
     /// The file.
     pub text: Text,
-    /// What its tables are read with, for whoever reads them.
+    /// Context for the code that reads its tables.
     pub context: C,
     problems: Vec<Problem>,
     vocabulary: &'static Vocabulary,
-    /// The line of the first table: what stands below it is that table's.
+    /// The line of the first table: everything below it belongs to a table.
     first_table: Option<u32>,
 }
 
@@ -38,7 +38,7 @@ impl<C> Reader<C> {
         Reader { text, context, problems: Vec::new(), vocabulary, first_table: None }
     }
 
-    /// Hands the whole file to `read`; `None` where it is not TOML.
+    /// Passes the whole file to `read`; `None` if it is not TOML.
     pub fn read<T>(&mut self, read: impl FnOnce(&mut Block<'_, '_, C>) -> T) -> Option<T> {
         let text = self.text.text.clone();
         let (document, errors) = DeTable::parse_recoverable(&text);
@@ -46,7 +46,7 @@ impl<C> Reader<C> {
             let (message, help) = in_words(error);
             self.hidden_problem(error.span().unwrap_or(0..0), message, help);
         }
-        // What a broken document seems to say is not worth a second complaint.
+        // The contents of a broken document deserve no further complaints.
         if !errors.is_empty() {
             return None;
         }
@@ -55,33 +55,33 @@ impl<C> Reader<C> {
         Some(read(&mut Block { span: document.span(), table: document.get_ref(), reader: self }))
     }
 
-    /// What was read, unless something was wrong.
+    /// What was read, unless there was a problem.
     pub fn finish<T>(self, read: T) -> Result<T, Problems> {
         if self.problems.is_empty() { Ok(read) } else { Err(Problems::sorted(self.problems)) }
     }
 
-    /// What was wrong.
+    /// The problems.
     pub fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
 
-    /// Notes a problem, which shows what it is about.
+    /// Adds a problem that shows what it is about.
     pub fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
         self.problems.push(Problem::new(&self.text, span, message.into(), help));
     }
 
-    /// Notes a problem with what may be a secret.
+    /// Adds a problem about what may be a secret.
     pub fn hidden_problem(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
         self.problems.push(Problem::hidden(&self.text, span, message.into(), help));
     }
 
-    /// Notes that a value cannot be read.
+    /// Adds a problem: a value cannot be read.
     pub fn unreadable(&mut self, span: Range<usize>, error: impl Into<ValueError>) {
         let ValueError { message, help } = error.into();
         self.problem(span, message, help);
     }
 
-    /// Notes that a value is of another type. Somebody may have put a secret in its place.
+    /// Adds a problem: a value has another type. Somebody may have put a secret there.
     pub fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
         let message = format!("`{key}` must be {wanted}, not {}", kind(value.get_ref()));
         self.hidden_problem(value.span(), message, None);
@@ -100,7 +100,7 @@ fn start_of_table(value: &Value<'_>) -> Option<usize> {
 
 /// The parser's message names what it expected, from a fixed list, and quotes no value.
 fn in_words(error: &toml::de::Error) -> (String, Option<String>) {
-    // The parser says what a duplicate is; its wording is its own.
+    // Asks the parser for its message about a duplicate, because the wording is its own.
     let is_duplicate = DeTable::parse("a = 1\na = 1").is_err_and(|known| known.message() == error.message());
     if is_duplicate {
         return ("this key is there twice".to_owned(), Some("keep one of them".to_owned()));

@@ -1,6 +1,6 @@
-//! What a refusal says beside its reason: the rule that came near, and the lines that would
-//! lift it. A policy asks its adviser for it, which is whoever read the rules from a file.
-//! Advice is text: it judges nothing.
+//! What a refusal says besides its reason: the rule that came near, and the lines that would lift
+//! it. A policy gets this from its adviser, a function supplied by whoever read the rules from a
+//! file. Advice is text: it judges nothing.
 
 use ipnet::IpNet;
 
@@ -9,16 +9,16 @@ use crate::{Authority, Facts, Host, RuleRef};
 
 /// What was refused.
 pub enum Refused<'a> {
-    /// No allow covers the request; these name its host, with how well each fits. The first says
-    /// which allows name another host.
+    /// No allow covers the request. The list holds the rules that name its host, with how well each
+    /// fits; the function finds the allows that name another host.
     NotCovered(&'a dyn Fn(&Host) -> Vec<&'a AllowRule>, &'a Reading<'a>, &'a [(Fit, &'a AllowRule)]),
     /// A rule covers it, at another time.
     OutsideHours(Closed<'a>),
     /// A deny covers it.
     Denied(&'a DenyRule),
-    /// Its owner is asked first.
+    /// The owner is asked first.
     Asked(&'a AllowRule),
-    /// Its body is not as the allow wants it.
+    /// The body does not meet the allow's conditions.
     Body(&'a Facts, &'a AllowRule),
     /// The host resolves to an address that is not on the public internet.
     Address(Resolved<'a>),
@@ -30,7 +30,7 @@ pub struct Resolved<'a> {
     pub rule: &'a RuleRef,
     /// Whether `private` can be added to the rule itself: it is the group's own and names one host.
     pub takes_private: bool,
-    /// What was allowed; none where a connection goes through unopened.
+    /// The request that was allowed; `None` for a tunnel.
     pub facts: Option<&'a Facts>,
     /// Where it leads.
     pub authority: &'a Authority,

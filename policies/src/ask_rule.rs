@@ -1,4 +1,4 @@
-//! An `[[ask]]` as a policy finds it, with what it has its owner asked.
+//! An `[[ask]]` as a policy looks it up, and the question it puts to the owner.
 
 use std::sync::Arc;
 
@@ -7,15 +7,16 @@ use crate::rules::AllowRule;
 use crate::segments::Outline;
 use crate::{Adviser, Refused};
 
-/// Where it stands, and its words, which are made once: many requests may wait for an answer to them.
+/// An ask's place among the rules, and its words. These are made once, because many requests may wait
+/// for an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct AskRule {
-    /// Where it stands among the rules that open something.
+    /// Its index among the rules that open something.
     pub(crate) place: usize,
-    /// Of its paths, as denials read them.
+    /// The outline of its paths, as denials read them.
     pub(crate) outline: Outline,
     by: Arc<AskedBy>,
-    /// The same while nobody is asked.
+    /// The same for a time when nobody is asked.
     by_in_quiet: Arc<AskedBy>,
 }
 

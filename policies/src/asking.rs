@@ -1,12 +1,14 @@
-//! What has its owner asked, and how: by an `[[ask]]`, or by `[ask] unlisted = true`. What it is
-//! not: the asking, which belongs to whoever keeps questions and grants.
+//! What makes Doorward ask the owner, and how: an `[[ask]]`, or `[ask] unlisted = true`. What it is
+//! not: the asking itself, which belongs to whoever keeps questions and grants.
 
 use crate::{Code, Hours, Moment, Refusal, RuleRef};
 
-/// `[ask]`: what is asked beside the `[[ask]]`s, how long a request waits, and when nobody is asked.
+/// `[ask]`: what is asked besides the `[[ask]]`s, how long a request waits, and when nobody is
+/// asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asking {
-    /// Where `unlisted = true` stands: hosts that no rule names are asked about.
+    /// Where `unlisted = true` stands, if it does: the owner is asked about hosts that no rule
+    /// names.
     pub unlisted: Option<RuleRef>,
     /// How many seconds an asked request waits for its answer.
     pub hold: u64,
@@ -14,22 +16,22 @@ pub struct Asking {
     pub quiet: Vec<Hours>,
 }
 
-/// What has its owner asked, and in which way.
+/// The rule that asks, and how it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskedBy {
     /// The `[[ask]]`, or `[ask]`.
     pub at: RuleRef,
-    /// Its owner's words.
+    /// The owner's words.
     pub why: Option<String>,
     /// How many seconds the request waits for an answer.
     pub hold: u64,
     /// Nobody is asked at this time.
     pub quiet: bool,
-    /// Lines that would have it go unasked.
+    /// Lines that would let it go unasked.
     pub lift: Vec<String>,
 }
 
-/// The most bytes that a body may have to be asked about.
+/// The largest body that can be asked about, in bytes.
 pub const ASKED_AT_MOST: u64 = 64 << 10;
 
 impl Asking {
@@ -48,7 +50,7 @@ impl Default for Asking {
 }
 
 impl AskedBy {
-    /// What a request is told for which no yes came.
+    /// The refusal of a request that got no yes.
     pub fn unanswered(&self) -> Refusal {
         let why = match (&self.why, self.quiet) {
             (_, true) => "the owner is asked about this first, and not at this time of day".to_owned(),
@@ -59,7 +61,7 @@ impl AskedBy {
         Refusal { code: Code::AskUnanswered, why, logged: None, rule, lift: self.lift.clone() }
     }
 
-    /// The same for one that is too long to be asked about.
+    /// The refusal of a body that is too long to be asked about.
     pub fn too_large(&self) -> Refusal {
         let why = format!(
             "the owner is asked about this first, and a body of more than {} KiB cannot be described; send less at a \

@@ -1,5 +1,5 @@
-//! Whether a rule lets a model be asked and nothing else: then a request under it changes
-//! nothing at its host, and a run that made it may be run again (invariant 13).
+//! Whether a rule allows nothing but asking a model. A request under such a rule changes nothing at
+//! its host, so a run that made it may be run again (invariant 13).
 //!
 //! What it is not: part of the verdict. It allows and refuses nothing.
 
@@ -7,14 +7,14 @@ use crate::body::{Condition, Wanted, Words};
 use crate::rules::AllowRule;
 use crate::{Method, wildcard};
 
-/// What a protocol's messages must not be able to ask for: tools that run at the provider,
-/// and what is kept or goes on there.
+/// What messages of a protocol must not be able to ask for: tools that run at the provider, and
+/// stored or background jobs there.
 struct Dialect {
     paths: &'static [&'static str],
     wants: &'static [(&'static str, Wants)],
 }
 
-/// What the rule must say of a field, or more.
+/// What the rule must at least say about a field.
 enum Wants {
     Absent,
     /// Every value is one of these.
@@ -23,11 +23,11 @@ enum Wants {
     Not(&'static [&'static str]),
     /// Never true.
     NotTrue,
-    /// There, and false: what is left out means true.
+    /// Present and false: a missing field means true.
     False,
 }
 
-/// Models that search by themselves.
+/// Models that search on their own.
 const SEARCHES: Wants = Wants::Not(&["*search*", "*deep-research*"]);
 
 const DIALECTS: [Dialect; 4] = [
@@ -61,7 +61,7 @@ const DIALECTS: [Dialect; 4] = [
             ("store", Wants::False),
         ],
     },
-    // The same with tools in named groups.
+    // The same, with tools in named groups.
     Dialect {
         paths: &["/v1/responses"],
         wants: &[
@@ -77,8 +77,8 @@ const DIALECTS: [Dialect; 4] = [
 ];
 
 impl AllowRule {
-    /// Whether it says `model = true`, one host by its name, exact paths of messages alone, and
-    /// of their bodies that nothing else is asked for.
+    /// Whether it says `model = true` and names one host, exact message paths only, and conditions
+    /// that keep their bodies from asking for anything else.
     pub(crate) fn asks_a_model_alone(&self) -> bool {
         let Some(conditions) = &self.json else { return false };
         let messages = |path: &str| {
@@ -117,7 +117,7 @@ impl Wants {
     }
 }
 
-/// Whether all that a pattern of the rule's stands for is what this one stands for.
+/// Whether `known` covers everything that the rule's pattern `wanted` stands for.
 fn covers(known: &str, wanted: &Wanted) -> bool {
     let Wanted::Text(wanted) = wanted else { return false };
     wildcard::matches(known.as_bytes(), wanted.as_bytes(), |p| *p == b'*', |_| true, |p, t| p == t)

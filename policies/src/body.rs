@@ -1,10 +1,10 @@
-//! Conditions on a JSON body: what a rule with `json` wants of the request it
-//! covers. An allowed host may act for the agent (a model that fetches pages, a
-//! file that is uploaded); what switches such features on stands in the body.
+//! Conditions on a JSON body: what a rule with `json` demands of the requests it covers. An allowed
+//! host may act for the agent (a model that fetches pages, a file upload), and such features are
+//! switched on in the body.
 //!
-//! What it is not: a JSON library or a query language. It reads a body once,
-//! strictly, keeps none of it, and answers yes or no. What two readers could read
-//! in two ways (a key that stands twice, `Tools` beside `tools`) is refused.
+//! What it is not: a JSON library or a query language. It reads a body once, strictly, keeps none
+//! of it, and answers yes or no. A body that could be read in two ways (a duplicate key, `Tools`
+//! beside `tools`) is refused.
 
 mod condition;
 mod field;
@@ -20,31 +20,31 @@ use crate::asking::{ASKED_AT_MOST, AskedBy};
 use crate::grant::{Grant, GrantId};
 use crate::{Code, Refusal, RuleRef};
 
-/// What a permit wants of the body before anything is sent.
+/// The conditions that a permit puts on the body before anything is sent.
 #[derive(Clone, Debug)]
 pub struct BodyConditions {
     denies: Vec<Denial>,
-    /// Whether a rule without `json` opens it.
+    /// Whether a rule without `json` opens the request.
     free: bool,
-    /// The allows that open it where their conditions hold; empty where it is free.
+    /// The allows that open the request if their conditions hold; empty if it is free.
     allows: Vec<Opening>,
-    /// What has its owner asked.
+    /// The asks that bind it.
     asks: Vec<Question>,
-    /// The allows under which nobody is asked where their conditions hold.
+    /// The allows under which nobody is asked if their conditions hold.
     unasked: Vec<Arc<[Condition]>>,
-    /// The yeses to it that there are.
+    /// The yeses given to this request so far.
     grants: Vec<Grant>,
-    /// What rules that lead to a model want of it: one of them must hold, where a model alone may be asked.
+    /// What rules that lead to a model demand of the body; one must hold where only a model may be asked.
     models: Models,
     empty_is_fine: bool,
 }
 
-/// Why a body does not go.
+/// Why a body may not be sent.
 #[derive(Debug)]
 pub enum Unfit {
-    /// It must not.
+    /// It is refused.
     Refused(Refusal),
-    /// Its owner has to be asked first.
+    /// The owner has to be asked first.
     Asks(Arc<AskedBy>),
 }
 
@@ -55,14 +55,14 @@ struct Denial {
     refusal: Refusal,
 }
 
-/// Which bodies the rules let a model be asked with that lead to one.
+/// Which bodies the rules with `model = true` let through.
 #[derive(Clone, Debug, Default)]
 struct Models {
-    /// Whether nothing else may be asked.
+    /// Whether only a model may be asked.
     alone: bool,
-    /// Whether one of the rules has no conditions.
+    /// Whether one of these rules has no conditions.
     free: bool,
-    /// Those that have some.
+    /// The rules that have conditions.
     openings: Vec<Opening>,
 }
 
@@ -77,19 +77,20 @@ struct Opening {
 /// An ask that covers the rest of the request.
 #[derive(Clone, Debug)]
 struct Question {
-    /// None: whatever the body is.
+    /// `None`: whatever the body is.
     conditions: Option<Arc<[Condition]>>,
-    /// Whether a yes opens it: asks bind more widely than they open.
+    /// Whether a yes opens the request. An ask binds more requests than it opens.
     opens: bool,
     by: Arc<AskedBy>,
 }
 
-/// More than a model's longest prompt with its pictures; little enough to be held
-/// in memory by every sandbox at once.
+/// Longer than a model's longest prompt with its pictures, and small enough for every sandbox to
+/// hold one in memory at once.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
 impl BodyConditions {
-    /// Free, and `None` as long as nothing is added. `empty_is_fine`: the method needs no body.
+    /// Free, and dropped by `non_empty` as long as nothing is added. `empty_is_fine`: the method
+    /// needs no body.
     pub(crate) fn new(empty_is_fine: bool) -> Self {
         BodyConditions {
             denies: Vec::new(),
@@ -112,7 +113,7 @@ impl BodyConditions {
         self.allows.push(Opening { conditions: conditions.clone(), at: at.clone(), lift });
     }
 
-    /// A rule that leads to a model covers the rest of the request.
+    /// Adds a rule that leads to a model and covers the rest of the request.
     pub(crate) fn model(&mut self, conditions: Option<&Arc<[Condition]>>, at: &RuleRef) {
         match conditions {
             None => self.models.free = true,
@@ -123,39 +124,40 @@ impl BodyConditions {
         }
     }
 
-    /// It goes as a question to a model or not at all: what another rule opens beside does not count.
+    /// The body goes as a question to a model or not at all: what other rules open does not count.
     pub(crate) fn bind_to_models(&mut self) {
         self.models.alone = true;
     }
 
-    /// What binds it to models, besides what opens it.
+    /// The models' conditions, if they bind besides those of the rules that open the request.
     fn of_models(&self) -> &[Opening] {
         if self.models.alone && !self.models.free { &self.models.openings } else { &[] }
     }
 
-    /// Says at the end whether a rule without conditions opens it.
+    /// Says at the end whether a rule without conditions opens the request.
     pub(crate) fn set_free(&mut self, free: bool) {
         self.free = free;
     }
 
-    /// Has the owner asked, where the conditions hold or cannot be told.
+    /// Asks the owner if the conditions hold or cannot be evaluated.
     pub(crate) fn ask(&mut self, conditions: Option<&Arc<[Condition]>>, opens: bool, by: &Arc<AskedBy>) {
         self.asks.push(Question { conditions: conditions.cloned(), opens, by: by.clone() });
     }
 
-    /// Asks nobody where these hold.
+    /// Asks nobody if these conditions hold.
     pub(crate) fn unasked(&mut self, conditions: &Arc<[Condition]>) {
         self.unasked.push(conditions.clone());
     }
 
-    /// What was said yes to already.
+    /// Adds the yeses that were given already.
     pub(crate) fn granted(&mut self, grants: Vec<Grant>) {
         self.grants = grants;
-        // For one body before for any.
+        // A yes for this body goes before one for any body.
         self.grants.sort_by_key(|grant| (!grant.is_once(), grant.id()));
     }
 
-    /// What there is to ask, whatever the body is; `None` where the body decides, or a yes is there.
+    /// The question, if it is asked whatever the body is; `None` if the body decides or a yes is
+    /// there.
     pub(crate) fn surely_asks(&self) -> Option<&Arc<AskedBy>> {
         let always = self.asks.iter().find(|ask| ask.conditions.is_none());
         let opened_by_asks = !self.free && self.allows.is_empty();
@@ -167,7 +169,7 @@ impl BodyConditions {
         &self.grants
     }
 
-    /// What has its owner asked about some bodies, or all.
+    /// What asks the owner, about some bodies or all.
     pub fn asked_by(&self) -> Option<&AskedBy> {
         self.asks.first().map(|ask| &*ask.by)
     }
@@ -176,16 +178,16 @@ impl BodyConditions {
         (!self.denies.is_empty() || !self.allows.is_empty() || !self.asks.is_empty()).then_some(self)
     }
 
-    /// Whether the same is asked of a body, whichever rules ask it.
+    /// Whether both demand the same of a body, whichever rules demand it.
     pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
         self.parts() == other.parts()
     }
 
-    /// What is asked of a body, without the rules that ask it and the yeses to it.
+    /// What is demanded of a body, without the rules that do and the yeses to it.
     fn parts(&self) -> impl PartialEq + use<'_> {
-        // Whole: what is new is compared.
+        // Destructured in full, so that a new field is compared.
         let BodyConditions { denies, free, allows, asks, unasked, grants: _, models, empty_is_fine } = self;
-        // Whether models alone are asked is no rule's to say.
+        // `alone` is set by no rule.
         let Models { alone: _, free: models_free, openings } = models;
         (
             denies.iter().map(|deny| &deny.conditions).collect::<Vec<_>>(),
@@ -199,8 +201,7 @@ impl BodyConditions {
         )
     }
 
-    /// Whether a body that passed another passes this: other allows may have come to it, and
-    /// less may be asked.
+    /// Whether a body that passed `other` passes this too: there may be more allows and fewer asks.
     pub(crate) fn takes_all_of(&self, other: &Self) -> bool {
         let opens = |opening: &Arc<[Condition]>| {
             let by_ask = self.asks.iter().any(|ask| ask.opens && ask.conditions.as_ref() == Some(opening));
@@ -210,7 +211,7 @@ impl BodyConditions {
         let mut opened = other.allows.iter().map(|allow| &allow.conditions).chain(by_asks);
         let opens_all = self.free || (!other.free && opened.all(opens));
         let known = |ask: &Question| other.asks.iter().any(|then| then.conditions == ask.conditions);
-        // An exception that is gone asks what was not asked.
+        // Without its exception, an ask binds more.
         let asks_no_more = self.asks.iter().all(known)
             && (self.asks.is_empty() || other.unasked.iter().all(|then| self.unasked.contains(then)));
         let denies = |body: &Self| body.denies.iter().map(|deny| deny.conditions.clone()).collect::<Vec<_>>();
@@ -223,13 +224,13 @@ impl BodyConditions {
             && self.empty_is_fine == other.empty_is_fine
     }
 
-    /// Whether the same is asked where a permit may ask nothing.
+    /// Whether both demand the same, where a permit may demand nothing.
     pub(crate) fn asks_what(&self, other: Option<&Self>) -> bool {
         let nothing = BodyConditions::new(self.empty_is_fine);
         self.asks_the_same(other.unwrap_or(&nothing))
     }
 
-    /// The most bytes that a body may have to be judged; a longer one is refused.
+    /// The longest body that can be judged, in bytes; a longer one is refused.
     pub fn limit(&self) -> u64 {
         if self.is_surely_asked() { ASKED_AT_MOST } else { LIMIT }
     }
@@ -238,7 +239,7 @@ impl BodyConditions {
         self.unasked.is_empty() && self.asks.iter().any(|ask| ask.conditions.is_none())
     }
 
-    /// What a body is told that is longer than the limit.
+    /// The refusal of a body over the limit.
     pub fn too_large(&self) -> Refusal {
         match self.asks.iter().find(|ask| ask.conditions.is_none()) {
             Some(ask) if self.is_surely_asked() => ask.by.too_large(),
@@ -259,9 +260,9 @@ impl BodyConditions {
         denials.chain(openings).chain(questions).chain(&self.unasked).chain(models)
     }
 
-    /// Judges the whole body as it will be sent. Whatever its Content-Type says: where a rule looks
-    /// into it, one that is not JSON is refused, and so is a compressed one. Gives the yes by which
-    /// it goes, where its owner had to be asked.
+    /// Judges the whole body as it will be sent, whatever its Content-Type says: if a rule looks
+    /// into it, one that is not JSON or is compressed is refused. Returns the yes that lets it go,
+    /// if the owner had to be asked.
     pub fn check(&self, body: &[u8]) -> Result<Option<GrantId>, Unfit> {
         if body.len() as u64 > self.limit() {
             return Err(Unfit::Refused(self.too_large()));
@@ -272,7 +273,7 @@ impl BodyConditions {
     }
 
     fn findings(&self, all: &[&Condition], body: &[u8]) -> Result<Vec<Finding>, Refusal> {
-        // No body is a body without fields, where the method needs none.
+        // Where the method needs no body, an empty one is a body without fields.
         let body: &[u8] = if body.is_empty() && self.empty_is_fine { b"null" } else { body };
         Reader::read(all, body)
             .map_err(|why| Refusal::new(Code::BodyUnreadable, format!("a rule looks into this body, and it {why}")))
@@ -286,7 +287,7 @@ impl BodyConditions {
             rest = behind;
             own
         };
-        // A condition that cannot be told counts as one that holds, where it takes something away.
+        // Where a condition takes something away, one that cannot be evaluated counts as holding.
         let binds = |own: &[Finding]| own.iter().all(|finding| *finding != Finding::Fails);
         let holds = |own: &[Finding]| own.iter().all(|finding| *finding == Finding::Holds);
         for deny in &self.denies {
@@ -307,7 +308,7 @@ impl BodyConditions {
             asked = asked.or(binds(own).then_some(&ask.by));
             first = first.or_else(|| ask.refusal(own));
         }
-        // Each takes its own findings, whichever holds.
+        // Each takes its own findings, so the fold must not stop at the first that holds.
         let unasked = self.unasked.iter().fold(false, |unasked, conditions| holds(own(conditions)) | unasked);
         let mut of_a_model = self.of_models().is_empty();
         for opening in self.of_models() {
@@ -329,7 +330,7 @@ impl BodyConditions {
 }
 
 impl Unfit {
-    /// What the request is told as long as nobody is asked.
+    /// The refusal while nobody is asked.
     pub fn into_refusal(self) -> Refusal {
         match self {
             Unfit::Refused(refusal) => refusal,
@@ -339,7 +340,7 @@ impl Unfit {
 }
 
 impl Opening {
-    /// Nothing where its conditions hold.
+    /// `None` if the conditions hold.
     fn refusal(&self, findings: &[Finding]) -> Option<Refusal> {
         unfit(&self.conditions, findings, &self.at, &self.lift)
     }
@@ -351,7 +352,7 @@ impl Question {
     }
 }
 
-/// Says which field, never what stands in it: a refusal is logged.
+/// Names the field, never its value: a refusal is logged.
 fn unfit(conditions: &[Condition], findings: &[Finding], at: &RuleRef, lift: &[String]) -> Option<Refusal> {
     let failed = conditions.iter().zip(findings).find(|(_, finding)| **finding != Finding::Holds);
     let why = match failed? {

@@ -17,23 +17,22 @@ use crate::{
 };
 
 impl PolicyAt<'_> {
-    /// Judges a request. Consumes the facts: an allow gives them back inside
-    /// the permit, an ask inside the question, a deny beside the refusal.
+    /// Judges a request. Consumes the facts: an allow returns them inside the permit, an ask inside
+    /// the question, a deny beside the refusal.
     ///
-    /// Allows add up: the permit has the private networks and the model mark of
-    /// every allow that covers the request (so with `opaque`), and the credential of those that name
-    /// one. Two that name different credentials refuse the request. The rule on
-    /// the permit is the one that says the most: with a credential before without,
-    /// then by host, then by path.
+    /// Allows add up: the permit gets the private networks, the `model` mark and `opaque` of every
+    /// allow that covers the request, and the credential of those that name one. Two that name
+    /// different credentials refuse the request. The permit names the most specific rule: first one
+    /// with a credential, then by host, then by path.
     ///
-    /// Of allows with `json` one must hold, unless an allow without covers the
-    /// request as well. An allow without the credential that is put on does not
-    /// count there: it was not written for requests that carry one.
+    /// If there are allows with `json`, one of them must hold, unless an allow without `json`
+    /// covers the request too. Allows without the credential that is put on do not count here: they
+    /// were not written for requests that carry one.
     ///
-    /// An ask opens like an allow, after a yes, and binds what allows open: denials first, then
-    /// asks, then allows, but for an allow that says `unasked`. A yes that is there
-    /// ([`PolicyAt::with_grants`]) answers the question of its very request; where the body
-    /// decides whether there is a question, or which yes is for it, the permit's conditions say so.
+    /// An ask opens like an allow, but after a yes, and it binds what allows open, unless one of
+    /// them says `unasked`: deny beats ask beats allow. A yes already given
+    /// ([`PolicyAt::with_grants`]) answers the question about exactly its request. If the body
+    /// decides whether to ask, or which yes applies, the permit's conditions say so.
     pub fn decide(&self, facts: Facts) -> Verdict {
         let judged = self.judge_within(&Reading::new(&facts));
         let given = match judged {
@@ -69,7 +68,7 @@ impl PolicyAt<'_> {
         }
     }
 
-    /// A helper's policy lets through what lies within its part, or is what a model's rules let a model be asked, and
+    /// A helper's policy lets through what lies within its part, and questions to a model under a rule for one. It
     /// asks nobody.
     fn judge_within(&self, request: &Reading<'_>) -> Result<Given<'_>, Refusal> {
         let mut given = self.judge(request, self.observing())?;
@@ -86,7 +85,7 @@ impl PolicyAt<'_> {
         }
     }
 
-    /// The yeses to this request: to nothing that differs from it in anything.
+    /// The yeses to exactly this request.
     fn granted(&self, facts: &Facts, credential: Option<&str>) -> Vec<Grant> {
         if self.grants().is_empty() {
             return Vec::new();
@@ -95,10 +94,9 @@ impl PolicyAt<'_> {
         self.grants().iter().filter(|grant| grant.what() == what).cloned().collect()
     }
 
-    /// Judges a connection that has only named its host: whether it goes through
-    /// unopened. `None` means that it is opened as usual and each request is judged.
-    /// A deny that forbids anything there, and a credential for it, want it opened.
-    /// Nothing of a helper's goes through unopened.
+    /// Judges a connection that has only named its host: whether it goes through unopened. `None`
+    /// means that it is opened as usual and each request is judged. A deny that forbids anything
+    /// there, an ask, or a credential for the host has it opened; so does a helper's policy.
     pub fn decide_tunnel(&self, authority: &Authority) -> Option<TunnelPermit> {
         if self.policy().is_narrowed() {
             return None;
@@ -119,9 +117,9 @@ impl PolicyAt<'_> {
         })
     }
 
-    /// What a permitted request is told whose body has a field that asks for another method
-    /// (`_method`). Nothing where the policy lets every method through there, with the same
-    /// credential and the same conditions: then such a field changes nothing.
+    /// The refusal of a permitted request whose body has a field that asks for another method
+    /// (`_method`). `None` if the policy allows every method there with the same credential and
+    /// conditions: then such a field changes nothing.
     pub fn refusal_of_other_methods(&self, permit: &Permit) -> Option<Refusal> {
         let host = &permit.facts.authority.host;
         let refusal = match self.judge_within(&Reading::asking_in_body(&permit.facts)) {
@@ -165,12 +163,12 @@ impl PolicyAt<'_> {
         }
     }
 
-    /// The asks that bind a request which rules open; none where an allow says that nobody is to
-    /// be asked. What has two readings, or goes on in another protocol, cannot be described, so
-    /// it is refused instead.
+    /// The asks that bind a request that rules open; none if an allow says that nobody is to be
+    /// asked. A request with two readings or an upgrade cannot be described to a person, so it is
+    /// refused.
     fn asks<'a>(&'a self, request: &Reading<'_>, fitting: &[(Fit, &'a AllowRule)]) -> Result<Vec<Bound<'a>>, Refusal> {
         let path = request.wide_outline();
-        // What opens by asking binds what it opens, in whichever way it was found.
+        // An ask that opens the request also binds it, however it was found.
         let opens = |rule: &AllowRule| fitting.iter().any(|(_, other)| std::ptr::eq(*other, rule));
         let binds =
             |(ask, rule): &Bound<'_>| ask.outline.meets(&path) && rule.binds(request, self.now()) || opens(rule);
@@ -184,9 +182,9 @@ impl PolicyAt<'_> {
         Ok(asks)
     }
 
-    /// The denies that cover the request: one without conditions refuses it; the
-    /// others go on to look at its body. What follows an upgrade is no body, so
-    /// there a condition cannot be told and the deny stands.
+    /// Collects the denies that cover the request: one without conditions refuses it at once, the
+    /// others look at its body later. After an upgrade there is no body to evaluate a condition on,
+    /// so the deny applies.
     fn denials(&self, request: &Reading<'_>) -> Result<BodyConditions, Refusal> {
         let facts = request.facts;
         let mut body = BodyConditions::new(facts.method.is_read() || facts.method == Method::Delete);
@@ -219,7 +217,8 @@ impl PolicyAt<'_> {
         }
         let alike = |other: &AllowRule| other.credential == rule.credential;
         let free = fitting.iter().any(|(_, other)| alike(other) && other.json.is_none());
-        // What a rule gives under a condition, it gives only where the condition is asked.
+        // A request that is free passes without a check of conditions, so rules with conditions
+        // give nothing.
         let gives = fitting.iter().map(|(_, rule)| *rule).filter(|rule| !free || rule.json.is_none());
         let (mut private, mut model, mut opaque) = (Vec::new(), false, false);
         for rule in gives {
@@ -246,7 +245,7 @@ impl PolicyAt<'_> {
             credential: rule.credential.clone(),
             private: private.into(),
             model,
-            // One that lets more through may be the one that did; of these the body is judged by.
+            // Every rule that may have let the body through must ask only a model.
             asks_model: facts.upgrade.is_none()
                 && asks.is_empty()
                 && fitting.iter().all(|(_, rule)| !alike(rule) || rule.asks_a_model_alone()),
@@ -258,8 +257,8 @@ impl PolicyAt<'_> {
         })
     }
 
-    /// What a rule spells may be another page to the server: no key goes to it that
-    /// would not go to that page.
+    /// A path that a rule spells out may be another page to the server: no credential goes along
+    /// that would not go to that page as well.
     fn same_key_undone<'a>(
         &self,
         request: &Reading<'_>,
@@ -281,8 +280,8 @@ impl PolicyAt<'_> {
         }
     }
 
-    /// Observing, and asking about what no rule names, is about names on the web: addresses, odd ports, WebSockets and paths
-    /// with two readings want a rule all the same.
+    /// Observing, and asking about unlisted hosts, apply to names on the web only: addresses, odd ports, WebSockets
+    /// and paths with two readings need a rule all the same.
     fn is_unnamed(&self, facts: &Facts) -> bool {
         let Authority { host, port } = &facts.authority;
         matches!(host, Host::Name(_))
@@ -301,7 +300,7 @@ impl PolicyAt<'_> {
 /// An ask that binds a request, with its rule.
 type Bound<'a> = (&'a AskRule, &'a AllowRule);
 
-/// What the rules that open a request give together.
+/// What all rules that open a request give together.
 struct Given<'a> {
     at: &'a RuleRef,
     credential: Option<Arc<str>>,
@@ -316,7 +315,7 @@ struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// Nothing but the way out: no credential, no private network, no model.
+    /// Permission and nothing else: no credential, no private network, no model.
     fn bare(at: &'a RuleRef, body: BodyConditions) -> Self {
         Given {
             at,
@@ -342,21 +341,21 @@ impl<'a> Given<'a> {
     }
 }
 
-/// A total order over content first and place last, so that order in a file never matters.
+/// A total order by content first and place last, so that order in a file never matters.
 fn says_more(a: &(Fit, &AllowRule), b: &(Fit, &AllowRule)) -> std::cmp::Ordering {
-    // Free of conditions before bound by them, so that the rule named is one that holds.
+    // Rules without conditions first, so that the rule named is one that holds.
     let key =
         |(fit, rule): &(Fit, &AllowRule)| (rule.credential.is_some(), rule.json.is_none(), rule.host.weight(), *fit);
     key(a).cmp(&key(b)).then_with(|| b.1.at.cmp(&a.1.at))
 }
 
-/// Of several asks the one that says the most is told, and such as ask whatever the body is first.
+/// Of several asks the most specific is shown, and those that ask whatever the body is come first.
 fn asks_before(a: &AllowRule, b: &AllowRule) -> std::cmp::Ordering {
     let key = |ask: &AllowRule| (ask.json.is_none(), ask.origin.rank(), ask.host.weight());
     key(b).cmp(&key(a)).then_with(|| a.at.cmp(&b.at))
 }
 
-/// Of several denials the reader hears the one that is hardest to take back.
+/// Of several denials the one that is hardest to take back is shown.
 fn binds_more(a: &DenyRule, b: &DenyRule) -> std::cmp::Ordering {
     let key = |deny: &DenyRule| (deny.origin.rank(), deny.host.weight());
     key(a).cmp(&key(b)).then_with(|| b.at.cmp(&a.at))

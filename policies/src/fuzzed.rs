@@ -1,8 +1,8 @@
-//! What must hold whatever bytes come: the targets of `fuzz/`, each a plain function,
-//! and a replay of the committed corpus as a test. Not part of what ships.
+//! What must hold for any input: the targets of `fuzz/`, each a plain function, and a replay of the
+//! committed corpus as a test. Not part of what ships.
 //!
-//! Where it can, a target asks a second, simpler reader: two that agree about what
-//! was accepted are better evidence than one that does not panic.
+//! Where it can, a target consults a second, simpler reader: two that agree on what was accepted
+//! are better evidence than one that does not panic.
 
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
@@ -104,7 +104,7 @@ fn covers(wanted: &[&str], had: &[&str]) -> bool {
         (None, None) => true,
         (None, Some(_)) => false,
         (Some((&"**", rest)), _) => {
-            // What must be spelt ends what a star takes; the end of a path may be empty.
+            // A part that must be spelt ends a star's run; the end of a path may be empty.
             let taken = had.iter().enumerate().position(|(at, have)| {
                 have.contains("%2F") || have.contains("%25") || (have.is_empty() && at + 1 != had.len())
             });
@@ -143,8 +143,8 @@ fn again(facts: &Facts) -> Facts {
     Facts::parse(facts.method.as_str(), &url).unwrap()
 }
 
-/// A server that undoes escapes finds the segments that were judged or, where a rule has to
-/// spell it, others that are paths like any.
+/// A server that undoes escapes finds the segments that were judged or, if a rule has to spell
+/// them, others that are valid paths themselves.
 fn segments_stay(path: &Path) {
     assert_eq!(Path::parse(path.as_str()).as_ref(), Ok(path), "the path has two forms");
     let plain = undone(path.as_str().as_bytes());
@@ -177,8 +177,8 @@ fn undone(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// `inet_aton` takes hexadecimal, octal and short forms for addresses; a name must be
-/// none of them, and an address the very one.
+/// `inet_aton` reads hexadecimal, octal and short forms as addresses: a name must be none of them,
+/// and an address must be read as itself.
 fn read_by_others(host: &Host) {
     let text = host.to_string();
     assert_eq!(Host::parse(&text).as_ref(), Ok(host), "the host has two forms");
@@ -209,7 +209,7 @@ fn inet_aton(text: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// What was found, and what begins a search, stays right.
+    /// Past findings and seeds still hold.
     #[test]
     fn the_corpus_replays() {
         type Target = fn(&[u8]);

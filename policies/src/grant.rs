@@ -1,8 +1,8 @@
-//! A yes, as the decision takes it: for one request, known by its fingerprint, and either for
-//! one body or for some of them. What it is not: a permit. Whoever keeps grants hands those in
-//! that are good at this moment ([`crate::PolicyAt::with_grants`]), and uses up what was used;
-//! [`crate::PolicyAt::decide`] alone makes a permit, and no grant opens what the policy does not
-//! ask about.
+//! A yes, as the decision takes it: for one request, identified by its fingerprint, with one body
+//! or with any within bounds. What it is not: a permit. Whoever keeps grants passes in those that
+//! are valid now ([`crate::PolicyAt::with_grants`]) and removes used ones; only
+//! [`crate::PolicyAt::decide`] makes a permit, and no grant opens what the policy does not ask
+//! about.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use sha2::{Digest, Sha256};
 
 use crate::{Authority, Facts, GroupName, Upgrade};
 
-/// What identifies an asked request but for its body: whose it is, what it says to whom, in which head, and
-/// the credential that goes with it. A hash, because a query may hold what must not be kept.
+/// Identifies an asked request apart from its body: its group, facts, head and credential. A hash, because
+/// a query may hold what must not be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
-/// What a request's head says beside what is judged, as a hash. Whoever reads heads makes it, and leaves
+/// A hash of what a request's head says besides what is judged. Whoever reads heads makes it, and leaves
 /// out what changes with each sending.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HeadHash([u8; 32]);
 
-/// A body, as its hash.
+/// The hash of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BodyHash([u8; 32]);
 
-/// The number of a grant where it is kept.
+/// The number of a grant where grants are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GrantId(pub u64);
 
@@ -33,11 +33,11 @@ pub struct GrantId(pub u64);
 pub enum Granted {
     /// This one, once.
     Once(BodyHash),
-    /// Any within these bounds, until the run that asked has ended.
+    /// Any within these bounds, until the run that asked ends.
     Answer(Bounds),
 }
 
-/// How far a yes for a whole answer goes.
+/// The bounds of a yes to a whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The most requests.
@@ -48,10 +48,10 @@ pub struct Bounds {
     pub seconds: u64,
 }
 
-/// The yes of a group's owner to one request.
+/// The owner's yes to one request.
 ///
-/// It is made for a question that the decision put ([`crate::Ask`]) or read back from where it
-/// is kept, and gives nothing by itself:
+/// It is made for a question that the decision put ([`crate::Ask`]) or read back from storage, and
+/// gives nothing by itself:
 ///
 /// ```compile_fail
 /// fn forge(what: policies::Fingerprint) -> policies::Grant {
@@ -71,14 +71,14 @@ pub struct Grant {
 }
 
 impl Bounds {
-    /// Of each `answer`.
+    /// The bounds of each `answer`.
     pub const OF_AN_ANSWER: Bounds = Bounds { requests: 10, bytes: 64 << 10, seconds: 15 * 60 };
 }
 
 impl Fingerprint {
-    /// Of a request as it was judged.
+    /// For a request as it was judged.
     pub fn of(group: &GroupName, facts: &Facts, credential: Option<&str>, head: HeadHash) -> Self {
-        // Whole: what a request can say is in it.
+        // Destructured in full, so that a new field is hashed.
         let Facts { scheme, authority: Authority { host, port }, method, path, query, upgrade } = facts;
         let upgrade = match upgrade {
             None => "",
@@ -101,7 +101,7 @@ impl Fingerprint {
 }
 
 impl HeadHash {
-    /// Of these fields, by name and value, in this order.
+    /// For these fields, by name and value, in this order.
     pub fn of<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut hasher = Sha256::new();
         for (name, value) in fields {
@@ -112,7 +112,7 @@ impl HeadHash {
     }
 }
 
-/// With its length, so that no two lists have one hash.
+/// With its length, so that no two lists hash alike.
 fn add(hasher: &mut Sha256, text: Option<&[u8]>) {
     let length = text.map_or(u64::MAX, |text| text.len() as u64);
     hasher.update(length.to_be_bytes());
@@ -120,14 +120,14 @@ fn add(hasher: &mut Sha256, text: Option<&[u8]>) {
 }
 
 impl BodyHash {
-    /// Of a body as it was judged; one that is not there is an empty one.
+    /// For a body as it was judged; a missing body is an empty one.
     pub fn of(body: &[u8]) -> Self {
         BodyHash(Sha256::digest(body).into())
     }
 }
 
 impl Grant {
-    /// As it is kept.
+    /// As read back from storage.
     pub fn kept(id: GrantId, what: Fingerprint, gives: Granted) -> Self {
         Grant { id, what, gives }
     }
@@ -198,7 +198,8 @@ mod tests {
 
     use super::*;
 
-    /// What differs in anything has another fingerprint, and what is put together otherwise too.
+    /// Requests that differ in anything have different fingerprints, and so do parts that are split
+    /// differently.
     #[test]
     fn a_fingerprint_is_of_all_of_a_request() {
         let group = |name| GroupName::parse(name).unwrap();

@@ -1,12 +1,12 @@
-//! How the rules for a host are found: by hash over the suffixes of its name, so
-//! that a thousand rules cost what one costs.
+//! Finds the rules for a host: by hash over the suffixes of its name, so that a thousand rules cost
+//! what one costs.
 
 use std::collections::HashMap;
 
 use crate::host_pattern::HostPattern;
 use crate::{Host, HostName, shared_names};
 
-/// From a host to the places of the rules that name it.
+/// From a host to the indexes of the rules that name it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostIndex {
     exact: HashMap<Host, Vec<usize>>,
@@ -28,22 +28,22 @@ impl HostIndex {
         index
     }
 
-    /// The rules that name the host, in no order that means anything.
+    /// The rules that name the host, in no particular order.
     pub(crate) fn find(&self, host: &Host) -> Vec<usize> {
         self.find_below(host, 0)
     }
 
-    /// The same for rules that allow: a star covers no name of strangers. Anybody can
-    /// have one below a public suffix, and there are such below names of one owner:
-    /// `**.amazonaws.com` is not the buckets below `s3.amazonaws.com`, `**.azure.com` not the
-    /// machines below `westeurope.cloudapp.azure.com`.
+    /// The same for rules that allow: there a star covers no names of strangers. Anybody can have a
+    /// name below a public suffix, and such suffixes lie below names of one owner too:
+    /// `**.amazonaws.com` does not cover the buckets below `s3.amazonaws.com`, nor `**.azure.com`
+    /// the machines below `westeurope.cloudapp.azure.com`.
     pub(crate) fn find_own(&self, host: &Host) -> Vec<usize> {
         let any_star = !self.one_label.is_empty() || !self.any_depth.is_empty();
         let name = host.name().filter(|_| any_star);
         self.find_below(host, name.map_or(0, |name| shared_names::suffix(name.as_str()).len()))
     }
 
-    /// Stars count whose parent is longer than this.
+    /// Only stars whose parent name is longer than `suffix` count.
     fn find_below(&self, host: &Host, suffix: usize) -> Vec<usize> {
         let mut found = self.exact.get(host).cloned().unwrap_or_default();
         let parent = |name| parent_of(name).filter(|parent| parent.len() > suffix);

@@ -30,7 +30,7 @@ pub(crate) fn is_reserved(host: &Host) -> bool {
 }
 
 impl HostPattern {
-    /// Reads a host for an allow, which must not cover what strangers can register.
+    /// Reads a host for an allow, which must not cover names that strangers can register.
     pub fn for_allow(text: &str) -> Result<Self, PatternError> {
         let pattern = Self::read(text)?;
         match &pattern {
@@ -45,7 +45,7 @@ impl HostPattern {
         }
     }
 
-    /// Reads a host for a deny, which may be as wide as its owner likes.
+    /// Reads a host for a deny, which may be as wide as the owner likes.
     pub fn for_deny(text: &str) -> Result<Self, PatternError> {
         Self::read(text)
     }
@@ -89,7 +89,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether it is one host.
+    /// Whether it names exactly one host.
     pub fn is_exact(&self) -> bool {
         matches!(self, HostPattern::Exact(_))
     }
@@ -130,7 +130,7 @@ fn star_misplaced(text: &str) -> PatternError {
     PatternError::new(message, Some(help.to_owned()))
 }
 
-/// A text that is no host, with what its owner probably meant.
+/// The error for a text that is not a host, with what was probably meant.
 fn no_host(text: &str, error: &HostError) -> PatternError {
     let (message, help) = match error {
         HostError::Empty => ("the host is empty".to_owned(), "name one, like \"api.example.com\"".to_owned()),

@@ -1,7 +1,7 @@
 //! `hours`, `days` and `until`: when a rule holds, by the owner's clock.
 //!
-//! What it is not: a clock. A minute that a clock change skips is in no hours, and one that it
-//! repeats is in them twice.
+//! What it is not: a clock. A minute that a clock change skips never occurs, and one that it
+//! repeats occurs twice.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::{Moment, TimeOfDay, Weekday};
 
-/// When a rule holds: from the first minute of a span up to its end, which is not of it, on
-/// some days of the week, until it ends for good. Hours that go over midnight belong to the day on which they begin.
+/// When a rule holds: from the first minute of a span up to but not including its end, on some days of the week,
+/// until it ends for good. Hours that cross midnight belong to the day on which they begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hours {
-    /// None: the whole day.
+    /// `None`: the whole day.
     span: Option<(TimeOfDay, TimeOfDay)>,
     /// From Monday on; empty: every day.
     days: Vec<Weekday>,
-    /// The first moment at which it is over; none: never.
+    /// The first moment after it ends for good; `None`: never.
     until: Option<Moment>,
 }
 
 impl Hours {
-    /// From what a rule says; `None` where that is always. A span has two ends that differ.
+    /// From what a rule says; `None` if it always holds. A span's two ends differ.
     pub fn new(span: Option<(TimeOfDay, TimeOfDay)>, mut days: Vec<Weekday>, until: Option<Moment>) -> Option<Self> {
         days.sort_unstable();
         days.dedup();
@@ -32,17 +32,17 @@ impl Hours {
         (span.is_some() || !days.is_empty() || until.is_some()).then_some(Hours { span, days, until })
     }
 
-    /// Where they begin and end; none: the whole day.
+    /// Where they begin and end; `None`: the whole day.
     pub fn span(&self) -> Option<(TimeOfDay, TimeOfDay)> {
         self.span
     }
 
-    /// The days on which they begin, from Monday on; none: every day.
+    /// The days on which they begin, from Monday on; empty: every day.
     pub fn days(&self) -> &[Weekday] {
         &self.days
     }
 
-    /// The first moment at which they are over for good; none: never.
+    /// The first moment after they end for good; `None`: never.
     pub fn until(&self) -> Option<Moment> {
         self.until
     }
@@ -57,9 +57,9 @@ impl Hours {
         !self.have_ended(moment) && self.hold(moment.weekday(), moment.time())
     }
 
-    /// Whether a moment is in both, as long as neither has ended.
+    /// Whether some moment is in both, as long as neither has ended.
     pub fn meet(&self, other: &Hours) -> bool {
-        // Of two spans that meet, one begins in the other.
+        // If two spans overlap, one begins within the other.
         self.begin_in(other) || other.begin_in(self)
     }
 

@@ -1,19 +1,18 @@
 //! The rules of Doorward and its verdict.
 //!
-//! What it is: the rules of one group, and the one function that decides
-//! ([`PolicyAt::decide`]). What it is not: it does no I/O, knows no clock, no tokio and no
-//! file system, and not how an owner writes rules down: that is the crate `policy-file`.
+//! What it is: the rules of one group, and the one function that decides ([`PolicyAt::decide`]). It
+//! does no I/O and knows no clock, no tokio and no file system. Nor does it know how an owner
+//! writes rules down: that is the crate `policy-file`.
 //!
 //! **Invariants**
 //! - A [`Permit`] is made in `decide.rs` and nowhere else. It owns the [`Facts`]
 //!   it was made for, so what was judged is what can be sent.
 //! - Order never matters: deny beats ask beats allow, whatever stands first in a file.
-//! - No rule, no permit: every path through `decide` that ends without a
-//!   matching allow ends in a [`Refusal`], or, while the group is observed, in a
-//!   permit that says so.
-//! - A narrowed policy ([`Narrow`]) refuses more than the one that it was made of, and allows nothing besides.
-//! - A yes ([`Grant`]) is an input of the decision: it lets one request go that the policy asks
-//!   about, and opens nothing else.
+//! - No rule, no permit: every path through `decide` without a matching allow ends in a [`Refusal`]
+//!   or, while the group is observed, in a permit that says so.
+//! - A narrowed policy ([`Narrow`]) refuses more than the policy it was made from, and allows nothing new.
+//! - A yes ([`Grant`]) is an input of the decision: it lets through one request that the policy
+//!   asks about, and nothing else.
 
 mod advice;
 mod ask;

@@ -1,13 +1,13 @@
-//! What a helper of a group's agent may ask for: a part of what the group may.
+//! What a helper of a group's agent may ask for: a part of what its group may.
 //!
-//! What it is: one more reason to refuse. A narrowed policy has its group's own rules and is judged by them; a request
-//! that passes must lie within the part besides. So there is nothing that a helper may and its group may not.
+//! What it is: one more reason to refuse. A narrowed policy keeps its group's rules and judges by them; in addition,
+//! a request must lie within the part. So there is nothing that a helper may do and its group may not.
 
 use std::fmt;
 
 use crate::{Code, Facts, HostPattern, Reading, Refusal, RequestPattern};
 
-/// Some requests, named as rules name them. What leads to a model, a helper may always ask.
+/// Some requests, named as rules name them. A helper may always ask a model that its group may ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Narrow {
     parts: Vec<Part>,
@@ -18,7 +18,7 @@ pub struct Narrow {
 pub struct Part {
     /// Where to.
     pub host: HostPattern,
-    /// What may be asked; one of them must fit.
+    /// The requests it may make; one pattern must fit.
     pub requests: Vec<RequestPattern>,
 }
 
@@ -28,8 +28,8 @@ impl Narrow {
         Narrow { parts }
     }
 
-    /// Whether a request lies within, by all that it asks for: what asks for another method than its own is within
-    /// a part that has every method, and what goes on in another protocol is within none.
+    /// Whether a request lies within, by everything it asks for: one that asks for another method than its own
+    /// needs a part with every method, and an upgrade is never within.
     pub fn covers(&self, request: &Reading<'_>) -> bool {
         let Facts { authority, upgrade, .. } = request.facts;
         let fits = |part: &Part| {
@@ -38,12 +38,12 @@ impl Narrow {
         upgrade.is_none() && self.parts.iter().any(fits)
     }
 
-    /// Whether a rule for these hosts may open anything that lies within.
+    /// Whether a rule for these hosts may open anything within.
     pub(crate) fn may_meet(&self, host: &HostPattern) -> bool {
         self.parts.iter().any(|part| may_meet(&part.host, host))
     }
 
-    /// Why a request that its group may ask for is none of the helper's.
+    /// The refusal of a request that the group may make but the helper may not.
     pub(crate) fn refuses(facts: &Facts) -> Refusal {
         let host = &facts.authority.host;
         Refusal::new(
@@ -52,7 +52,7 @@ impl Narrow {
         )
     }
 
-    /// Why a request about which the owner would be asked is not a helper's.
+    /// The refusal of a helper's request about which the owner would be asked.
     pub(crate) fn asks_nobody(facts: &Facts) -> Refusal {
         let host = &facts.authority.host;
         let why = format!("the owner is asked about this at {host}, and helpers can have nobody asked");

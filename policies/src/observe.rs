@@ -1,10 +1,10 @@
-//! `mode = "observe"`: for a while, hosts that no rule names are let through and
-//! marked in the log, so that its owner learns what a group needs. Nothing else is
-//! relaxed, and it ends on a day that must be said.
+//! `mode = "observe"`: for a while, hosts that no rule names are let through and marked in the log,
+//! so that the owner learns what a group needs. Nothing else is relaxed, and it ends on a given
+//! day.
 
 use crate::{Date, RuleRef};
 
-/// Until when, and where that stands.
+/// Until when, and where the file says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observe {
     /// The last day.

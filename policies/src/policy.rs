@@ -25,12 +25,12 @@ pub struct Policy {
     pub(crate) adviser: Adviser,
     teller: Teller,
     rules: Rules,
-    /// What of it a helper may ask for; none: it is the group's own.
+    /// The part that a helper may ask for; `None`: this is the group's own policy.
     narrow: Option<Narrow>,
     allow_hosts: HostIndex,
-    /// Beside the rules, because they are gone through for every request.
+    /// Kept apart from the rules, because every request scans them.
     allow_outlines: Vec<Outline>,
-    /// The asks alone.
+    /// Only the asks.
     asks: Vec<AskRule>,
     ask_hosts: HostIndex,
     deny_outlines: Vec<Outline>,
@@ -38,7 +38,7 @@ pub struct Policy {
     deny_hosts: HostIndex,
 }
 
-/// A policy at a moment: what judges. Without a moment there is no verdict.
+/// A policy at a moment: this is what judges. Without a moment there is no verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyAt<'a> {
     policy: &'a Policy,
@@ -48,36 +48,36 @@ pub struct PolicyAt<'a> {
     head: HeadHash,
 }
 
-/// What the files of a policy say together: all that judges.
+/// The rules of all of a policy's files together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Each `[[allow]]` and `[[ask]]` whose requests are judged.
     pub allows: Vec<AllowRule>,
-    /// Each `[[allow]]` that goes through unopened.
+    /// Each `[[allow]]` with `tls = "tunnel"`.
     pub tunnels: Vec<TunnelRule>,
     /// Each `[[deny]]`.
     pub denies: Vec<DenyRule>,
     /// Each `[[say]]`.
     pub says: Vec<Say>,
-    /// How much.
+    /// How much may be used.
     pub limits: Limits,
-    /// What is asked beside the `[[ask]]`s, and how.
+    /// What is asked besides the `[[ask]]`s, and how.
     pub asking: Asking,
-    /// While hosts that no rule names are let through.
+    /// Until when hosts that no rule names are let through.
     pub observe: Option<Observe>,
     /// `leaks = "block"`: what only looks like a secret stops a request.
     pub blocks_lookalikes: bool,
 }
 
 impl Rules {
-    /// How many there are.
+    /// The number of rules.
     pub fn count(&self) -> usize {
         self.allows.len() + self.tunnels.len() + self.denies.len()
     }
 }
 
 impl Policy {
-    /// The policy of these rules. `hash` names what they were made of.
+    /// A policy of these rules. `hash` names what they were made from.
     pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, (adviser, teller): (Adviser, Teller)) -> Self {
         let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
         let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
@@ -108,14 +108,14 @@ impl Policy {
         }
     }
 
-    /// The same for a helper of the group's agent, which may ask for this part of it and for the model.
+    /// The same for a helper of the group's agent, which may ask for this part and for the model.
     #[must_use]
     pub fn narrowed(&self, narrow: Narrow) -> Self {
         let hash = PolicyHash::of(&[(&self.hash.to_string(), &narrow.to_string())]);
         Policy { hash, narrow: Some(narrow), ..self.clone() }
     }
 
-    /// Whether it is a helper's.
+    /// Whether it is a helper's policy.
     pub fn is_narrowed(&self) -> bool {
         self.narrow.is_some()
     }
@@ -139,9 +139,9 @@ impl Policy {
         &self.group
     }
 
-    /// Every credential that a rule puts on, once each, sorted; of a helper's, those that it can come to use.
+    /// Every credential that a rule puts on, once each, sorted; for a helper, those it can come to use.
     pub fn credentials(&self) -> Vec<Arc<str>> {
-        // What leads to a model may get its key by another rule for that host.
+        // A request to a model may get its key from another rule for that host.
         let models = || self.rules.allows.iter().filter(|rule| rule.model);
         let within = |rule: &&AllowRule| {
             let thinks = || models().any(|model| narrow::may_meet(&model.host, &rule.host));
@@ -155,14 +155,14 @@ impl Policy {
     }
 
     /// What a request does, in one line: in the words of the rules that cover it, or else in plain ones.
-    /// What it holds of the request is shown as data.
+    /// Anything taken from the request is shown as data.
     pub fn sentence(&self, facts: &Facts, body: Option<Showing<'_>>) -> String {
         let telling = self.telling(facts, body);
         (self.teller.said)(&telling).unwrap_or_else(|| (self.teller.plain)(&telling))
     }
 
-    /// What a request does of which no more is known than this, in the words of the rules that cover it; nothing
-    /// where they have none.
+    /// The same in the words of the rules that cover it, for a request of which only the facts are known; `None`
+    /// if they have none.
     pub fn said(&self, facts: &Facts) -> Option<String> {
         (self.teller.said)(&self.telling(facts, None))
     }
@@ -193,8 +193,8 @@ impl Policy {
         &self.rules
     }
 
-    /// The times of day at which a rule for a host begins or ends to hold, midnight included;
-    /// none where all of them always hold.
+    /// The times of day at which a rule for a host begins or ends, midnight included; empty if all
+    /// rules for it always hold.
     pub fn borders_of(&self, host: &Host) -> BTreeSet<TimeOfDay> {
         let allows = self.allows_of(host).filter_map(|rule| rule.hours.as_ref());
         let hours = allows.chain(self.tunnels_of(host).filter_map(|rule| rule.hours.as_ref()));
@@ -206,9 +206,9 @@ impl Policy {
         hours.flat_map(borders).collect()
     }
 
-    /// Whether connections there are opened whatever else says `tls = "tunnel"`: a deny that
-    /// forbids anything there, an ask, and a credential for it want to be looked at. At any time:
-    /// that a rule holds only in its hours must not let through unopened what it would have judged.
+    /// Whether connections there are opened although a rule says `tls = "tunnel"`: because of a
+    /// deny that forbids anything there, an ask, or a credential for the host. Hours do not count
+    /// here: outside of its hours, a rule must not let through unopened what it would have judged.
     pub fn wants_opening(&self, authority: &Authority) -> bool {
         let (host, port) = (&authority.host, authority.port);
         let looks = |rule: &AllowRule| (rule.credential.is_some() || rule.asks()) && rule.ports.contains(&port);
@@ -221,24 +221,24 @@ impl Policy {
         is_reserved(host)
     }
 
-    /// The allows and asks that name a host, in no order, whatever their hours.
+    /// The allows and asks that name a host, unordered, whatever their hours.
     pub fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
         self.allow_hosts.find_own(host).into_iter().map(|place| &self.rules.allows[place])
     }
 
-    /// The allows of a host that may cover a path with this outline.
+    /// The allows for a host that may cover a path with this outline.
     pub(crate) fn allows_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
         let near = move |place: &usize| self.allow_outlines[*place].meets(&path);
         self.allow_hosts.find_own(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
     }
 
-    /// The asks that name a host, read as widely as by denials, and so at least those of `allows_of`; each with its rule.
+    /// The asks for a host, matched as widely as denials, so at least those of `allows_of`; each with its rule.
     pub(crate) fn asks_of(&self, host: &Host) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
         let asks = self.ask_hosts.find(host).into_iter().map(|place| &self.asks[place]);
         asks.map(|ask| (ask, &self.rules.allows[ask.place]))
     }
 
-    /// The denies of a host that may cover a path with this outline.
+    /// The denies for a host that may cover a path with this outline.
     pub(crate) fn denies_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &DenyRule> {
         let near = move |place: &usize| self.deny_outlines[*place].meets(&path);
         self.deny_hosts.find(host).into_iter().filter(near).map(|place| &self.rules.denies[place])
@@ -254,7 +254,7 @@ impl Policy {
 }
 
 impl<'a> PolicyAt<'a> {
-    /// The policy, which says nothing of the moment: its rules are there whatever their hours.
+    /// The policy itself, with its rules whatever their hours.
     pub fn policy(self) -> &'a Policy {
         self.policy
     }
@@ -269,13 +269,13 @@ impl<'a> PolicyAt<'a> {
         self.policy.rules.asking.is_quiet(self.now)
     }
 
-    /// The same as if nothing was observed: what holds by the rules alone.
+    /// The same without observing: by the rules alone.
     #[must_use]
     pub fn enforced(self) -> Self {
         PolicyAt { observes: false, ..self }
     }
 
-    /// The same with the yeses that are good at this moment: who hands them in says so.
+    /// The same with these yeses, which the caller vouches for at this moment.
     #[must_use]
     pub fn with_grants<'b>(self, grants: &'b [Grant]) -> PolicyAt<'b>
     where
@@ -284,19 +284,19 @@ impl<'a> PolicyAt<'a> {
         PolicyAt { grants, ..self }
     }
 
-    /// The allows and asks that name a host, but for those that are over for good.
+    /// The allows and asks that name a host, except those that have ended for good.
     pub(crate) fn allows_of(&self, host: &Host) -> impl Iterator<Item = &'a AllowRule> {
         let now = self.now;
         self.policy.allows_of(host).filter(move |rule| !rule.has_ended(now))
     }
 
-    /// The same of what goes through unopened.
+    /// The same for tunnels.
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &'a TunnelRule> {
         let now = self.now;
         self.policy.tunnels_of(host).filter(move |rule| !rule.has_ended(now))
     }
 
-    /// The same for a request with this head, where yeses to it are handed in.
+    /// The same for a request with this head, if yeses to it are passed in.
     #[must_use]
     pub fn with_head(self, head: HeadHash) -> Self {
         PolicyAt { head, ..self }
@@ -310,7 +310,7 @@ impl<'a> PolicyAt<'a> {
         self.grants
     }
 
-    /// While the group is observed: where the policy says so.
+    /// The observation, if the policy has one that has not ended.
     pub(crate) fn observing(&self) -> Option<&'a Observe> {
         let observe = self.policy.rules.observe.as_ref().filter(|_| self.observes);
         observe.filter(|observe| self.now.date() <= observe.until)

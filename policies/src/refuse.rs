@@ -1,12 +1,12 @@
-//! Why a request is refused, in words: how close it came.
+//! Why a request is refused, in words, and how close it came.
 
 use crate::asking::AskedBy;
 use crate::rules::{AllowRule, Asks, Closed, DenyRule, Fit, Reading, TunnelRule};
 use crate::{Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, RuleRef, Scheme, Upgrade};
 
 impl PolicyAt<'_> {
-    /// Nothing allows the request: says whether anything does at another time, or else how
-    /// close the closest came.
+    /// Nothing allows the request: says whether something does at another time, or else which rule
+    /// came closest.
     pub(crate) fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
         let facts = request.facts;
         let closed = named.iter().filter(|(fit, _)| *fit == Fit::OutsideHours).map(|(_, rule)| *rule);
@@ -73,7 +73,7 @@ impl PolicyAt<'_> {
         (self.policy().adviser)(refused).lift
     }
 
-    /// What `[ask] unlisted = true` has its owner asked.
+    /// The question that `[ask] unlisted = true` puts to the owner.
     pub(crate) fn asked_by_unlisted(&self, at: &RuleRef, request: &Reading<'_>) -> AskedBy {
         let named = Refused::NotCovered(&|_| Vec::new(), request, &[]);
         let why = Some(format!("no rule names {}", request.facts.authority.host));
@@ -81,7 +81,7 @@ impl PolicyAt<'_> {
         AskedBy { at: at.clone(), why, hold, quiet: self.is_quiet(), lift: self.lift(&named) }
     }
 
-    /// Whether a request can be put to a person: what is asked is what is sent, and has one reading.
+    /// Whether a request can be put to a person: it is sent as it was shown, and has one reading.
     pub(crate) fn can_be_asked(&self, request: &Reading<'_>, ask: &AllowRule) -> Result<(), Refusal> {
         let facts = request.facts;
         let (code, what) = match facts {
@@ -102,7 +102,7 @@ impl PolicyAt<'_> {
 }
 
 impl Policy {
-    /// Fail closed: unreachable as long as a grant has a rule to stand on.
+    /// Fails closed: unreachable as long as every grant comes from a rule.
     pub(crate) fn no_rule(&self) -> Refusal {
         Refusal::new(Code::NotAllowed, format!("no rule of group {} covers this", self.group))
     }

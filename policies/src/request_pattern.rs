@@ -1,13 +1,12 @@
 //! `POST /repos/*/notes/issues` as it stands in `do` and `only`.
 //!
-//! `*` stands for characters within one segment, `**` as a whole segment for any
-//! number of segments, also none: `/x/**` covers `/x`, `/x/` and all below. There
-//! are no other metacharacters. A star or exclamation mark that is meant as
-//! itself is written `%2A` or `%21` and covers both spellings in a request. No star
-//! stands for `%2F`, `%25` or an empty segment: `/@scope%2F*` spells the first.
+//! `*` stands for characters within one segment, and `**` as a whole segment for any number of
+//! segments, including none: `/x/**` covers `/x`, `/x/` and everything below. There are no other
+//! metacharacters. A literal star or exclamation mark is written `%2A` or `%21` and covers both
+//! spellings in a request. No star stands for `%2F`, `%25` or an empty segment: `/@scope%2F*`
+//! spells the first.
 //!
-//! What allows reads paths exactly. What denies reads them widely on purpose:
-//! `segments.rs` says how.
+//! An allow reads paths exactly. A deny reads them widely on purpose: `segments.rs` says how.
 
 use std::fmt;
 
@@ -34,7 +33,7 @@ pub enum Methods {
     One(Method),
 }
 
-/// Why a text is no pattern, and what to write instead.
+/// Why a text is not a pattern, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
     /// What is wrong.
@@ -54,14 +53,14 @@ impl RequestPattern {
         self.methods.cover(method) && self.covers_path(&Segments::exact(path.as_str()))
     }
 
-    /// The same, and also where a server that undoes `%2F` or drops an empty segment would
-    /// find a path that it covers: for what must not go by unseen.
+    /// The same, also where a server that undoes `%2F` or drops an empty segment would find a path
+    /// it covers: for what must not go by unseen.
     pub fn touches(&self, method: Method, path: &Path) -> bool {
         self.matches(method, path)
             || (!path.is_plain() && self.methods.cover(method) && self.covers_widely(&Segments::wide_request(path)))
     }
 
-    /// The same, with what to write instead apart.
+    /// Like `parse`, with what to write instead kept apart.
     pub fn read(text: &str) -> Result<Self, PatternError> {
         let form = || "write a method and a path, like \"GET /v1/**\" or \"* /notes\"".to_owned();
         let Some((method, path)) = text.split_once(' ') else {
@@ -75,12 +74,12 @@ impl RequestPattern {
         Ok(Self::new(methods, path))
     }
 
-    /// What `access = "read"` says.
+    /// What `access = "read"` covers.
     pub fn any_read() -> Self {
         Self::new(Methods::Read, "/**")
     }
 
-    /// What a deny rule without `do` says.
+    /// What a deny rule without `do` covers.
     pub fn anything() -> Self {
         Self::new(Methods::Any, "/**")
     }
@@ -103,7 +102,7 @@ impl RequestPattern {
         self.exact.match_path(exact)
     }
 
-    /// Read widely, and also as it stands: `/*key*` covers `/x;key`, of which the wide
+    /// Matches widely, and also exactly: `/*key*` covers `/x;key`, of which the wide
     /// reading keeps `/x`.
     pub(crate) fn covers_path_either_way(&self, exact: &Segments, wide: &[Segments]) -> bool {
         self.covers_widely(wide) || self.exact.match_path(exact)
@@ -118,12 +117,13 @@ impl RequestPattern {
         &self.path
     }
 
-    /// What of its path only a rule that spells it covers, where it does.
+    /// The part of its path that must be spelt out, if there is one.
     pub fn to_spell(&self) -> Option<&'static str> {
         Path::parse(&self.path).ok()?.to_spell()
     }
 
-    /// Whether a deny of this covers every request of the other. May say no where it does.
+    /// Whether a deny with this pattern covers every request of the other. May err on the side of
+    /// no.
     pub fn covers_all_of(&self, other: &RequestPattern) -> bool {
         let methods = match other.methods {
             Methods::Any => self.methods == Methods::Any,
@@ -133,12 +133,12 @@ impl RequestPattern {
         methods && self.wide.iter().any(|own| own.covers_pattern(&other.wide[0]))
     }
 
-    /// What an allow covers, in outline.
+    /// The outline of what an allow covers.
     pub(crate) fn outline(&self) -> Outline {
         self.exact.outline()
     }
 
-    /// What a deny covers, in outline.
+    /// The outline of what a deny covers.
     pub(crate) fn wide_outline(&self) -> Outline {
         Outline::of_all(self.wide.iter().map(Segments::outline))
     }
@@ -148,7 +148,7 @@ impl RequestPattern {
         self.as_exact().is_some()
     }
 
-    /// The one method and the one path that it names.
+    /// The one method and the one path that it names, if it is exact.
     pub(crate) fn as_exact(&self) -> Option<(Method, &str)> {
         match self.methods {
             Methods::One(method) if !self.path.contains('*') => Some((method, &self.path)),
@@ -156,7 +156,7 @@ impl RequestPattern {
         }
     }
 
-    /// How much it says: more literal characters, and best of all no star.
+    /// How specific it is: no star is best, then more literal characters.
     pub(crate) fn weight(&self) -> (bool, usize) {
         let stars = self.path.matches('*').count();
         (stars == 0, self.path.len() - stars)
@@ -164,7 +164,7 @@ impl RequestPattern {
 }
 
 impl Methods {
-    /// Whether a method is one of them.
+    /// Whether they include a method.
     pub fn cover(self, method: Method) -> bool {
         match self {
             Methods::Any => true,
@@ -173,8 +173,7 @@ impl Methods {
         }
     }
 
-    /// HEAD is a GET whose answer stays short (RFC 9110 §9.3.2): who denies GET
-    /// does not mean to leave it open.
+    /// HEAD is a GET whose answer has no body (RFC 9110 §9.3.2): a deny of GET means it too.
     pub(crate) fn cover_widely(self, method: Method) -> bool {
         self.cover(method) || (self == Methods::One(Method::Get) && method == Method::Head)
     }
@@ -225,7 +224,7 @@ fn unreadable_path(path: &str, error: &PathError) -> PatternError {
 }
 
 impl PatternError {
-    /// With a sentence that says what to write, where there is one.
+    /// With a sentence that says what to write, if there is one.
     pub fn new(message: String, help: Option<String>) -> Self {
         PatternError { message, help }
     }

@@ -14,7 +14,7 @@ use words::{parameter_asks, parameter_writes};
 
 use crate::{Facts, Method, Moment, Query, RequestPattern, RuleRef, Scheme};
 
-/// Whose rule it is: says who can take it back.
+/// Whose rule it is, and so who can take it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -40,14 +40,14 @@ impl Origin {
     }
 }
 
-/// Whether a rule that opens something gives it, or has its owner asked for it.
+/// Whether a rule gives what it opens, or asks the owner first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Leave {
     /// An `[[allow]]`.
     Given,
     /// An `[[allow]]` with `unasked = true`: no `[[ask]]` binds what it covers.
     Unasked,
-    /// An `[[ask]]`: after a yes to each request.
+    /// An `[[ask]]`: each request needs a yes.
     Asked,
 }
 
@@ -58,7 +58,7 @@ pub struct AllowRule {
     pub at: RuleRef,
     /// Whose it is.
     pub origin: Origin,
-    /// Whether its owner is asked first.
+    /// Whether it gives, or asks the owner first.
     pub leave: Leave,
     /// Where to.
     pub host: HostPattern,
@@ -66,10 +66,10 @@ pub struct AllowRule {
     pub scheme: Scheme,
     /// Never empty.
     pub ports: Vec<u16>,
-    /// What may be asked; one of them must fit.
+    /// The requests it covers; one pattern must fit.
     pub requests: Vec<RequestPattern>,
-    /// The pairs that the query must consist of, sorted; none: there must be no query.
-    /// `None` allows any.
+    /// The pairs that the query must consist of, sorted; empty: there must be no query. `None`
+    /// allows any.
     pub query: Option<Vec<(String, String)>>,
     /// The credential that it puts on.
     pub credential: Option<Arc<str>>,
@@ -81,11 +81,11 @@ pub struct AllowRule {
     pub opaque: bool,
     /// WebSockets go through.
     pub websocket: bool,
-    /// What the body must be for the rule to allow.
+    /// The conditions under which the rule allows a body.
     pub json: Option<Arc<[Condition]>>,
-    /// When it holds; none: always.
+    /// When it holds; `None`: always.
     pub hours: Option<Hours>,
-    /// Its owner's words.
+    /// The owner's words.
     pub why: Option<String>,
 }
 
@@ -102,9 +102,9 @@ pub struct TunnelRule {
     pub ports: Vec<u16>,
     /// Networks that the host may resolve to though they are not public.
     pub private: Vec<IpNet>,
-    /// When it holds; none: always.
+    /// When it holds; `None`: always.
     pub hours: Option<Hours>,
-    /// Its owner's words.
+    /// The owner's words.
     pub why: Option<String>,
 }
 
@@ -119,24 +119,24 @@ pub struct DenyRule {
     pub host: HostPattern,
     /// Empty: every port.
     pub ports: Vec<u16>,
-    /// What must not be asked.
+    /// The requests it denies.
     pub requests: Vec<RequestPattern>,
-    /// What the body must be for the rule to deny.
+    /// The conditions under which the rule denies a body.
     pub json: Option<Arc<[Condition]>>,
-    /// Its owner's words.
+    /// The owner's words.
     pub why: Option<String>,
 }
 
 /// A rule that would allow something at another time.
 #[derive(Clone, Copy, Debug)]
 pub enum Closed<'a> {
-    /// One whose requests are judged.
+    /// A rule whose requests are judged.
     Allow(&'a AllowRule, &'a Hours),
-    /// One that goes through unopened.
+    /// A tunnel.
     Tunnel(&'a TunnelRule, &'a Hours),
 }
 
-/// How well an allow rule fits a request of its host: the further, the closer.
+/// How well an allow rule fits a request to its host; a later variant is closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
     /// Another scheme or port.
@@ -149,11 +149,11 @@ pub enum Fit {
     NoUpgrade,
     /// Another time: all else fits.
     OutsideHours,
-    /// With the weight of the pattern that fits best.
+    /// It fits, with the weight of the pattern that fits best.
     Fits(bool, usize),
 }
 
-/// A request with what the rules need of it, worked out once.
+/// A request with everything that rules compare, worked out once.
 pub struct Reading<'a> {
     /// The request.
     pub facts: &'a Facts,
@@ -162,21 +162,21 @@ pub struct Reading<'a> {
     asks: Asks,
 }
 
-/// What else than its own method a request asks for.
+/// What a request asks for besides what its method says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
-    /// It means what its method says.
+    /// Nothing: it means what its method says.
     Nothing,
     /// Another method, by a parameter.
     OtherMethod,
-    /// A GraphQL mutation, where its method only reads.
+    /// A GraphQL mutation, although its method only reads.
     Mutation,
     /// Another method, by a field of its body.
     OtherMethodInBody,
 }
 
 impl<'a> Reading<'a> {
-    /// Works it out.
+    /// Works out the rest from the facts.
     pub fn new(facts: &'a Facts) -> Self {
         Reading {
             facts,
@@ -186,7 +186,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The same request, if a field of its body asks for another method.
+    /// The same request, assuming that a field of its body asks for another method.
     pub(crate) fn asking_in_body(facts: &'a Facts) -> Self {
         Reading { asks: Asks::OtherMethodInBody, ..Reading::new(facts) }
     }
@@ -201,8 +201,8 @@ impl<'a> Reading<'a> {
         Outline::of_all(self.wide.iter().map(Segments::outline))
     }
 
-    /// Whether the request asks the server for something else than its method says, and
-    /// how. Such a request has any method: a rule must allow all to allow it (attack G07).
+    /// Whether and how the request asks the server for more than its method says. Such a request
+    /// may mean any method: only a rule that allows all of them allows it (attack G07).
     pub fn asks(&self) -> Asks {
         self.asks
     }
@@ -212,12 +212,12 @@ impl<'a> Reading<'a> {
         if self.asks == Asks::Nothing { methods.cover(self.facts.method) } else { methods == Methods::Any }
     }
 
-    /// Whether a pattern covers it as an allow's would.
+    /// Whether a pattern covers it the way an allow's does.
     pub(crate) fn is_of(&self, pattern: &RequestPattern) -> bool {
         pattern.covers_path(&self.exact) && self.allowed_by(pattern.methods())
     }
 
-    /// Whether what takes something away covers it: read widely.
+    /// Whether a pattern covers it the way a deny's or an ask's does.
     fn bound_by(&self, pattern: &RequestPattern) -> bool {
         (self.asks != Asks::Nothing || pattern.methods.cover_widely(self.facts.method))
             && pattern.covers_path_either_way(&self.exact, &self.wide)
@@ -235,7 +235,7 @@ impl Asks {
         if (path.contains(';') && in_path()) || query.split(['&', ';']).any(asks) {
             return Asks::OtherMethod;
         }
-        // A `;` may stand in a value for those who part at `&` alone.
+        // A `;` may be part of a value for servers that split at `&` only.
         let writes = || query.split('&').chain(query.split(['&', ';'])).any(parameter_writes);
         if facts.method.is_read() && writes() {
             return Asks::Mutation;
@@ -273,7 +273,7 @@ impl AllowRule {
         self.hours.as_ref().is_none_or(|hours| hours.include(now))
     }
 
-    /// Whether it is over for good.
+    /// Whether it has ended for good.
     pub(crate) fn has_ended(&self, now: Moment) -> bool {
         self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
     }
@@ -286,7 +286,7 @@ impl AllowRule {
         }
     }
 
-    /// Whether its owner is asked first.
+    /// Whether the owner is asked first.
     pub fn asks(&self) -> bool {
         match self.leave {
             Leave::Asked => true,
@@ -294,9 +294,8 @@ impl AllowRule {
         }
     }
 
-    /// Whether what an `[[ask]]` says binds a request that others allow; the host is known to match.
-    /// Read as widely as a denial: an ask must not be dodged by another spelling, nor by
-    /// another query.
+    /// Whether an `[[ask]]` binds a request that others allow; the host is known to match. Matched
+    /// as widely as a denial: another spelling or another query must not dodge an ask.
     pub(crate) fn binds(&self, request: &Reading<'_>, now: Moment) -> bool {
         self.asks()
             && self.scheme == request.facts.scheme
@@ -305,7 +304,7 @@ impl AllowRule {
             && self.requests.iter().any(|pattern| request.bound_by(pattern))
     }
 
-    /// Whether it names the request where `%2F` is undone or an empty segment dropped.
+    /// Whether it names the request once `%2F` is undone or an empty segment dropped.
     pub(crate) fn touches(&self, request: &Reading<'_>) -> bool {
         self.ports.contains(&request.facts.authority.port)
             && self
@@ -314,8 +313,8 @@ impl AllowRule {
                 .any(|pattern| request.allowed_by(pattern.methods) && pattern.covers_widely(&request.wide))
     }
 
-    /// The whole query, pair by pair as it stands: no pair more, no other spelling,
-    /// so that no server can find another value in it.
+    /// Compares the whole query, pair by pair as it stands, with no pair more and no other
+    /// spelling, so that no server can find another value in it.
     pub fn query_fits(&self, query: Option<&Query>) -> bool {
         let Some(wanted) = &self.query else { return true };
         let Some(query) = query else { return wanted.is_empty() };
@@ -332,7 +331,7 @@ impl TunnelRule {
         self.hours.as_ref().is_none_or(|hours| hours.include(now))
     }
 
-    /// Whether it is over for good.
+    /// Whether it has ended for good.
     pub(crate) fn has_ended(&self, now: Moment) -> bool {
         self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
     }
@@ -356,18 +355,18 @@ impl<'a> Closed<'a> {
 }
 
 impl DenyRule {
-    /// Whether it covers the request, read widely; the host is known to match.
+    /// Whether it covers the request, matched widely; the host is known to match.
     pub(crate) fn covers(&self, request: &Reading<'_>) -> bool {
         self.touches(request.facts.authority.port) && self.requests.iter().any(|pattern| request.bound_by(pattern))
     }
 
-    /// Whether it covers all there is on its host.
+    /// Whether it covers everything on its host.
     pub fn covers_everything(&self) -> bool {
         self.ports.is_empty() && self.json.is_none() && self.requests.contains(&RequestPattern::anything())
     }
 
-    /// Whether it forbids anything at all on this port: what goes by unopened cannot
-    /// be held against it, so it must not go by unopened.
+    /// Whether it forbids anything on this port. A tunnel could not be checked against it, so there
+    /// must be none.
     pub fn touches(&self, port: u16) -> bool {
         self.ports.is_empty() || self.ports.contains(&port)
     }

@@ -2,26 +2,26 @@
 
 use crate::{AllowRule, Facts, RequestPattern, RuleRef};
 
-/// A sentence about some requests: of the rules that stand in the same text.
+/// A sentence about some requests, for the rules in the same text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Say {
     /// Where it stands.
     pub at: RuleRef,
     /// What it is about.
     pub requests: Vec<RequestPattern>,
-    /// The words, with places for what the request says: `open an issue in {1}/{2}: {json.title}`.
+    /// The text, with placeholders: `open an issue in {1}/{2}: {json.title}`.
     pub text: String,
 }
 
-/// A request to be told, and what there is to tell it with.
+/// A request to be described, and what is known about it.
 pub struct Telling<'a> {
-    /// All sentences of its policy.
+    /// All sentences of the policy.
     pub says: &'a [Say],
-    /// The allows and asks that cover it, whatever their hours and its body.
+    /// The allows and asks that cover it, whatever their hours and conditions on the body.
     pub rules: Vec<&'a AllowRule>,
     /// The request.
     pub facts: &'a Facts,
-    /// Its body, where it is there as a whole. Of one that is only spoken of, neither that nor its query is known.
+    /// Its body, if it is known as a whole. If not, its query is not known either.
     pub body: Option<Showing<'a>>,
 }
 
@@ -30,7 +30,7 @@ pub struct Telling<'a> {
 pub struct Showing<'a> {
     /// All of it.
     pub bytes: &'a [u8],
-    /// Whether its head says that it is JSON: to a host that goes by that, anything else is no field of it.
+    /// Whether its head says that it is JSON: a host that goes by that sees no fields in anything else.
     pub is_json: bool,
     /// The names of its fields.
     pub fields: &'a [String],
@@ -39,8 +39,8 @@ pub struct Showing<'a> {
 /// Who puts requests into words.
 #[derive(Clone, Copy, Debug)]
 pub struct Teller {
-    /// In those of the rules; nothing where they have none.
+    /// In the rules' words; `None` if they have none.
     pub said: fn(&Telling<'_>) -> Option<String>,
-    /// In plain ones.
+    /// In plain words.
     pub plain: fn(&Telling<'_>) -> String,
 }

@@ -1,9 +1,9 @@
-//! Paths cut into segments, in two readings: exactly, as an allow reads them, and widely,
-//! as a deny does (`wide.rs`).
+//! Paths cut into segments, in two readings: exact, as for an allow, and wide, as for a deny
+//! (`wide.rs`).
 //!
-//! `%2F`, `%25` and an empty segment are read exactly by a pattern that spells them and by
-//! no star. A denial reads them both ways: as they stand, where its stars cover them, and
-//! undone, where `%2F` is a slash and `//` is one.
+//! In the exact reading, only a pattern that spells them out matches `%2F`, `%25` and an empty
+//! segment; no star does. A denial reads them both ways: as they stand, where its stars cover them,
+//! and undone, where `%2F` and `//` are each one slash.
 
 mod outline;
 mod wide;
@@ -17,7 +17,7 @@ pub(crate) use outline::Outline;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segments {
     parts: Vec<Box<str>>,
-    /// Whether, read exactly, there is something in it that must be spelt.
+    /// Whether, read exactly, it holds something that must be spelt.
     spelt: bool,
 }
 
@@ -43,7 +43,7 @@ impl Segments {
         Segments { parts, spelt }
     }
 
-    /// Read exactly: what must be spelt is spelt on both sides, and no star takes it.
+    /// Matches exactly: what must be spelt is spelt on both sides, and no star takes it.
     pub(crate) fn match_path(&self, path: &Segments) -> bool {
         if self.spelt != path.spelt {
             return false;
@@ -57,8 +57,8 @@ impl Segments {
         )
     }
 
-    /// Whether it covers whatever another pattern does. A star of the other is a letter like
-    /// any: only a star covers it.
+    /// Whether it covers everything another pattern does. A star of the other counts as a plain
+    /// letter, which only a star covers.
     pub(crate) fn covers_pattern(&self, other: &Segments) -> bool {
         wildcard::matches(
             &self.parts,
@@ -70,7 +70,7 @@ impl Segments {
     }
 }
 
-/// A lone `*` wants at least one character: `/x/*` is not `/x/`.
+/// A lone `*` needs at least one character: `/x/*` is not `/x/`.
 fn match_segment(pattern: &str, text: &str) -> bool {
     match pattern {
         "*" => !text.is_empty(),
@@ -78,8 +78,8 @@ fn match_segment(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The same where something must be spelt: it stands at the same places in both, and
-/// what is between two escaped slashes is read as a segment is.
+/// The same where something must be spelt: it must stand at the same places in both, and what lies
+/// between two escaped slashes is matched like a segment.
 fn match_spelt(pattern: &str, text: &str) -> bool {
     if pattern == EMPTY || text == EMPTY {
         return pattern == text;
@@ -92,7 +92,7 @@ fn match_spelt(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// Whether both are cut by the sign into as many pieces, and each fits its own.
+/// Whether the sign cuts both into equally many pieces, and each piece fits its counterpart.
 fn same_pieces(pattern: &str, text: &str, sign: &str, fits: impl Fn(&str, &str) -> bool) -> bool {
     let (mut patterns, mut texts) = (pattern.split(sign), text.split(sign));
     loop {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::{Path, RequestPattern};
 
-    /// What is passed over for its outline could not have matched.
+    /// A rule skipped because of its outline could not have matched.
     #[test]
     fn outlines_hide_no_match() {
         let patterns = [

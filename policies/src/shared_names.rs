@@ -1,11 +1,11 @@
-//! Where strangers can have names below a name of somebody else's, and the public suffix
-//! list does not say so: what a star that allows must not cover.
+//! Names below which strangers can have their own, although the public suffix list does not say so:
+//! a star that allows must not cover them.
 //!
-//! The list is kept for cookies and certificates, and its private part holds what owners
-//! asked for. Clouds hand out names in many more places. Each row is what a customer's
-//! own name stands below, from the documents of the cloud; `*` is one label (a region),
-//! `x*` one that begins so. What is not here is covered by a star: name hosts exactly
-//! where a cloud's customers may be neighbours.
+//! That list is kept for cookies and certificates, and its private part holds what owners asked
+//! for. Clouds hand out names in many more places. Each row is the suffix below which a customer's
+//! own name stands, from the cloud's documentation; `*` is one label (a region), `x*` a label that
+//! begins with x. A star covers whatever is not listed here: name hosts exactly where a cloud's
+//! customers may be neighbours.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -138,7 +138,7 @@ const SHARED: &[&str] = &[
     "zendesk.com",
 ];
 
-/// The rows by their last two labels, which are none of them a star.
+/// The rows by their last two labels, neither of which is a star.
 static BY_OWNER: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
     let mut rows: HashMap<&str, Vec<&str>> = HashMap::new();
     for shared in SHARED {
@@ -147,8 +147,8 @@ static BY_OWNER: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
     rows
 });
 
-/// The longest suffix of a name below which strangers have theirs, by the public suffix
-/// list and by this one.
+/// The longest suffix of a name below which strangers have theirs, by the public suffix list or
+/// this one.
 pub(crate) fn suffix(name: &str) -> &str {
     let listed = psl::suffix(name.as_bytes()).map_or(0, |suffix| suffix.as_bytes().len());
     let listed = &name[name.len() - listed..];
@@ -162,7 +162,7 @@ fn last_two(name: &str) -> &str {
     name.rmatch_indices('.').nth(1).map_or(name, |(dot, _)| &name[dot + 1..])
 }
 
-/// Whether anybody can have a name right below this one.
+/// Whether anybody can have a name directly below this one.
 pub(crate) fn is_suffix(name: &HostName) -> bool {
     suffix(name.as_str()).len() == name.as_str().len()
 }

@@ -1,5 +1,5 @@
-//! What a request was judged to be, and what it would be given: for the permit that it may have
-//! and for the question that may come first. It allows nothing by itself.
+//! What a request was judged to be, and what it gets: for the permit it may become, and for the
+//! question that may come first. Terms allow nothing by themselves.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{Adviser, BodyConditions, Facts, GroupName, HeadHash, Moment, RuleRef};
 
-/// The content of a policy, as a hash: names what judged a request.
+/// The hash of a policy's content: names what judged a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PolicyHash([u8; 8]);
 
-/// All that the rules say of a request together.
+/// All that the rules together say of a request.
 #[derive(Debug)]
 pub struct Terms {
     pub(crate) facts: Facts,
@@ -36,7 +36,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// What was judged: all of it, and nothing else may be sent.
+    /// What was judged, in full; nothing else may be sent.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
@@ -56,22 +56,22 @@ impl Terms {
         self.policy
     }
 
-    /// The moment at which it did.
+    /// The moment at which it judged.
     pub fn now(&self) -> Moment {
         self.now
     }
 
-    /// The credential that the rule puts on, by name.
+    /// The name of the credential that the rule puts on.
     pub fn credential(&self) -> Option<&Arc<str>> {
         self.credential.as_ref()
     }
 
-    /// The head for which a yes counts; of no head where nobody is asked.
+    /// The head that a yes would be for; empty where nobody is asked.
     pub fn head(&self) -> HeadHash {
         self.head
     }
 
-    /// Whether its owner is asked about it, whatever the body is or for some bodies.
+    /// Whether the owner is asked about it, for any body or for some.
     pub fn may_ask(&self) -> bool {
         self.body.as_ref().is_some_and(|body| body.asked_by().is_some())
     }
@@ -81,34 +81,34 @@ impl Terms {
         self.model
     }
 
-    /// Whether all that covers the request lets a model be asked and nothing else: exact
-    /// paths of messages, and conditions that leave out tools that run at the provider,
-    /// stored and background jobs.
+    /// Whether every rule that covers the request allows nothing but asking a model: exact message
+    /// paths, and conditions that exclude tools that run at the provider and stored or background
+    /// jobs.
     pub fn asks_model(&self) -> bool {
         self.asks_model
     }
 
-    /// Whether the rule says `opaque = true`: an answer that cannot be looked into may pass.
+    /// Whether the rule says `opaque = true`: an answer that cannot be looked into passes.
     pub fn opaque(&self) -> bool {
         self.opaque
     }
 
-    /// Whether no rule names the host and only `mode = "observe"` lets it through.
+    /// Whether no rule names the host and `mode = "observe"` alone lets it through.
     pub fn observed(&self) -> bool {
         self.observed
     }
 
-    /// Whether the rule names the host by a pattern: it may be a name never asked for.
+    /// Whether the rule names the host by a pattern, so that the name may be a new one.
     pub fn by_wildcard(&self) -> bool {
         self.by_wildcard
     }
 
-    /// Networks that the host may resolve to though they are not on the public internet.
+    /// Networks that the host may resolve to although they are not on the public internet.
     pub fn private(&self) -> &[IpNet] {
         &self.private
     }
 
-    /// What the body must be. Where this says something, the whole body is read and
+    /// The conditions on the body. If there are any, the whole body is read and
     /// [`BodyConditions::check`]ed before anything is sent.
     pub fn body_conditions(&self) -> Option<&BodyConditions> {
         self.body.as_deref()
@@ -116,7 +116,7 @@ impl Terms {
 }
 
 impl PolicyHash {
-    /// Names and texts with their lengths, so that no two lists have one hash.
+    /// Hashes names and texts with their lengths, so that no two lists hash alike.
     pub fn of(texts: &[(&str, &str)]) -> Self {
         let mut hasher = Sha256::new();
         for text in texts.iter().flat_map(|(name, text)| [name, text]) {

@@ -1,6 +1,6 @@
-//! `tls = "tunnel"`: a host whose client accepts no certificate but its own (a
-//! pinning app). The door sees the name and counts the bytes, nothing else, so
-//! there are no paths, no credential and no conditions.
+//! `tls = "tunnel"`: a host whose client accepts no certificate but its own (a pinning app). The
+//! door sees only the name and counts the bytes, so there are no paths, no credential and no
+//! conditions.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use crate::verdict::{self, Reach};
 use crate::{Adviser, Authority, CheckedAddress, Moment, PolicyHash, Refusal, RuleRef};
 
-/// The proof that a connection may go through unopened. Like [`crate::Permit`] it is
-/// made by the decision alone and cannot be cloned:
+/// The proof that a connection may go through unopened. Like [`crate::Permit`], only the decision
+/// makes it, and it cannot be cloned:
 ///
 /// ```compile_fail
 /// fn twice(permit: policies::TunnelPermit) -> (policies::TunnelPermit, policies::TunnelPermit) {
@@ -47,7 +47,7 @@ impl TunnelPermit {
         self.policy
     }
 
-    /// The moment at which it did.
+    /// The moment at which it was allowed.
     pub fn now(&self) -> Moment {
         self.now
     }

@@ -1,20 +1,20 @@
-//! Judging again what is under way, when the policy or the time is another: by the
-//! same facts, and with everything that was done by the permit.
+//! Judges a request in flight again when the policy or the time has changed: by the same facts, and
+//! with everything that its permit was used for.
 
 use std::net::SocketAddr;
 
 use crate::{Authority, BodyConditions, Code, Facts, Permit, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 impl PolicyAt<'_> {
-    /// Whether what is under way by this permit may go on: the request would be allowed
-    /// again, with the credential that is on it, the surrogates its body may hold, what
-    /// its body was judged by, what it has its host read besides, and the address that it went to, if it got there.
+    /// Whether a request in flight under this permit may go on. It must still be allowed, with the credential it
+    /// carries, the surrogates its body may hold, the conditions its body was judged by, everything else it has its
+    /// host read, and the address it was sent to, if any.
     pub fn upholds(&self, permit: &Permit, address: Option<SocketAddr>) -> Result<(), Refusal> {
         if (permit.policy(), permit.now()) == (self.policy().hash(), self.now()) {
-            // What gave it stands.
+            // The same policy and moment gave it.
             return address.map_or(Ok(()), |address| permit.check_address(address).map(drop).map_err(revoked));
         }
-        // The yes that it was given by was used for it; no other counts.
+        // Its yes was used up for it; no other counts.
         let grants = permit.body.as_deref().map_or(&[][..], BodyConditions::grants);
         let now = match self.with_grants(grants).with_head(permit.head()).decide(permit.facts().clone()) {
             Verdict::Allow(now) => now,
@@ -56,8 +56,8 @@ impl PolicyAt<'_> {
         Ok(())
     }
 
-    /// Whether a host may be made to do this by a header of another request: it is judged like a request of its own. A yes is for
-    /// the request that was shown, and not for what a header of another names.
+    /// Whether a header of another request may have a host do this: it is judged like a request of its own. A yes
+    /// covers the request that was shown, and not what a header of another request names.
     pub fn reaches(&self, named: &Facts) -> Result<(), Refusal> {
         match self.with_grants(&[]).decide(named.clone()) {
             Verdict::Allow(permit) => match permit.body_conditions().and_then(BodyConditions::asked_by) {
@@ -69,7 +69,7 @@ impl PolicyAt<'_> {
         }
     }
 
-    /// The same for a connection that goes through unopened.
+    /// The same for a tunnel.
     pub fn upholds_tunnel(&self, permit: &TunnelPermit, address: Option<SocketAddr>) -> Result<(), Refusal> {
         let authority = permit.authority();
         let now = self.decide_tunnel(authority).ok_or_else(|| self.no_tunnel(authority))?;

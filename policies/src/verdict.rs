@@ -10,22 +10,22 @@ use crate::asking::AskedBy;
 use crate::terms::Terms;
 use crate::{Adviser, Authority, Code, Facts, Host, Refusal, Refused, Resolved, RuleRef, address};
 
-/// Allow, ask or deny, always with the rule that decided (none decided: denied).
+/// Allow, ask or deny, always with the rule that decided (if none did: deny).
 #[derive(Debug)]
 pub enum Verdict {
     /// The request may go.
     Allow(Permit),
-    /// Its owner has to be asked first. Where the body decides about that, the verdict is an
-    /// allow whose conditions on the body say so.
+    /// The owner has to be asked first. If the body decides that, the verdict is an allow whose
+    /// conditions on the body say so.
     Ask(Ask),
     /// It may not, and this is why. The facts come back for the log.
     Deny(Facts, Refusal),
 }
 
-/// The proof of an allow, and the only thing anything upstream is made from.
+/// The proof of an allow; whatever is sent upstream is made from it alone.
 ///
-/// It owns the facts it was made for, cannot be cloned, and has no constructor
-/// outside of this crate's decision:
+/// It owns the facts it was made for, cannot be cloned, and is constructed only by this crate's
+/// decision:
 ///
 /// ```compile_fail
 /// # fn facts() -> policies::Facts { unimplemented!() }
@@ -36,8 +36,8 @@ pub enum Verdict {
 ///     (permit.clone(), permit)
 /// }
 /// ```
-/// What a yes would give is not it either, and nothing is made of a question but a refusal or a
-/// [`crate::Grant`], which is an input of the same decision:
+/// Terms are no permit either, and a question becomes nothing but a refusal or a [`crate::Grant`],
+/// which is an input of the same decision:
 ///
 /// ```compile_fail
 /// fn go(ask: policies::Ask) -> policies::Permit {
@@ -52,13 +52,13 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Permit {
     pub(crate) terms: Terms,
-    /// What it has its host read or remove besides, by a header.
+    /// What else it has its host read or remove, by a header.
     pub(crate) reached: Vec<Facts>,
     pub(crate) searched: OnceLock<Searched>,
 }
 
-/// What the body of a request is looked through for, as the policy wanted that gave the permit: one that wants more does
-/// not uphold it while there is more to come.
+/// What a request's body is searched for, as the policy that gave the permit demanded. A policy that demands more
+/// does not uphold the permit while part of the body is still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Searched {
     /// Fields that ask for another method.
@@ -67,8 +67,8 @@ pub struct Searched {
     pub lookalikes: bool,
 }
 
-/// An address that was checked against the permit it is dialled for. Made only
-/// by [`Permit::check_address`], wanted by whatever dials.
+/// An address that was checked against the permit for which it is dialled. Only
+/// [`Permit::check_address`] makes one, and dialling needs it.
 ///
 /// ```compile_fail
 /// let address: std::net::SocketAddr = "127.0.0.1:443".parse().unwrap();
@@ -78,26 +78,26 @@ pub struct Searched {
 pub struct CheckedAddress(SocketAddr);
 
 impl Permit {
-    /// Gives the permit up for a question: its body is one that the owner is asked about.
+    /// Gives up the permit for a question: its body is one that the owner is asked about.
     pub fn into_ask(self, by: Arc<AskedBy>) -> Ask {
         let Permit { terms, .. } = self;
         Ask::new(terms, by)
     }
 
-    /// The same of a request that has its host read or remove these too.
+    /// The same for a request that also has its host read or remove these.
     #[must_use]
     pub fn that_reaches(mut self, reached: Vec<Facts>) -> Permit {
         self.reached = reached;
         self
     }
 
-    /// Notes what its body is looked through for; what was noted first stays.
+    /// Notes what its body is searched for; only the first note counts.
     pub fn searches(&self, searched: Searched) {
         let _ = self.searched.set(searched);
     }
 
-    /// The same where nothing but a model may be asked: its body goes as a rule that leads to one wants it, whatever
-    /// other rules open beside.
+    /// The same if only a model may be asked: the body must meet the conditions of a rule that leads to one,
+    /// whatever other rules open.
     #[must_use]
     pub fn of_models_alone(mut self) -> Permit {
         if let Some(body) = &mut self.terms.body {
@@ -106,13 +106,13 @@ impl Permit {
         self
     }
 
-    /// What was judged, and what it is given.
+    /// What was judged, and what the request gets.
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
 
-    /// Checks an address that the host resolved to, before it is dialled and
-    /// again before a pooled connection to it is used.
+    /// Checks an address that the host resolved to, before it is dialled and before a pooled
+    /// connection to it is used again.
     pub fn check_address(&self, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
         let reach = Reach {
             authority: &self.terms.facts.authority,
@@ -134,10 +134,10 @@ impl std::ops::Deref for Permit {
     }
 }
 
-/// What a permit reaches: all that the check of an address needs of it.
+/// What a permit says about where it leads: all that the check of an address needs.
 pub(crate) struct Reach<'a> {
     pub(crate) authority: &'a Authority,
-    /// None for a tunnel.
+    /// `None` for a tunnel.
     pub(crate) facts: Option<&'a Facts>,
     pub(crate) rule: &'a RuleRef,
     pub(crate) private: &'a [IpNet],

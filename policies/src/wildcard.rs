@@ -1,12 +1,12 @@
-//! Matching with a star, once: over the segments of a path and over the bytes of
-//! a segment. Greedy with one step back, so no pattern costs more than
-//! length times length, whatever the request.
+//! Matching with a star, written once for the segments of a path and for the bytes of a segment.
+//! Greedy, with a single point to go back to, so no pattern costs more than length times length,
+//! whatever the request.
 
-/// Whether `text` is what `pattern` says, where a star stands for any run of
-/// items that it `takes` (also none) and everything else for one item that it `fits`.
+/// Whether `text` matches `pattern`, in which a star stands for any run of items that it `takes`
+/// (or none) and anything else for one item that it `fits`.
 ///
-/// One step back is enough although a star does not take everything: what no star takes
-/// fits only where it is spelt, so between two stars it has one place or none.
+/// A single point to go back to is enough although a star does not take everything: an item that no
+/// star takes fits only where it is spelt, so between two stars it has one place or none.
 pub(crate) fn matches<P, T>(
     pattern: &[P],
     text: &[T],
@@ -15,7 +15,7 @@ pub(crate) fn matches<P, T>(
     fits: impl Fn(&P, &T) -> bool,
 ) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Behind the last star: what follows it, and where in the text that was tried.
+    // After the last star: the pattern's next index, and where in the text that was tried.
     let mut behind_star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {

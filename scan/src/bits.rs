@@ -1,10 +1,10 @@
-//! Which of many bytes are of a kind, 64 at a time.
+//! Which of many bytes are of one kind, 64 at a time.
 
-/// As many bytes as an answer has bits.
+/// As many bytes as a result has bits.
 pub(super) const BLOCK: usize = 64;
 
-/// Bit `n` says whether byte `n` is one of those. The compiler makes it work on many bytes at
-/// once, where `is` has no branches.
+/// Bit `n` says whether byte `n` is of the kind. If `is` has no branches, the compiler vectorises
+/// this.
 #[inline(always)]
 pub(super) fn bits(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
     /// Moves the lowest bit of each byte into the highest byte, in order.
@@ -18,7 +18,7 @@ pub(super) fn bits(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
     eights.iter().enumerate().map(gathered).fold(0, |all, eight| all | eight)
 }
 
-/// A text in blocks, each with its place; behind the end of the text stands `filler`.
+/// A text in blocks, each with its place; the last one is padded with `filler`.
 #[inline]
 pub(super) fn blocks(text: &[u8], filler: u8) -> (&[[u8; BLOCK]], [u8; BLOCK]) {
     let (blocks, rest) = text.as_chunks::<BLOCK>();
@@ -27,7 +27,7 @@ pub(super) fn blocks(text: &[u8], filler: u8) -> (&[[u8; BLOCK]], [u8; BLOCK]) {
     (blocks, last)
 }
 
-/// The places of the bits that are set.
+/// The positions of the set bits.
 pub(super) fn set(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let at = (bits != 0).then(|| bits.trailing_zeros() as usize);

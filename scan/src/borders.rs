@@ -1,54 +1,54 @@
-//! Where a stream may be let go of, because its own format ends something there.
+//! Places where a stream may be let go of because its own format ends something there.
 //!
-//! What is held back of a stream is otherwise so many last bytes. Events, and messages of
-//! gRPC, must not wait for the next one, so they go when they are whole: whether they
-//! resemble something that is looked for plays no part in it (invariant 16). A value that is
-//! written over such a border is found when it is complete, and then the stream ends.
+//! Elsewhere, a fixed number of last bytes is held back. Events and gRPC messages must not wait for
+//! the next one, so they are let go when complete, whether or not they resemble a value (invariant
+//! 16). A value written across such a border is found when it is complete, and then the stream
+//! ends.
 
 use std::ops::Range;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
-/// The borders of one stream, read as it goes by.
+/// The borders of one stream, read as it passes.
 #[derive(Default)]
 pub enum Borders {
-    /// None but its end.
+    /// Only the end of the stream.
     #[default]
     End,
-    /// Each piece ends at one: a message that is read whole.
+    /// The end of each piece, which is a complete message.
     Pieces,
-    /// Ends of lines.
+    /// The ends of lines.
     Lines,
-    /// The same, of server-sent events.
+    /// The ends of lines of server-sent events.
     Events,
-    /// Messages that say how long they are.
+    /// The ends of messages with a length prefix.
     Messages(Messages),
 }
 
-/// Messages, each behind a head that holds its length.
+/// Messages with their length in a header.
 pub struct Messages {
-    /// Length of the head, and where in it four bytes of length begin.
+    /// Length of the header, and where in it the four bytes of the message's length begin.
     head: usize,
     length_at: usize,
-    /// Whether the length is that of the head as well.
+    /// Whether that length includes the header.
     counts_head: bool,
     begun: Vec<u8>,
     left: u64,
 }
 
 impl Borders {
-    /// Of a request's body. Its server may be waiting for a message to answer it, so messages
-    /// have borders; for events and lines nobody waits on the way up.
+    /// For a request's body. Its server may wait for a message before it answers, so messages have
+    /// borders; on the way up, nobody waits for events or lines.
     pub fn going_up(headers: &HeaderMap) -> Self {
         messages(media_type(headers)).map_or(Borders::End, Borders::Messages)
     }
 
-    /// Of an answer's body.
+    /// For an answer's body.
     ///
-    /// A line of events (WHATWG HTML, server-sent events) or of JSON (RFC 8259: no string holds
-    /// a bare line break) ends whatever value stands in it. Other text may be base64 in lines,
-    /// and has no borders.
+    /// A value cannot continue past a line of events (WHATWG HTML, server-sent events) or of JSON
+    /// (RFC 8259: no string contains a bare line break). Other text may be base64 in lines, and has
+    /// no borders.
     pub fn coming_down(headers: &HeaderMap) -> Self {
         let media_type = media_type(headers);
         if let Some(messages) = messages(media_type) {
@@ -58,13 +58,13 @@ impl Borders {
         if is("text/event-stream") {
             return Borders::Events;
         }
-        // Some APIs answer with one JSON text after the other and call it JSON.
+        // Some APIs answer with a series of JSON texts and call it JSON.
         let json = is("application/json") || media_type.to_ascii_lowercase().ends_with(b"+json");
         let watched = json && !headers.contains_key(CONTENT_LENGTH);
         if watched || LINES.iter().any(|name| is(name)) { Borders::Lines } else { Borders::End }
     }
 
-    /// Where in the next piece the last border is, behind which something else begins.
+    /// Where in the next piece the last border is, after which something new begins.
     pub(super) fn last_in(&mut self, piece: &[u8]) -> Option<usize> {
         match self {
             Borders::End => None,
@@ -98,17 +98,17 @@ fn messages(media_type: &[u8]) -> Option<Messages> {
         start.is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
     };
     let of = |head, length_at, counts_head| Messages { head, length_at, counts_head, begun: Vec::new(), left: 0 };
-    // gRPC over HTTP/2 ("Length-Prefixed-Message"), gRPC-Web in its binary form, and the streams
-    // of the Connect protocol: a byte of flags, four of length.
+    // gRPC over HTTP/2 ("Length-Prefixed-Message"), gRPC-Web in its binary form, and streams of the
+    // Connect protocol: a byte of flags, then four of length.
     if (begins("application/grpc") && !begins("application/grpc-web-text")) || begins("application/connect+") {
         return Some(of(5, 1, false));
     }
-    // AWS event streams: the length of all, that of the headers, a sum.
+    // AWS event streams: the total length, that of the headers, a checksum.
     begins("application/vnd.amazon.eventstream").then(|| of(4, 0, true))
 }
 
 impl Messages {
-    /// The same, of a stream of which nothing has been read yet.
+    /// The same for a stream of which nothing has been read yet.
     pub(super) fn anew(&self) -> Self {
         Messages { begun: Vec::new(), left: 0, ..*self }
     }
@@ -119,7 +119,8 @@ impl Messages {
         last
     }
 
-    /// Where in a piece messages say something, and whether they end there.
+    /// Visits the parts of a piece that are message contents, and says whether a message ends
+    /// there.
     pub(super) fn walk(&mut self, piece: &[u8], visit: &mut dyn FnMut(Range<usize>, bool)) {
         let mut at = 0;
         while at < piece.len() {

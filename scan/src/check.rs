@@ -13,28 +13,28 @@ use super::watchlist::{Finding, WatchedKind, Watchlist};
 use super::window::Window;
 use crate::packed::Unreadable;
 
-/// Why a stream goes no further.
+/// Why a stream is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// A value that is watched.
+    /// A watched value.
     Found(Finding),
     /// It is packed in a way that cannot be looked into.
     Unreadable(Unreadable),
 }
 
-/// Lets bytes pass that hold no value as they are; what they are packed in is looked into elsewhere.
+/// Lets bytes pass unchanged unless they hold a value; unpacking happens elsewhere.
 ///
-/// The first reason to stop ends it: what is held is dropped, and each later call
-/// returns the reason again.
+/// The first reason to stop is final: what is held is dropped, and every later call returns the same
+/// reason.
 pub(super) struct Check {
     watchlist: Arc<Watchlist>,
     tolerated: Arc<dyn Fn(&WatchedKind) -> bool + Send + Sync>,
     window: Window,
-    /// What is said in it over several messages.
+    /// The check over text that is spread over several messages.
     said: Option<(Said, Box<Check>)>,
     noted: Vec<Finding>,
     stopped: Option<Stop>,
-    /// Where what only looks like a secret is looked for too.
+    /// If present, what only looks like a secret is searched for too.
     lookalikes: Option<Lookalikes>,
 }
 
@@ -68,7 +68,7 @@ impl Check {
         self
     }
 
-    /// Looks for the same in another stream, from its beginning.
+    /// The same check for another stream, from its beginning.
     pub(super) fn alike(&self) -> Self {
         let mut check = Check::new(self.watchlist.clone());
         check.tolerated = self.tolerated.clone();
@@ -76,7 +76,7 @@ impl Check {
         check
     }
 
-    /// Whether it looks for nothing, so that everything passes.
+    /// Whether it searches for nothing, so that everything passes.
     pub(super) fn is_idle(&self) -> bool {
         self.watchlist.is_empty() && self.lookalikes.is_none()
     }
@@ -94,7 +94,7 @@ impl Check {
         self.window.held()
     }
 
-    /// What was tolerated so far, each kind and form once.
+    /// What was tolerated so far, once per kind and form.
     pub(super) fn noted(&self) -> &[Finding] {
         &self.noted
     }
@@ -103,12 +103,12 @@ impl Check {
         &mut self.noted
     }
 
-    /// Gives away what was tolerated.
+    /// Moves what was tolerated into `noted`.
     pub(super) fn hand_over(&mut self, noted: &mut Vec<Finding>) {
         self.noted.drain(..).for_each(|finding| finding.note_in(noted));
     }
 
-    /// Another file begins in what comes next: disguises are looked for as at the beginning.
+    /// Another file begins with the next bytes: disguises are searched for as at the beginning.
     pub(super) fn begins(&mut self) {
         self.window.begins();
     }
@@ -118,7 +118,7 @@ impl Check {
         self.stopped = Some(stop.clone());
     }
 
-    /// Takes the next bytes in and gives those out that may be sent now; `last`: no more follow.
+    /// Takes the next bytes and returns those that may be sent now; `last`: no more follow.
     pub(super) fn next(&mut self, chunk: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
         if self.is_idle() {
             return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
@@ -157,7 +157,7 @@ impl Check {
         looked.inspect_err(|stop| self.stopped = Some(stop.clone()))
     }
 
-    /// What may become something that looks like a secret waits where that stops a stream.
+    /// If a lookalike would stop the stream, the bytes that may become one wait.
     fn waiting_for_lookalikes(&self) -> usize {
         let stops = !(self.tolerated)(&WatchedKind::Lookalike { of: "" });
         self.lookalikes.as_ref().filter(|_| stops).map_or(0, Lookalikes::undecided)
@@ -181,7 +181,7 @@ impl Check {
         Ok(Some(self.window.let_go(until, keep)).filter(|bytes| !bytes.is_empty()))
     }
 
-    /// Searches all that is in hand, and says from where on it has to be seen again.
+    /// Searches everything in hand, and says from where on it has to be searched again.
     fn search(&mut self, text: &[u8], disguised: u64, last: bool) -> Result<usize, Stop> {
         let Check { watchlist, tolerated, noted, stopped, .. } = self;
         let keep = each_hit(watchlist.needles(), text, disguised, last, &mut |hit| {

@@ -1,4 +1,4 @@
-//! Layers that are made of escapes: each stands for a few bytes, and what is none for itself.
+//! Layers made of escapes: each escape stands for a few bytes, and everything else for itself.
 
 use memchr::{memchr, memchr2};
 
@@ -8,18 +8,18 @@ use super::layer::Layer;
 use super::needles::NeedleSet;
 use super::view::View;
 
-/// What stands at the beginning of a text that starts with a layer's trigger.
+/// What a text that starts with a layer's trigger begins with.
 enum Unit {
     /// An escape of `length` bytes that stands for the first `count` of `bytes`.
     Escape { length: usize, bytes: [u8; 4], count: usize },
     /// No escape: the byte means itself.
     Literal,
-    /// The text ends before that can be told.
+    /// The text ends too early to tell.
     Unfinished,
 }
 
-/// The most text below that one byte of the view can come from, save for some
-/// surplus zeros: `\u0041`.
+/// The most text below that one byte of the view can come from, apart from some surplus zeros:
+/// `\u0041`.
 const WIDEST_ESCAPE: usize = 6;
 
 pub(super) fn undo(layer: Layer, text: &[u8], needles: &NeedleSet, last: bool) -> Option<View> {
@@ -60,7 +60,7 @@ pub(super) fn write(layer: Layer, text: &[u8]) -> Vec<u8> {
     text.iter().flat_map(|b| if stays(b) { vec![*b] } else { escape(*b).into_bytes() }).collect()
 }
 
-/// Where the next escape may stand, not before `from`.
+/// Where the next escape may be, not before `from`.
 fn next(layer: Layer, text: &[u8], from: usize) -> Option<usize> {
     let rest = &text[from..];
     let found = match layer {
@@ -79,7 +79,7 @@ fn next_break(text: &[u8], from: usize) -> Option<usize> {
     let counts = |at: &usize| may_be(at.checked_sub(1).and_then(|before| text.get(before))) && may_be(text.get(at + 1));
     let (mut start, mut lines) = (from, 0);
     while start < text.len() {
-        // Where lines are long, they are skipped as a whole.
+        // Where lines are long, whole lines are skipped.
         if lines < 2 {
             start += memchr2(b'\r', b'\n', &text[start..])?;
             if counts(&start) {
@@ -132,12 +132,12 @@ fn byte(length: usize, byte: u8) -> Unit {
     Unit::Escape { length, bytes: [byte, 0, 0, 0], count: 1 }
 }
 
-/// So many bytes that stand for nothing.
+/// That many bytes that stand for nothing.
 fn nothing(length: usize) -> Unit {
     Unit::Escape { length, bytes: [0; 4], count: 0 }
 }
 
-/// The number that `digits` hex digits spell, or the unit that says why there is none.
+/// The number that `digits` hex digits spell, or the unit to return instead.
 fn hex_number(text: &[u8], digits: usize) -> Result<u32, Unit> {
     let mut number = 0;
     for at in 0..digits {
@@ -151,7 +151,7 @@ fn percent(rest: &[u8]) -> Unit {
     hex_number(rest, 2).map_or_else(|unit| unit, |n| byte(3, n as u8))
 }
 
-/// `=41`; or a line break behind it, which is none.
+/// `=41`; or a line break after the `=`, which stands for nothing.
 fn quoted(rest: &[u8]) -> Unit {
     match rest {
         [] | [b'\r'] => Unit::Unfinished,
@@ -178,7 +178,7 @@ fn backslash(text: &[u8], at: usize, last: bool) -> Unit {
         Some(b'u') => or_unit(utf16(&rest[1..])),
         Some(b'U') => or_unit(hex_number(&rest[1..], 8).map(|character| escape(10, character))),
         Some(b'\n') => nothing(2),
-        // A shell, a pattern or Markdown: the character itself. Bytes that are no text have many such pairs.
+        // In a shell, a pattern or Markdown: the character itself. Binary data has many such pairs.
         Some(b) if is_mark(*b) && in_a_text(text, at, at + 1) => byte(2, *b),
         Some(_) => Unit::Literal,
     }
@@ -188,8 +188,8 @@ fn is_mark(b: u8) -> bool {
     b == b' ' || b.is_ascii_punctuation()
 }
 
-/// `\101`, `\1`, as in C; `\0101`, which is one character for `echo`, and for C a control
-/// character and a digit, so that it is read as C has it only where `echo` would have one too.
+/// `\101`, `\1`, as in C. `\0101` is one character for `echo`, but a control character and a digit
+/// for C; it is read like C only where `echo` would read a control character too.
 fn octal(rest: &[u8], last: bool) -> Unit {
     let digits = rest.iter().take(4).take_while(|b| matches!(b, b'0'..=b'7')).count();
     if digits == rest.len() && digits < 4 && !last {
@@ -204,7 +204,7 @@ fn octal(rest: &[u8], last: bool) -> Unit {
     byte(1 + count, number(&rest[..count]) as u8)
 }
 
-/// `u{41}` or `x{41}`: at most six digits, by the longest character.
+/// `u{41}` or `x{41}`, with as many as six digits.
 fn in_braces(rest: &[u8]) -> Result<Unit, Unit> {
     for digits in 1..=6 {
         let end = 2 + digits;
@@ -218,7 +218,7 @@ fn in_braces(rest: &[u8]) -> Result<Unit, Unit> {
     Err(Unit::Literal)
 }
 
-/// `0041`, or `d83d\ude00` for a character outside of the first plane.
+/// `0041`, or `d83d\ude00` for a character outside the Basic Multilingual Plane.
 fn utf16(rest: &[u8]) -> Result<Unit, Unit> {
     let high = hex_number(rest, 4)?;
     if !(0xD800..0xDC00).contains(&high) {
@@ -237,7 +237,7 @@ fn utf16(rest: &[u8]) -> Result<Unit, Unit> {
 }
 
 const NAMES: [(&[u8], u8); 5] = [(b"amp;", b'&'), (b"lt;", b'<'), (b"gt;", b'>'), (b"quot;", b'"'), (b"apos;", b'\'')];
-/// `#x0010FFFF;` and `#01114111;`: surplus zeros up to here.
+/// `#x0010FFFF;` and `#01114111;`: the most surplus zeros that are read.
 const LONGEST_REFERENCE: usize = 11;
 
 fn html(rest: &[u8]) -> Unit {
@@ -269,12 +269,11 @@ fn number_reference(rest: &[u8]) -> Result<Unit, Unit> {
     Err(Unit::Literal)
 }
 
-/// No encoder makes shorter lines; most words are shorter, so prose has no such breaks.
+/// No encoder makes shorter lines. Most words are shorter, so prose has no such breaks.
 const SHORTEST_LINE: usize = 16;
 
-/// A line break counts where base64 stands on both sides of it. At the end of the
-/// text it counts too: what comes next may be base64. So does one near its
-/// beginning: what came before was let go.
+/// A line break counts if base64 stands on both sides of it. It also counts at the end of the text,
+/// because base64 may follow, and near its beginning, because what came before was let go.
 fn line_break(before: &[u8], at: &[u8]) -> Unit {
     let is_base64 = |b: &u8| is_base64(*b);
     let before = before.strip_suffix(b"\r").unwrap_or(before);

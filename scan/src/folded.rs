@@ -1,24 +1,24 @@
-//! Characters of Unicode that show nothing, and those that look like one of ASCII.
+//! Invisible Unicode characters, and those that look like an ASCII one.
 //!
-//! A text in another script has letters that look like Latin ones in every word. They count
-//! only where something shows a disguise: a letter beside one of ASCII, or one of those that
-//! are made to look like ASCII (full width, mathematical, in circles, tags).
+//! Text in other scripts has Latin-looking letters in every word. They count only where something
+//! indicates a disguise: a letter beside an ASCII one, or one of those made to look like ASCII
+//! (full width, mathematical, circled, tags).
 
 use super::bits::{BLOCK, bits, blocks, set};
 use super::needles::NeedleSet;
 use super::view::View;
 
-/// What a character is taken for.
+/// What a character is read as.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meant {
     Nothing,
-    /// A letter of ASCII, whatever stands beside it.
+    /// An ASCII character, whatever stands beside it.
     Letter(u8),
-    /// One that it is only beside ASCII.
+    /// An ASCII character, but only beside ASCII.
     Alike(u8),
 }
 
-/// A character that shows a disguise, and whether it is a letter.
+/// A character that indicates a disguise, and whether it is a letter.
 struct Sign {
     at: usize,
     letter: bool,
@@ -55,7 +55,8 @@ fn beginning(text: &[u8], at: usize) -> usize {
     at + text[at..].iter().take(3).take_while(|b| matches!(b, 0x80..=0xBF)).count()
 }
 
-/// Takes a stretch over as what it is taken for; says how far, where its last character is unfinished.
+/// Copies a stretch with each character as what it is read as; returns how far, if the last one is
+/// unfinished.
 fn fold(text: &[u8], start: usize, end: usize, letters: bool, view: &mut View) -> usize {
     let (mut at, mut copied) = (start, start);
     while at < end {
@@ -86,7 +87,7 @@ fn fold(text: &[u8], start: usize, end: usize, letters: bool, view: &mut View) -
     at
 }
 
-/// The next character that shows a disguise, not before `from`.
+/// The next character that indicates a disguise, not before `from`.
 fn next_sign(text: &[u8], from: usize) -> Option<Sign> {
     let (blocks, last) = blocks(&text[from..], b' ');
     let mut at = from;
@@ -102,8 +103,8 @@ fn next_sign(text: &[u8], from: usize) -> Option<Sign> {
     None
 }
 
-/// Where in a block there may be one: first bytes of characters that are rare, and of Greek,
-/// Cyrillic, Armenian and Japanese ones beside ASCII.
+/// Where in a block one may be: lead bytes of rare characters, and those of Greek, Cyrillic,
+/// Armenian and Japanese beside ASCII.
 #[inline]
 fn suspicious(block: &[u8; BLOCK], text: &[u8], at: usize) -> u64 {
     let long = bits(block, |b| (b.wrapping_sub(0xEA) < 0x0A) | (b.wrapping_sub(0xE1) < 2));
@@ -112,7 +113,7 @@ fn suspicious(block: &[u8; BLOCK], text: &[u8], at: usize) -> u64 {
     if long | rare | letters == 0 {
         return 0;
     }
-    // Behind the end of the block anything may follow.
+    // Anything may follow after the end of the block.
     let follows = bits(block, |b| b.wrapping_sub(0x80) < 0x40) >> 1 | 1 << (BLOCK - 1);
     let found = (rare | long & (follows >> 1 | 1 << (BLOCK - 1))) & follows;
     if letters & follows == 0 {
@@ -133,8 +134,8 @@ fn sign_at(text: &[u8], at: usize) -> Option<Sign> {
     in_a_text(text, at, at + length).then_some(Sign { at, letter: meant != Meant::Nothing })
 }
 
-/// A value has at least seven more characters, and four of them on one side. Bytes that are no
-/// text have such characters by chance.
+/// Whether the character stands in a text: a value has at least seven more characters, four of them
+/// on one side. Binary data has such characters by chance.
 pub(super) fn in_a_text(text: &[u8], start: usize, end: usize) -> bool {
     let length = |at: usize| match character(&text[at..]) {
         Character::Is(1, _) => (text[at].wrapping_sub(b' ') < 0x5F || text[at].is_ascii_whitespace()).then_some(1),
@@ -157,12 +158,12 @@ pub(super) fn in_a_text(text: &[u8], start: usize, end: usize) -> bool {
 }
 
 enum Character {
-    /// How long it is, and what it is taken for.
+    /// Its length, and what it is read as.
     Is(usize, Option<Meant>),
     Unfinished,
 }
 
-/// The character at the beginning; a byte that begins none is one of its own.
+/// The character at the beginning; a byte that begins none counts as a character by itself.
 #[inline]
 fn character(text: &[u8]) -> Character {
     let (length, first) = match text.first() {
@@ -179,7 +180,7 @@ fn character(text: &[u8]) -> Character {
             None => return Character::Unfinished,
         }
     }
-    // One that is written longer than it has to be is none.
+    // An overlong encoding is not a character.
     match char::from_u32(number).filter(|one| one.len_utf8() == length) {
         Some(one) => Character::Is(length, meant(one)),
         None => Character::Is(1, None),
@@ -192,7 +193,7 @@ fn meant(character: char) -> Option<Meant> {
     const BOTH: &[u8; 52] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let (capitals, small) = BOTH.split_at(26);
     let letter = match character {
-        // What is invisible by itself: soft hyphen, joiners, marks of direction, selectors, fillers.
+        // Invisible: soft hyphen, joiners, direction marks, selectors, fillers.
         '\u{ad}'
         | '\u{34f}'
         | '\u{61c}'
@@ -208,19 +209,19 @@ fn meant(character: char) -> Option<Meant> {
             return Some(Meant::Nothing);
         }
         '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e001f}' => return Some(Meant::Nothing),
-        // Tags: a copy of ASCII that is not shown.
+        // Tags: an invisible copy of ASCII.
         '\u{e0020}'..='\u{e007e}' => Some((character as u32 - 0xE0000) as u8),
         '\u{e007f}' => return Some(Meant::Nothing),
-        // Full width: ASCII from `!` to `~`. Its marks stand in every Chinese text.
+        // Full width: ASCII from `!` to `~`. Its punctuation is in every Chinese text.
         '\u{ff01}'..='\u{ff5e}' => {
             let plain = (character as u32 - 0xFF01) as u8 + b'!';
             return Some(if plain.is_ascii_alphanumeric() { Meant::Letter(plain) } else { Meant::Alike(plain) });
         }
-        // Mathematical letters: thirteen alphabets, and five times the digits.
+        // Mathematical letters: thirteen alphabets, and the digits five times.
         '\u{1d400}'..='\u{1d6a3}' => BOTH.get((character as usize - 0x1D400) % 52).copied(),
         '\u{1d7ce}'..='\u{1d7ff}' => Some(b'0' + ((character as u32 - 0x1D7CE) % 10) as u8),
         '\u{1fbf0}'..='\u{1fbf9}' => Some(b'0' + (character as u32 - 0x1FBF0) as u8),
-        // In circles, in brackets, in squares.
+        // Circled, in brackets, in squares.
         '①'..='⑨' => digit('①'),
         '❶'..='❾' => digit('❶'),
         '⓪' | '⓿' => Some(b'0'),
@@ -240,7 +241,7 @@ fn meant(character: char) -> Option<Meant> {
     letter.map(Meant::Letter)
 }
 
-/// Whether it may be in the table: most characters are not, and that shows at once.
+/// A fast check whether it may be in the table: most characters are not.
 fn may_be_alike(character: char) -> bool {
     const PAGES: [u64; 4] = {
         let (mut pages, mut n) = ([0; 4], 0);
@@ -255,8 +256,8 @@ fn may_be_alike(character: char) -> bool {
     PAGES.get(page / 64).is_some_and(|pages| pages >> (page % 64) & 1 == 1)
 }
 
-/// Letters, digits, dashes and blanks of other alphabets and styles that look like one of
-/// ASCII, sorted. After the idea of Unicode Technical Standard 39, section 4.
+/// Letters, digits, dashes and blanks of other alphabets and styles that look like an ASCII one,
+/// sorted. Modelled on Unicode Technical Standard 39, section 4.
 #[rustfmt::skip]
 const ALIKE: [(char, u8); 225] = [
     ('\u{a0}', b' '), ('²', b'2'), ('³', b'3'), ('¹', b'1'), ('ɑ', b'a'), ('ɡ', b'g'),
@@ -302,7 +303,7 @@ mod tests {
         assert!(ALIKE.iter().all(|(alike, plain)| meant(*alike) == Some(Meant::Alike(*plain))));
     }
 
-    /// Each first byte is looked for.
+    /// Every lead byte in the table is searched for.
     #[test]
     fn each_is_found_beside_a_letter() {
         let all = (0x80..=0x10_FFFF).filter_map(char::from_u32).filter(|character| meant(*character).is_some());

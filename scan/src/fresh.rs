@@ -1,12 +1,12 @@
-//! What an answer brings that looks like a key and is none that is known: a host may
-//! have made it. It is noted and not stopped.
+//! Anything in an answer that looks like a key and is not a known one: the host may have made it.
+//! It is noted, not stopped.
 
 use std::sync::Arc;
 
 use super::lookalike::Lookalikes;
 use super::watchlist::{Finding, Watchlist};
 
-/// Looks at an answer as it goes by.
+/// Looks at an answer as it passes.
 pub struct FreshKeys {
     watchlist: Arc<Watchlist>,
     lookalikes: Lookalikes,
@@ -14,12 +14,12 @@ pub struct FreshKeys {
 }
 
 impl FreshKeys {
-    /// What is on the watchlist is not new: surrogates above all.
+    /// Values on the watchlist are not new: surrogates above all.
     pub fn new(watchlist: Arc<Watchlist>) -> Self {
         FreshKeys { watchlist, lookalikes: Lookalikes::keys_only(), noted: Vec::new() }
     }
 
-    /// Takes the next bytes in.
+    /// Takes the next bytes.
     pub fn push(&mut self, chunk: &[u8], last: bool) {
         let FreshKeys { watchlist, lookalikes, noted } = self;
         lookalikes.push(chunk, last, &mut |of, token| {

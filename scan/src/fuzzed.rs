@@ -1,5 +1,5 @@
-//! What must hold whatever bytes come: the target of `fuzz/` for uploads in frames, and a
-//! replay of its committed corpus as a test. Not part of what ships.
+//! What must hold for any input: the `fuzz/` target for framed uploads, and a replay of its
+//! committed corpus as a test. Not part of what ships.
 
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
@@ -11,12 +11,12 @@ use http::header::CONTENT_ENCODING;
 use crate::packed::{Look, Unreadable};
 use crate::{LeakFilter, Stop, Watched, WatchedKind, Watchlist};
 
-/// What must not leave in an upload of the target `frames`.
+/// What must not leave in an upload in the target `frames`.
 pub const NEEDLE: &str = "needle-in-the-haystack";
 
-/// The bytes of an upload in the frames of aws-chunked, read in one go by a reader that has
-/// nothing of the door's: where they are frames, the verdict is that on the bytes without
-/// them, and what passes goes out as it came; where they are none, it is refused.
+/// The bytes of an aws-chunked upload, read in one go by a reader that shares no code with the
+/// door. If they are frames, the verdict equals that on the unframed bytes, and what passes goes
+/// out unchanged; otherwise it is refused.
 pub fn frames(bytes: &[u8]) {
     let coding = http::HeaderMap::from_iter([(CONTENT_ENCODING, http::HeaderValue::from_static("aws-chunked"))]);
     let size = bytes.first().map_or(1, |first| usize::from(*first) + 1);
@@ -34,7 +34,7 @@ pub fn frames(bytes: &[u8]) {
         ),
         Some(payload) => {
             let plain = let_out(watching(), &payload, size);
-            // One that stands in the frames' own lines, or over them, is found as well.
+            // A needle in the frames' own lines, or across them, is found as well.
             let raw = found(&let_out(watching().as_it_comes(), bytes, size));
             match plain {
                 Ok(_) if !raw => assert_eq!(framed.as_deref(), Ok(bytes)),
@@ -60,7 +60,7 @@ fn let_out(mut filter: LeakFilter, bytes: &[u8], size: usize) -> Result<Vec<u8>,
     Ok(out)
 }
 
-/// The payload, where all of it is frames.
+/// The payload, if all of it is in frames.
 fn unframed(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let line = |bytes: &mut &[u8]| {
         let end = bytes.iter().position(|byte| *byte == b'\n').filter(|end| *end < 512)? + 1;
@@ -103,7 +103,7 @@ fn unframed(mut bytes: &[u8]) -> Option<Vec<u8>> {
     right.then_some(payload)
 }
 
-/// What was found, and what begins a search, stays right.
+/// Past findings and seeds still hold.
 #[test]
 fn the_corpus_replays() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/frames");

@@ -1,5 +1,5 @@
-//! What a body that goes out holds: each depth of it goes through a leak check of its own,
-//! and what was not looked at yet waits.
+//! The contents of an outgoing body: each depth goes through a leak check of its own, and bytes
+//! that were not looked into yet wait.
 
 use bytes::Bytes;
 
@@ -10,12 +10,13 @@ use crate::packed::{Look, Piece, Queue, Unreadable};
 /// A look into one body.
 pub(super) struct Inside {
     look: Look,
-    /// For each depth one.
+    /// One for each depth.
     checks: Vec<Check>,
-    /// Whether what lies there was unpacked, or stands in what is above it.
+    /// For each depth, whether its bytes were unpacked; otherwise they stand as they are in the
+    /// level above.
     unpacked: Vec<bool>,
     waiting: Queue,
-    /// Whether a file begins in the body itself that was not told yet.
+    /// Whether a file began in the body itself and was not reported yet.
     begun: bool,
 }
 
@@ -24,7 +25,7 @@ impl Inside {
         Inside { look, checks: Vec::new(), unpacked: Vec::new(), waiting: Queue::default(), begun: false }
     }
 
-    /// Looks into the next bytes, or the end. `check` makes that of another depth.
+    /// Looks into the next bytes, or the end. `check` makes the check of a new depth.
     pub(super) fn look(
         &mut self,
         chunk: &[u8],
@@ -69,8 +70,7 @@ impl Inside {
         Ok(())
     }
 
-    /// Takes bytes that may go on for all that they are, and gives out those that were
-    /// looked into.
+    /// Takes bytes that passed the body's own check, and returns those that were looked into.
     pub(super) fn pass(&mut self, text: Bytes, last: bool) -> Result<Bytes, Stop> {
         self.waiting.push(text);
         if last {
@@ -80,7 +80,7 @@ impl Inside {
         if self.waiting.is_too_long() { Err(Stop::Unreadable(Unreadable::Wide)) } else { Ok(looked) }
     }
 
-    /// Whether a file has begun in the body since this was asked.
+    /// Whether a file began in the body since the last call.
     pub(super) fn has_begun(&mut self) -> bool {
         std::mem::take(&mut self.begun)
     }
@@ -90,7 +90,7 @@ impl Inside {
         self.waiting.held()
     }
 
-    /// Whether these bytes, which come next, are unpacked: it takes memory, and time.
+    /// Whether the next bytes will be unpacked, which takes memory and time.
     pub(super) fn unpacks(&self, chunk: &[u8]) -> bool {
         self.look.would_unpack(chunk)
     }

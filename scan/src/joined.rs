@@ -1,13 +1,13 @@
 //! The values of fields put together: half of a secret in one, half in the next.
 //!
-//! Only a text that is there as a whole and short: this is undone where all of a body is held
-//! back anyway, so that it does not matter in which pieces it came.
+//! Only a complete, short text is joined: the whole body is held back then anyway, so the pieces in
+//! which it came do not matter.
 
 use super::needles::NeedleSet;
 use super::view::View;
 
 pub(super) fn undo(text: &[u8], needles: &NeedleSet, last: bool) -> Option<View> {
-    // So many bytes are the end of something longer.
+    // A text of this length may be the end of something longer.
     if !last || text.len() >= needles.held() - 1 {
         return None;
     }
@@ -29,7 +29,7 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet, last: bool) -> Option<View>
 
 type Place = std::ops::Range<usize>;
 
-/// The texts of JSON that are no names.
+/// The strings in JSON that are not names.
 fn strings(text: &[u8]) -> Vec<Place> {
     let (mut all, mut at) = (Vec::new(), 0);
     while let Some(quote) = memchr::memchr(b'"', &text[at..]) {
@@ -47,7 +47,7 @@ fn strings(text: &[u8]) -> Vec<Place> {
     all
 }
 
-/// What is in the parts of multipart (RFC 2046, section 5.1).
+/// The contents of multipart parts (RFC 2046, section 5.1).
 fn parts(text: &[u8]) -> Vec<Place> {
     let boundary = text.trim_ascii_start();
     let boundary = &boundary[..boundary.iter().take_while(|b| !b.is_ascii_whitespace()).count()];
@@ -61,7 +61,7 @@ fn parts(text: &[u8]) -> Vec<Place> {
     ends.windows(2).filter_map(part).collect()
 }
 
-/// What is behind `name=`, up to `&`, `;` or the end of a line.
+/// Everything after `name=` up to `&`, `;` or the end of a line.
 fn parameters(text: &[u8]) -> Vec<Place> {
     let (mut all, mut at) = (Vec::new(), 0);
     while at < text.len() {

@@ -1,35 +1,35 @@
-//! The layers that a text may stand under, and what is undone upon what.
+//! The layers that a text may be under, and which are undone on top of which.
 
 use super::spelling::Form;
 
-/// A layer that a text may stand under.
+/// A layer that a text may be under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layer {
     /// `%41` (RFC 3986, section 2.1).
     Percent,
-    /// `\u0041`, `\/`, `\n` (RFC 8259, section 7), and what its relatives have besides:
-    /// `\x41`, `\101`, `\u{41}`, `\U00000041`, `\-`, and a line that goes on in the next.
+    /// `\u0041`, `\/`, `\n` (RFC 8259, section 7), and the additions of its relatives: `\x41`,
+    /// `\101`, `\u{41}`, `\U00000041`, `\-`, and a line that continues in the next.
     Json,
     /// `&#65;`, `&#x41;` and the five names that HTML and XML share.
     Html,
     /// The line breaks inside wrapped base64 (RFC 2045, section 6.8).
     Wrapped,
-    /// `=41`, and lines that go on behind a `=` (RFC 2045, section 6.7).
+    /// `=41`, and lines that continue after a `=` (RFC 2045, section 6.7).
     Quoted,
-    /// UTF-16 and UTF-32, in either order of bytes.
+    /// UTF-16 and UTF-32, in either byte order.
     Wide,
-    /// Characters that show nothing, and letters that look like those of ASCII.
+    /// Invisible characters, and letters that look like ASCII ones.
     Folded,
-    /// One and the same separator after each character, or after each few.
+    /// The same separator after each character, or each few.
     Spaced,
-    /// Names between values: of parameters, of fields, of parts.
+    /// Names between values: of parameters, fields or parts.
     Joined,
 }
 
 impl Layer {
-    /// What is undone in the text as it came, and what in a text that has layer `below` undone
-    /// already. Not every pair is: each costs, and most are nothing that software makes. What
-    /// is told of them in docs/leak-check.md is this table.
+    /// The layers undone in the text as it came, or in a text from which layer `below` was already
+    /// undone. Not every pair is here: each costs time, and software makes few of them.
+    /// docs/leak-check.md describes this table.
     pub(super) fn upon(below: Option<Layer>) -> &'static [Layer] {
         use Layer::{Folded, Html, Joined, Json, Percent, Quoted, Spaced, Wide, Wrapped};
         match below {
@@ -44,12 +44,13 @@ impl Layer {
         }
     }
 
-    /// What is looked for in the beginning of a stream alone: see [`super::search::DISGUISED`].
+    /// Whether it is searched for at the beginning of a stream only: see
+    /// [`super::search::DISGUISED`].
     pub(super) fn is_disguise(self) -> bool {
         matches!(self, Layer::Folded | Layer::Spaced | Layer::Wide | Layer::Quoted)
     }
 
-    /// How a raw value is called that stood under this layer.
+    /// The form that is reported for a raw value under this layer.
     pub(super) fn form(self) -> Form {
         match self {
             Layer::Percent => Form::Percent,

@@ -1,4 +1,4 @@
-//! The leak check over a stream that goes out, and over all that is packed in it.
+//! The leak check over an outgoing stream and everything packed in it.
 
 use std::sync::Arc;
 
@@ -11,18 +11,19 @@ use super::inside::Inside;
 use super::watchlist::{Finding, WatchedKind, Watchlist};
 use crate::packed::Look;
 
-/// Lets a stream pass that holds no value, be it packed or not: what would complete one never goes.
+/// Lets a stream pass as long as it holds no value, packed or not: the byte that would complete one
+/// is never sent.
 ///
-/// The first reason to stop ends it: what is held is dropped, and each later call
-/// returns the reason again.
+/// The first reason to stop is final: what is held is dropped, and every later call returns the
+/// same reason.
 pub struct LeakFilter {
     check: Check,
-    /// What it holds, where anybody looks into it.
+    /// Its contents, if they are looked into.
     inside: Option<Box<Inside>>,
 }
 
 impl Watchlist {
-    /// A filter over a stream, which stops before the byte that would complete a value.
+    /// A filter over a stream; it stops before the byte that would complete a value.
     pub fn filter(self: &Arc<Self>) -> LeakFilter {
         let inside = Some(Box::new(Inside::new(Look::sniffing())));
         LeakFilter { check: Check::new(Arc::clone(self)), inside }
@@ -30,14 +31,14 @@ impl Watchlist {
 }
 
 impl LeakFilter {
-    /// Values that may pass and are only noted: a surrogate in what is said to a model.
+    /// Tolerates values that are only noted: a surrogate in a prompt to a model.
     #[must_use]
     pub fn tolerating(mut self, tolerated: impl Fn(&WatchedKind) -> bool + Send + Sync + 'static) -> Self {
         self.check = self.check.tolerating(tolerated);
         self
     }
 
-    /// For a stream that says what it holds, where it says so.
+    /// For a stream whose headers say what it contains.
     #[must_use]
     pub fn looking(mut self, look: Option<Look>) -> Self {
         if let Some(look) = look {
@@ -46,7 +47,7 @@ impl LeakFilter {
         self
     }
 
-    /// Looks for what only looks like a secret as well: see [`WatchedKind::Lookalike`].
+    /// Also searches for what only looks like a secret: see [`WatchedKind::Lookalike`].
     #[must_use]
     pub fn with_lookalikes(mut self) -> Self {
         self.check = self.check.with_lookalikes();
@@ -67,23 +68,23 @@ impl LeakFilter {
         self
     }
 
-    /// Takes the next bytes in and gives those out that may be sent now: all but so many last
-    /// ones, or all up to the last border. Which they are does not depend on what they say.
+    /// Takes the next bytes and returns those that may be sent now: all but a fixed number of last
+    /// ones, or all up to the last border. What they say makes no difference.
     pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Stop> {
         self.next(chunk, false)
     }
 
-    /// The same, and the stream ends with them.
+    /// The same with the last bytes of the stream.
     pub fn push_last(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Stop> {
         self.next(chunk, true)
     }
 
-    /// The stream is at its end: what is held is no value and may be sent.
+    /// Ends the stream: what is held is no value and may be sent.
     pub fn finish(&mut self) -> Result<Option<Bytes>, Stop> {
         self.next(Bytes::new(), true)
     }
 
-    /// What comes behind the body, and goes no further: whether it holds a value all the same.
+    /// Checks trailers, which are not sent on, for values all the same.
     pub fn check_trailers(&self, trailers: &HeaderMap) -> Result<(), Stop> {
         let lines =
             trailers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"]);
@@ -98,19 +99,19 @@ impl LeakFilter {
         self.check.held() + self.inside.as_ref().map_or(0, |inside| inside.waiting())
     }
 
-    /// Whether these bytes, which come next, are unpacked: it takes memory, and time.
+    /// Whether the next bytes will be unpacked, which takes memory and time.
     pub fn unpacks(&self, chunk: &[u8]) -> bool {
         self.inside.as_ref().is_some_and(|inside| inside.unpacks(chunk))
     }
 
-    /// What was tolerated so far, each kind and form once.
+    /// What was tolerated so far, once per kind and form.
     pub fn noted(&self) -> &[Finding] {
         self.check.noted()
     }
 
     fn look_inside(&mut self, chunk: &[u8], last: bool) -> Result<(), Stop> {
         let LeakFilter { check, inside: Some(inside) } = self else { return Ok(()) };
-        // What is unpacked is searched at once: the bytes that it came from go as soon as it was.
+        // Unpacked text is searched at once: the bytes it came from are sent as soon as it was.
         let mut noted = std::mem::take(check.noted_mut());
         let looked = inside.look(chunk, last, &|| check.alike().within(Borders::Pieces), &mut noted);
         *check.noted_mut() = noted;

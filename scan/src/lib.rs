@@ -1,24 +1,23 @@
-//! The leak check on what goes out, and the scrubbing of what comes back.
+//! The leak check on outgoing bytes, and the scrubbing of incoming ones.
 //!
-//! What it is: a search for known values in a stream of bytes, in the forms that
-//! docs/leak-check.md lists and in no others. [`LeakFilter`] stops an outgoing body before
-//! the byte that would complete a value; [`Scrubber`] puts the surrogate in the
-//! place of the secret in an incoming one. What it is not: it does no I/O, knows
-//! no clock, and guesses nothing about values that are watched: one that was turned
-//! into something no decoder here undoes (encrypted, rot13, base64 twice, strewn
-//! over the fields of a long body) passes. What only looks like a secret is `lookalike.rs`.
+//! What it is: a search for known values in a stream of bytes, in the forms that docs/leak-check.md
+//! lists and no others. [`LeakFilter`] stops an outgoing body before the byte that would complete a
+//! value; [`Scrubber`] replaces the secret with the surrogate in an incoming one. What it is not: it
+//! does no I/O, knows no clock, and guesses nothing about watched values: one that was transformed
+//! in a way that no decoder here undoes (encrypted, rot13, base64 twice, spread over the fields of
+//! a long body) passes. `lookalike.rs` finds what only looks like a secret.
 //!
-//! How: each value is looked for as it is, as base64 at its three alignments, as base32 at
-//! its five, and as hex (`spelling.rs`, `needles.rs`). Escapes, UTF-16, invisible and
-//! look-alike characters, separators and the line breaks of wrapped base64 are not listed but
-//! undone: where the text holds such a thing, the text around it is decoded and searched as
-//! well, two layers deep (`layer.rs`, `search.rs`).
+//! How: each value is searched for as it is, as base64 at its three alignments, as base32 at its
+//! five, and as hex (`spelling.rs`, `needles.rs`). Escapes, UTF-16, invisible and look-alike
+//! characters, separators and the line breaks of wrapped base64 have no list of spellings but are
+//! undone: where a text contains any, the text around them is decoded and searched as well, two
+//! layers deep (`layer.rs`, `search.rs`).
 //!
 //! **Invariants**
-//! - How much is held back of a stream follows from lengths, and from the borders that its
-//!   format has (`borders.rs`). Whether the text resembles a value changes nothing before the
-//!   value is whole (invariant 16), and nothing is let go by a timer.
-//! - How a text is cut into chunks changes nothing about what is found.
+//! - How much of a stream is held back follows from lengths and from the borders of its format
+//!   (`borders.rs`). It does not depend on how much the text resembles a value that is not complete
+//!   yet (invariant 16), and no timer releases anything.
+//! - How a text is cut into chunks does not change what is found.
 //! - No value is ever in a message: [`Finding`] names kind, credential and form.
 
 mod bits;

@@ -1,9 +1,9 @@
-//! What only looks like a secret: private keys, keys of known vendors, web tokens, wallets,
-//! account and card numbers (`shapes.rs`).
+//! What only looks like a secret: private keys, keys of known vendors, web tokens, wallets, account
+//! and card numbers (`shapes.rs`).
 //!
-//! Nobody knows whose they are, so they are told apart from watched values: they are
-//! noted, and stop a request only where the policy says so. They are looked for in plain text,
-//! in base64 and in hex; in a head in escapes and other disguises too.
+//! Nobody knows whose they are, so they are kept apart from watched values: they are noted, and
+//! stop a request only if the policy says so. They are searched for in plain text, in base64 and in
+//! hex, and in a request's head under escapes and other disguises too.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -24,32 +24,32 @@ const CARD_NUMBER: &str = "a card number";
 const BEGIN: &[u8] = b"-----BEGIN ";
 static PEM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEGIN));
 
-/// A key has at least so many letters in a row, with dots between.
+/// The fewest letters that a key has in a row, counting dots.
 const SHORTEST: usize = 15;
-/// One that is longer is looked at as far as this, but for a web token.
+/// A longer one is looked at up to here, unless it is a web token.
 const LONGEST: usize = 1024;
 const LONGEST_WEB_TOKEN: usize = 8192;
 
-/// Looks at a stream going by.
+/// Looks at a stream as it passes.
 #[derive(Default)]
 pub(super) struct Lookalikes {
-    /// The end of what came, as far as more bytes have to decide about it.
+    /// The end of the text, as far as more bytes are needed to decide.
     tail: Vec<u8>,
-    /// The byte before it, which says whether a word begins there.
+    /// The byte before the tail, which says whether a word begins there.
     before: Option<u8>,
     keys_only: bool,
 }
 
-/// What is done with each that is found.
+/// Called for each one found.
 type Found<'a> = &'a mut dyn FnMut(&'static str, &[u8]);
 
 impl Lookalikes {
-    /// Leaves out what nobody makes for an account, and what is encoded.
+    /// Leaves out what no account issues, and what is encoded.
     pub(super) fn keys_only() -> Self {
         Lookalikes { keys_only: true, ..Lookalikes::default() }
     }
 
-    /// Takes the next bytes in. `last`: no more follow.
+    /// Takes the next bytes. `last`: no more follow.
     pub(super) fn push(&mut self, chunk: &[u8], last: bool, found: Found<'_>) {
         let text = match self.tail.is_empty() {
             true => Cow::Borrowed(chunk),
@@ -69,11 +69,11 @@ impl Lookalikes {
     }
 }
 
-/// A private key or a known vendor's key in a piece of a file: the first that is found, by its kind.
+/// A private key or a known vendor's key in part of a file: the kind of the first.
 pub fn key_in(text: &[u8]) -> Option<&'static str> {
     let mut first = None;
     Lookalikes::keys_only().push(text, true, &mut |kind, _| {
-        // Anybody's session is one, and it ends by itself.
+        // A web token may belong to anybody's session, and it expires.
         if kind != shapes::WEB_TOKEN {
             first.get_or_insert(kind);
         }
@@ -81,9 +81,9 @@ pub fn key_in(text: &[u8]) -> Option<&'static str> {
     first
 }
 
-/// What stands in a text that is there as a whole, under up to two layers of disguise too.
+/// Searches a complete text, also under up to two layers of disguise.
 pub(super) fn in_whole(text: &[u8], found: Found<'_>) {
-    /// Views keep what is near a change, as far as a value reaches: here, as a key does.
+    /// Views keep what is near a change, as far as a value reaches: here, as far as a key does.
     static REACH: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet::new([&[b'k'; LONGEST][..]].into_iter()));
     fn descend(text: &[u8], below: &[Layer], found: Found<'_>) {
         Lookalikes::default().push(text, true, found);
@@ -98,7 +98,7 @@ pub(super) fn in_whole(text: &[u8], found: Found<'_>) {
     descend(text, &[], found);
 }
 
-/// What is there of a stream at a time.
+/// The part of a stream that is in hand.
 struct Piece<'t> {
     text: &'t [u8],
     before: Option<u8>,
@@ -110,7 +110,7 @@ impl Piece<'_> {
         at.checked_sub(1).map(|at| self.text[at]).or(self.before)
     }
 
-    /// Finds what is in tokens; says from where on the text is undecided.
+    /// Finds keys in tokens; says from where on the text is undecided.
     fn tokens(&self, keys_only: bool, found: Found<'_>) -> usize {
         let text = self.text;
         let mut take = |start: usize, end: usize| {
@@ -125,7 +125,7 @@ impl Piece<'_> {
             }
         };
         let (blocks, rest) = blocks(text, 0);
-        // Where the token begins that reaches into the next block.
+        // Start of the token that extends into the next block.
         let mut open = 0;
         for (n, block) in blocks.iter().chain([&rest]).enumerate() {
             let at = n * BLOCK;
@@ -149,7 +149,7 @@ impl Piece<'_> {
         if self.last { text.len() } else { self.token_at_end() }
     }
 
-    /// Where a token begins that may go on.
+    /// Start of a token at the end that may continue.
     fn token_at_end(&self) -> usize {
         let text = self.text;
         let start = text.len() - letters_at_end(text).min(LONGEST_WEB_TOKEN);
@@ -202,8 +202,8 @@ impl Piece<'_> {
     }
 }
 
-/// Whether a key of AWS says here who signed something, as each URL that is signed does: a day follows
-/// (`/20261130/us-east-1/s3/aws4_request`).
+/// Whether the AWS key before this only names who signed something, as in every signed URL: a day
+/// follows (`/20261130/us-east-1/s3/aws4_request`).
 fn names_who_signs(behind: &[u8]) -> bool {
     let slash = |text: &[u8]| match text {
         [b'/', ..] => Some(1),
@@ -215,7 +215,7 @@ fn names_who_signs(behind: &[u8]) -> bool {
     day.starts_with(b"20") && slash(&behind[slash(behind).unwrap_or(0) + 8..]).is_some()
 }
 
-/// How many letters a text ends with, or that many and more than a token has.
+/// How many letters a text ends with, counted no further than a token is long.
 fn letters_at_end(text: &[u8]) -> usize {
     let mut count = 0;
     for block in text.rchunks(BLOCK) {
@@ -238,7 +238,7 @@ fn is_letter(b: u8) -> bool {
     letter | digit | (b == b'_') | (b == b'-') | (b == b'.')
 }
 
-/// What is in a token, wherever in it a word begins; and in what it is when decoded.
+/// Finds keys in a token, wherever a word begins in it, and in what it decodes to.
 fn in_token(token: &[u8], begins: bool, all: bool, found: Found<'_>) {
     let starts = memchr::memchr_iter(b'.', &token[..token.len().min(LONGEST_WEB_TOKEN)]).map(|dot| dot + 1);
     for start in begins.then_some(0).into_iter().chain(starts) {
@@ -262,7 +262,7 @@ fn in_token(token: &[u8], begins: bool, all: bool, found: Found<'_>) {
     }
 }
 
-/// Hex, with a dash between any of its digits or without.
+/// Hex, with or without dashes between the digits.
 fn from_hex(word: &[u8]) -> Option<Vec<u8>> {
     if !word.iter().take(8).all(|byte| byte.is_ascii_hexdigit() || *byte == b'-') {
         return None;
@@ -273,7 +273,7 @@ fn from_hex(word: &[u8]) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|two| two[0] << 4 | two[1]).collect())
 }
 
-/// Base64 of text: what it begins with shows it.
+/// Base64 of text, recognised by its first character.
 fn from_base64(word: &[u8]) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &URL_SAFE,
@@ -281,7 +281,7 @@ fn from_base64(word: &[u8]) -> Option<Vec<u8>> {
             .with_decode_padding_mode(DecodePaddingMode::Indifferent)
             .with_decode_allow_trailing_bits(true),
     );
-    // The first of four characters holds six of the first byte's bits.
+    // The first of four characters holds six bits of the first byte.
     let is_text = |byte: &u8| matches!(byte, b'C' | b'I'..=b'Z' | b'a'..=b'f');
     if !word.iter().step_by(4).take(4).all(is_text) {
         return None;
@@ -290,8 +290,8 @@ fn from_base64(word: &[u8]) -> Option<Vec<u8>> {
     LENIENT.decode(&word[..whole]).ok()
 }
 
-/// Behind `-----BEGIN `: a label that ends like a private key's, and base64 behind it, in
-/// lines of its own or in a JSON string. `None`: more text has to decide.
+/// After `-----BEGIN `: a label that ends like a private key's, followed by base64 in lines of its
+/// own or in a JSON string. `None`: more text is needed.
 fn private_key(rest: &[u8], letters: usize) -> Option<bool> {
     let label = rest[..letters].trim_ascii();
     if !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK") {
@@ -303,12 +303,12 @@ fn private_key(rest: &[u8], letters: usize) -> Option<bool> {
     if body.iter().all(base64) { (body.len() == 32).then_some(true) } else { Some(false) }
 }
 
-/// A card's number is at least so long, so that one of these steps is in it.
+/// A card number is at least this long, so one of these steps falls into it.
 const STEP: usize = 15;
-/// 19 digits, each with what may stand between two.
+/// 19 digits, each with a separator.
 const LONGEST_NUMBER: usize = 38;
 
-/// Where the text ends with a number, or with one and what may stand between two digits.
+/// Start of a number at the end of the text, with or without a separator after it.
 fn number_at_end(text: &[u8]) -> usize {
     let digits = text.strip_suffix(b" ").or(text.strip_suffix(b"-")).unwrap_or(text);
     match digits.iter().enumerate().next_back() {
@@ -320,7 +320,7 @@ fn number_at_end(text: &[u8]) -> usize {
     }
 }
 
-/// Whether this byte is a digit, or stands between two.
+/// Whether this byte is a digit or between two digits.
 fn is_number(text: &[u8], at: usize) -> bool {
     let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
     digit(Some(at)) || (is_separator(text[at]) && digit(at.checked_sub(1)) && digit(Some(at + 1)))
@@ -337,8 +337,8 @@ fn number_around(text: &[u8], at: usize) -> (usize, usize) {
     (at - before, at + behind)
 }
 
-/// Length and first digits of the large issuers, grouped as on cards or not at all, and
-/// the check digit (ISO/IEC 7812-1).
+/// Length and first digits of the large issuers, grouped as on cards or not at all, and the check
+/// digit (ISO/IEC 7812-1).
 fn is_card(number: &[u8]) -> bool {
     let groups: Vec<usize> = number.split(|byte| is_separator(*byte)).map(<[u8]>::len).collect();
     let digits: Vec<u32> =
@@ -352,7 +352,8 @@ fn is_card(number: &[u8]) -> bool {
     let grouped = [&[15][..], &[16], &[4, 4, 4, 4], &[4, 6, 5]].contains(&groups.as_slice());
     let doubled = |(place, digit): (usize, &u32)| match place % 2 {
         0 => *digit,
-        // The digits of its double, but for tens, which the last digit of the sum does not show.
+        // The digit sum of its double, except for tens, which do not affect the last digit of the
+        // sum.
         _ => 2 * digit + digit / 5,
     };
     let sum: u32 = digits.iter().rev().enumerate().map(doubled).sum();

@@ -1,13 +1,13 @@
 //! The search for many strings at once.
 //!
-//! Every so many bytes a block of the text is looked up among the blocks of the needles
-//! ("fingerprints": Manber, "Finding similar files in a large file system", 1994). A needle
-//! that stands in the text covers at least one of those blocks whole, wherever it begins.
-//! So all of a text is read in the same steps: a search that skips further the less a text
-//! resembles a needle would tell by its time, four bytes at a time, what is looked for
-//! (invariant 16). Only a block that is a needle's costs more than another. It is one from the
-//! needle's end, which no vendor's prefix and no known header of a token makes easier to guess.
-//! Letters match in either case.
+//! At a fixed stride, a block of the text is looked up among the blocks of the needles
+//! ("fingerprints": Manber, "Finding similar files in a large file system", 1994). A needle in the
+//! text covers at least one of those blocks completely, wherever it begins. So every text is read
+//! in the same steps. A search that skips further the less a text resembles a needle would reveal
+//! by its timing, four bytes at a time, what is searched for (invariant 16). Here only a block that
+//! is a needle's costs more than others. The blocks are taken from the needle's end, which no
+//! vendor's prefix and no known header of a token makes easier to guess. Letters match in either
+//! case.
 
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
@@ -17,15 +17,15 @@ use secrecy::zeroize::Zeroizing;
 
 use super::spelling::Spelling;
 
-/// One string that is looked for.
+/// One string to search for.
 pub(super) struct Needle {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) spelling: Spelling,
-    /// The hashes of the blocks that it may be found by, from the last one on.
+    /// The hashes of the blocks by which it may be found, from the last one on.
     hashes: Zeroizing<Vec<u32>>,
 }
 
-/// All spellings of a value, the value as it is first.
+/// All spellings of a value, starting with the value itself.
 type Spelt = Arc<[Needle]>;
 
 /// Which needle of which value.
@@ -35,14 +35,14 @@ pub(super) struct Which {
     spelling: u32,
 }
 
-/// All of them, compiled. An empty set has no tables and costs nothing.
+/// All needles, compiled. An empty set has no tables and costs nothing.
 #[derive(Default)]
 pub(super) struct NeedleSet {
     values: Vec<Spelt>,
     longest: usize,
-    /// How long the longest may be, without telling how long it is.
+    /// An upper bound on their length that does not reveal it.
     held: usize,
-    /// By their lengths, so that one short needle does not slow the search for all.
+    /// By length, so that one short needle does not slow the search for all.
     classes: Vec<Class>,
     /// A byte that is in no needle and in no escape.
     separator: Option<u8>,
@@ -50,21 +50,21 @@ pub(super) struct NeedleSet {
 
 /// Needles of about the same length.
 struct Class {
-    /// How many bytes a block has: [`WIDE`] or [`NARROW`].
+    /// Block size in bytes: [`WIDE`] or [`NARROW`].
     block: usize,
-    /// How far one block of the text is from the next.
+    /// Distance between two blocks of the text.
     stride: usize,
-    /// Two bits of one word for each hash that a needle's block has (Putze, Sanders and
-    /// Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007).
+    /// Two bits of one word for each hash of a needle's block (Putze, Sanders and Singler, "Cache-,
+    /// Hash- and Space-Efficient Bloom Filters", 2007).
     words: Vec<u64>,
     word: u32,
-    /// By a part of the hash: the first of its places, which names the next one.
+    /// By a part of the hash: the index of its first spot, which links to the next one.
     first: Vec<u32>,
     part: u32,
     places: Vec<Spot>,
 }
 
-/// Where in the needles a block stands.
+/// Where in a needle a block is.
 struct Spot {
     hash: u32,
     which: Which,
@@ -72,21 +72,20 @@ struct Spot {
     next: u32,
 }
 
-/// The least bytes of a value that can be watched: a shorter one would be found by chance.
+/// The fewest bytes of a value that can be watched: a shorter one would be found by chance.
 pub const SHORTEST: usize = 8;
 
 const NONE: u32 = u32::MAX;
 
 const WIDE: usize = 16;
 const NARROW: usize = 8;
-/// The lengths of the classes, and the size of their blocks.
+/// The lengths of the classes, and their block sizes.
 const LENGTHS: [(Range<usize>, usize); 4] =
     [(SHORTEST..15, NARROW), (15..23, NARROW), (23..31, WIDE), (31..usize::MAX, WIDE)];
-/// Blocks are from so many more bytes at a needle's end: further apart, they would reach into
-/// what is known of it.
+/// With a wider stride, blocks would reach back into the part of a needle that is known.
 const WIDEST_STRIDE: usize = 16;
-/// What is held back of a stream is at least so long, and twice as long for longer needles,
-/// so that no sandbox learns how long a value is.
+/// At least this much of a stream is held back, and the next power of two for longer needles, so
+/// that no sandbox learns how long a value is.
 const SHORTEST_HELD: usize = 512;
 
 impl NeedleSet {
@@ -95,7 +94,7 @@ impl NeedleSet {
         NeedleSet::default().with_values(values)
     }
 
-    /// The same for other values; what was compiled of those that stay is taken over.
+    /// The same for other values; reuses what was compiled for those that stay.
     pub(super) fn with_values<'v>(&self, values: impl Iterator<Item = &'v [u8]>) -> Self {
         let known: HashMap<&[u8], &Spelt> = self.values.iter().map(|spelt| (&spelt[0].bytes[..], spelt)).collect();
         let spelt = |value: &[u8]| known.get(value).map_or_else(|| spelt(value), |spelt| Arc::clone(spelt));
@@ -122,12 +121,12 @@ impl NeedleSet {
         &self.values[which.value as usize][which.spelling as usize]
     }
 
-    /// No needle is longer. (It shows in the time of a search alone.)
+    /// An upper bound on the length of a needle. (It shows only in the time that a search takes.)
     pub(super) fn longest(&self) -> usize {
         self.longest.max(self.held / 4)
     }
 
-    /// No needle is longer, and nobody learns how long it is.
+    /// An upper bound on the length of a needle that does not reveal it.
     pub(super) fn held(&self) -> usize {
         self.held
     }
@@ -181,7 +180,7 @@ impl Class {
             part: 32 - parts,
             places: Vec::with_capacity(places),
         };
-        // The last that is added is the first to be found.
+        // The last one added is found first.
         for (value, spelt) in values.iter().enumerate().rev() {
             let value = value as u32;
             for (spelling, needle) in (0..).zip(spelt.iter()).filter(|(_, needle)| is_member(needle)) {
@@ -258,7 +257,7 @@ fn two_bits(hash: u32) -> u64 {
     1 << (hash & 63) | 1 << (hash >> 6 & 63)
 }
 
-/// Equal for blocks that differ only in the case of letters.
+/// Equal for blocks that differ only in case.
 #[inline(always)]
 fn hash_of<const BLOCK: usize>(block: &[u8; BLOCK]) -> u32 {
     const FOLD: u64 = 0x2020_2020_2020_2020;

@@ -1,16 +1,16 @@
-//! Packed bodies: what was compressed is looked into, within bounds.
+//! Packed bodies: compressed contents are looked into, within bounds.
 //!
-//! What it is: the codings that `Content-Encoding` names (gzip, deflate, br, zstd and, going
-//! up, aws-chunked; up to two of them one in the other) undone by an [`Unpacker`], and a [`Look`] into all that a
-//! body holds: its codings, the parts of a multipart body, gzip, zip, zstd, xz, bzip2,
-//! zlib, tar, ar and PDF files that come without a word about it, and those in them.
-//! What it is not: a way to change a body. What a [`Look`] finds is looked at and dropped.
+//! What it is: an [`Unpacker`] that undoes the codings of `Content-Encoding` (gzip, deflate, br, zstd and, going
+//! up, aws-chunked; at most two of them nested), and a [`Look`] into everything that a body holds: its codings,
+//! the parts of a multipart body, and gzip, zip, zstd, xz, bzip2, zlib, tar, ar and PDF files that no header
+//! announces, and those in them. What it is not: a way to change a body. What a [`Look`] finds is inspected and
+//! dropped.
 //!
 //! **Invariants**
-//! - It is a stream: what is in memory at once is bounded by itself, however long the body is.
-//! - What is given out is at most a hundred times what was taken in, and some megabytes.
-//! - Whatever can be unpacked from the bytes that were taken in has been given out, but for
-//!   the bytes that [`Look::digested`] does not count yet.
+//! - It is a stream: the memory in use is bounded, however long the body is.
+//! - The output is at most a hundred times the input, plus some megabytes.
+//! - Whatever can be unpacked from the input so far has been given out, except for the bytes that
+//!   [`Look::digested`] does not count yet.
 
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
@@ -43,47 +43,47 @@ pub use queue::Queue;
 use frames::Frames;
 use layer::{Layer, Output};
 
-/// How many codings may lie in each other.
+/// How many codings may be nested.
 const DEEPEST: usize = 2;
-/// How many files may lie in each other, codings not counted: a document in a zip in a
-/// compressed tar is four.
+/// How many files may be nested, not counting codings: a document in a zip in a compressed tar is
+/// four.
 const DEEPEST_FILE: usize = 5;
 /// How many bytes one packed byte may become, beyond the first [`SLACK`].
 const RATIO: u64 = 100;
 const SLACK: u64 = 8 << 20;
-/// How much one step may make of the bytes that it was given where all of it is kept.
+/// How much one step may make of its input if all of it is kept.
 const AT_ONCE: usize = 64 << 20;
-/// The widest window of zstd (RFC 9659) and xz: so much is in memory for each.
+/// The widest window of zstd (RFC 9659) and xz: each takes this much memory.
 const WIDEST: u64 = 8 << 20;
 
 /// Why a packed body cannot be looked into.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// Another coding than those above, by its name.
+    /// A coding other than those above, by its name.
     #[error("its Content-Encoding, {0}, is not one of gzip, deflate, br, zstd and aws-chunked")]
     Unknown(Box<str>),
     /// The frames of aws-chunked are wrong, or hold more or less than the head promises.
     #[error("its frames of aws-chunked are damaged, or not as long together as x-amz-decoded-content-length says")]
     Frames,
-    /// Too many codings, or files in files.
+    /// Too many codings, or files within files.
     #[error("it was packed more than {DEEPEST} times over, or holds archives more than {DEEPEST_FILE} deep")]
     Nested,
-    /// The bytes are not what the coding says.
+    /// The bytes are not in the format that was declared.
     #[error("it is not what its Content-Encoding or its first bytes say, or it breaks off")]
     Broken,
-    /// A bomb, or as good as one.
+    /// A bomb, or close to one.
     #[error("unpacked it is more than {RATIO} times as long, or {} MiB in one piece", AT_ONCE >> 20)]
     Bomb,
     /// An archive or a document with a password, or in a form of its own.
     #[error("it holds a file that is encrypted, or packed in another way than deflate")]
     Encrypted,
-    /// More memory than anybody gets.
+    /// It needs more memory than any body gets.
     #[error("it wants a window wider than {} MiB to be unpacked", WIDEST >> 20)]
     Wide,
-    /// A file of a kind that nobody here can unpack.
+    /// A file of a kind that cannot be unpacked here.
     #[error("it is or holds {0}, which cannot be looked into")]
     Kind(&'static str),
-    /// A message of gRPC or Connect that says of itself that it is compressed.
+    /// A message of gRPC or Connect whose flags say that it is compressed.
     #[error("it holds messages of gRPC that are compressed")]
     Message,
 }
@@ -95,7 +95,7 @@ impl Unreadable {
         Unreadable::Unknown(coding.chars().filter(shown).take(32).collect())
     }
 
-    /// What whoever sends such a body can do about it.
+    /// What the sender of such a body can do about it.
     pub fn advice(&self) -> &'static str {
         const SWITCH: &str = "let the client send no frames: for the AWS SDKs and their command line, \
                               AWS_REQUEST_CHECKSUM_CALCULATION=when_required in the environment";
@@ -110,7 +110,7 @@ impl Unreadable {
     }
 }
 
-/// What clients write there although it packs nothing: charsets, protocols, nothing at all.
+/// What clients put there although it packs nothing: charsets, protocols, or an empty value.
 const NO_CODINGS: [&str; 13] = [
     "utf-8",
     "utf8",
@@ -127,16 +127,16 @@ const NO_CODINGS: [&str; 13] = [
     "base64",
 ];
 
-/// Undoes the codings of one body as it goes by.
+/// Undoes the codings of one body as it passes.
 pub struct Unpacker {
     look: Look,
-    /// How many codings there are.
+    /// The number of codings.
     codings: usize,
     is_large: bool,
 }
 
 impl Unpacker {
-    /// For what the headers of an answer say; `None` where they name no coding.
+    /// For the headers of an answer; `None` if they name no coding.
     pub fn declared(headers: &HeaderMap) -> Result<Option<Self>, Unreadable> {
         Ok(Self::through(codings(headers)?))
     }
@@ -151,17 +151,17 @@ impl Unpacker {
         (codings > 0).then(|| Unpacker { look: Look::through(layers), codings, is_large })
     }
 
-    /// What these bytes unpack to.
+    /// Unpacks these bytes.
     pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, Unreadable> {
         self.all(|look, sink| look.push(chunk, sink))
     }
 
-    /// The body is at its end: what else it unpacks to.
+    /// Ends the body, and returns whatever else it unpacks to.
     pub fn finish(&mut self) -> Result<Vec<u8>, Unreadable> {
         self.all(Look::finish)
     }
 
-    /// Whether it takes megabytes however little comes: windows are as wide as a sender says.
+    /// Whether it takes megabytes however little comes: the sender chooses the window size.
     pub fn is_large(&self) -> bool {
         self.is_large
     }
@@ -187,15 +187,15 @@ impl Unpacker {
     }
 }
 
-/// The codings of an answer, the outermost first.
+/// The codings of an answer, outermost first.
 fn codings(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
     let mut names = named(headers)?;
-    // Whoever reads the answer unpacks nothing for these either.
+    // A reader of the answer unpacks nothing for these either.
     names.retain(|name| !NO_CODINGS.contains(&&**name) || name == "base64");
     layers(&names)
 }
 
-/// The codings of a request, the outermost first: these are the frames, if there are any.
+/// The codings of a request, outermost first: frames come first, if there are any.
 fn codings_of_request(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
     let mut names = named(headers)?;
     let before = names.len();
@@ -210,10 +210,10 @@ fn codings_of_request(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
     }
 }
 
-/// What the head names, in its order.
+/// The codings that the headers name, in their order.
 fn named(headers: &HeaderMap) -> Result<Vec<String>, Unreadable> {
     let named = |name| headers.get_all(name).iter().flat_map(each).filter(|coding| coding != "identity");
-    // Their messages are compressed one by one, each behind a prefix of its own.
+    // Their messages are compressed one by one, each with its own prefix.
     if ["grpc-encoding", "connect-content-encoding"].into_iter().any(|name| named(name).next().is_some()) {
         return Err(Unreadable::Message);
     }

@@ -1,15 +1,15 @@
-//! What events and messages say, one after the other and without what stands between them:
-//! a value may be written over several.
+//! The text of events and messages, one after the other and without what stands between them: a
+//! value may be spread over several.
 //!
-//! Only what they say as a whole is joined. Words that stand in fields of JSON or protobuf are
-//! as far from each other as in any other text.
+//! Only their text as a whole is joined. Words in fields of JSON or protobuf are as far apart as in
+//! any other text.
 
 use super::borders::{Borders, Messages};
 
-/// Of a longer one only so much at its end is joined with what follows.
+/// Of a longer text only this much of the end is joined with what follows.
 const LONGEST: usize = 64 << 10;
 
-/// Reads what is said, as it goes by.
+/// Reads the text as it passes.
 pub(super) struct Said {
     form: Form,
     begun: Vec<u8>,
@@ -24,7 +24,7 @@ enum Form {
 }
 
 impl Said {
-    /// In a stream with these borders; `None` where nothing stands between what is said.
+    /// For a stream with these borders; `None` if nothing stands between its texts.
     pub(super) fn within(borders: &Borders) -> Option<Self> {
         let form = match borders {
             Borders::Events => Form::Events,
@@ -34,8 +34,8 @@ impl Said {
         Some(Said { form, begun: Vec::new(), cut: false })
     }
 
-    /// Takes the next bytes in. `each` gets what was said, and whether anything before it can
-    /// still belong to it.
+    /// Takes the next bytes. `each` gets the text, and whether text before it may still belong to
+    /// it.
     pub(super) fn take<E>(
         &mut self,
         piece: &[u8],
@@ -74,7 +74,7 @@ impl Said {
 }
 
 fn data(line: &[u8]) -> Option<&[u8]> {
-    // A mark may stand before the first line.
+    // A byte order mark may stand before the first line.
     let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     let value = line.strip_prefix(b"data:")?;
     Some(value.strip_prefix(b" ").unwrap_or(value))

@@ -1,4 +1,4 @@
-//! Taking off on the way back what was put on: the secret goes, the surrogate comes.
+//! Scrubs answers: replaces each secret that was put on by the surrogate.
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::spelling::Spelling;
 use super::undo;
 use super::window::Window;
 
-/// A secret that was put on a request, and what the sandbox is to see in its place.
+/// A secret that was put on a request, and what the sandbox sees in its place.
 pub struct Replacement {
     /// The real secret.
     pub secret: SecretString,
@@ -24,8 +24,8 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// The same as it stands in base64 with other text around it, once for each alignment:
-    /// values of their own, for where that text is encoded once more.
+    /// The same as it looks in base64 with other text around it, once for each alignment: values of
+    /// their own, for text that is encoded once more.
     pub fn in_base64(&self) -> [Replacement; 3] {
         [0, 1, 2].map(|before| {
             let spelling = Spelling::Base64 { url_safe: false, before };
@@ -36,7 +36,7 @@ impl Replacement {
         })
     }
 
-    /// Adds it, unless something stands for its secret already.
+    /// Adds it, unless its secret is replaced already.
     pub fn add_to(self, all: &mut Vec<Replacement>) {
         if !all.iter().any(|other| other.secret.expose_secret() == self.secret.expose_secret()) {
             all.push(self);
@@ -44,28 +44,28 @@ impl Replacement {
     }
 }
 
-/// Replaces secrets in a stream, each in the form in which it stands.
+/// Replaces secrets in a stream, each in the form in which it appears.
 ///
-/// Length: a base64 text keeps its length; in other forms the length changes where
-/// the surrogate's differs from the secret's.
+/// A base64 text keeps its length; in other forms the length changes by the difference between
+/// surrogate and secret.
 pub struct Scrubber {
     surrogates: Vec<SecretString>,
     needles: Arc<NeedleSet>,
     window: Window,
-    /// What is said in it over several events or messages.
+    /// The scrubber for text that is spread over several events or messages.
     said: Option<(Said, Box<Scrubber>)>,
     count: u64,
 }
 
-/// A secret was written over a border: its beginning was let go before, and it could not be
-/// told from anything else. The stream must not go on.
+/// A secret was written across a border: its beginning was let go, because it could not be told
+/// from anything else. The stream must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the answer holds a secret in pieces, so it cannot be taken off")]
 pub struct InPieces;
 
 impl Scrubber {
-    /// For the secrets that were put on this request. One shorter than [`SHORTEST`]
-    /// bytes cannot be told from other text and stays out; the vault refuses it earlier.
+    /// For the secrets that were put on this request. One shorter than [`SHORTEST`] bytes cannot be
+    /// told from other text and is left out; the vault refuses it earlier.
     pub fn new(replacements: &[Replacement]) -> Self {
         let kept = || replacements.iter().filter(|r| r.secret.expose_secret().len() >= SHORTEST);
         Scrubber {
@@ -92,29 +92,30 @@ impl Scrubber {
         self
     }
 
-    /// Another file or message begins in what comes next: disguises are looked for as at the beginning of the stream.
+    /// Another file or message begins with the next bytes: disguises are searched for as at the beginning of the
+    /// stream.
     pub fn begins(&mut self) {
         self.window.begins();
     }
 
-    /// The same in this part of the stream.
+    /// The same for a file that begins in this part of the stream.
     pub fn begins_within(&mut self, part: Range<u64>) {
         self.window.begins_within(part);
     }
 
-    /// Takes the next bytes in and gives those out that are decided: all but so many last
-    /// ones, or all up to the last border. Which they are does not depend on what they say,
-    /// but where a whole secret stands at their end.
+    /// Takes the next bytes and returns those that are decided: all but a fixed number of last
+    /// ones, or all up to the last border. What they say makes no difference, unless a complete
+    /// secret stands at their end.
     pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, InPieces> {
         self.next(chunk, false)
     }
 
-    /// The same, and the stream ends with them.
+    /// The same with the last bytes of the stream.
     pub fn push_last(&mut self, chunk: Bytes) -> Result<Option<Bytes>, InPieces> {
         self.next(chunk, true)
     }
 
-    /// The stream is at its end: what is held is no secret and comes out.
+    /// Ends the stream: what is held is no secret and is returned.
     pub fn finish(&mut self) -> Result<Option<Bytes>, InPieces> {
         self.next(Bytes::new(), true)
     }
@@ -129,7 +130,7 @@ impl Scrubber {
         self.window.held()
     }
 
-    /// A text that is there as a whole, scrubbed; `None` where there is nothing to replace.
+    /// Scrubs a complete text; `None` if there is nothing to replace.
     pub fn scrub_once(&mut self, text: &[u8]) -> Option<Vec<u8>> {
         let (spans, _) = self.spans(text, DISGUISED, true);
         (!spans.is_empty()).then(|| self.replaced(text, 0, &spans).to_vec())
@@ -152,7 +153,7 @@ impl Scrubber {
         let (mut spans, mut keep) = self.spans(window.text(), window.disguised(window.text().len()), last);
         self.window = window;
         let gone = self.window.gone();
-        // What stands in what is gone was taken off before it went.
+        // Anything in the part that was let go was scrubbed before.
         spans.retain(|span| span.end > gone);
         if spans.iter().any(|span| span.start < gone) {
             return Err(InPieces);
@@ -160,7 +161,7 @@ impl Scrubber {
         let border = self.window.border();
         let mut until = if last { self.window.text().len() } else { keep.max(border) };
         while let Some(span) = spans.last().filter(|span| span.end > until) {
-            // What crosses a border is there as a whole; so is what repeats itself without end.
+            // A span that crosses a border is complete; so is one that repeats itself without end.
             if span.start < border || self.has_waited(span) {
                 until = span.end;
                 break;
@@ -193,7 +194,7 @@ impl Scrubber {
         })
     }
 
-    /// What is to be replaced, and from where on the text has to be seen again.
+    /// What to replace, and from where on the text has to be searched again.
     fn spans(&self, text: &[u8], disguised: u64, last: bool) -> (Vec<Span>, usize) {
         let mut hits = Vec::new();
         let keep = each_hit(&self.needles, text, disguised, last, &mut |hit| {
@@ -228,15 +229,15 @@ impl Scrubber {
     }
 }
 
-/// A text that repeats itself could overlap with itself for ever; after this many
-/// times the longest needle it is replaced as far as it is there.
+/// A text that repeats itself could overlap with itself for ever: after this many times the longest
+/// needle it is replaced as far as it has come.
 const LONGEST_WAIT: usize = 16;
 
-/// Occurrences that overlap, as one.
+/// Overlapping occurrences as one.
 struct Span {
     start: usize,
     end: usize,
-    /// The first and longest of them says what to put there.
+    /// The first and longest of them decides what replaces it.
     hit: Hit,
 }
 

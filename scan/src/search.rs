@@ -1,10 +1,9 @@
 //! The search through a text and every view of it.
 //!
-//! It keeps no state: whoever searches a stream keeps what the answer says and hands it
-//! in again with the next bytes. What stands before it can be part of no value any more.
-//! How much that is follows from lengths alone: from how long values may be, and from how
-//! much of the text each of their bytes took. Whether the text resembles a value plays no
-//! part in it (invariant 16).
+//! It keeps no state: whoever searches a stream keeps the text from the returned place on and
+//! passes it in again with the next bytes. Text before that place can be part of no further value.
+//! The place follows from lengths alone: how long values may be, and how much text each of their
+//! bytes took. Whether the text resembles a value makes no difference (invariant 16).
 
 use std::ops::ControlFlow;
 
@@ -26,12 +25,12 @@ pub(super) struct Hit {
     pub(super) end: usize,
     /// Which needle.
     pub(super) needle: Which,
-    /// The layers it stood under, the outermost first.
+    /// The layers it was under, outermost first.
     pub(super) layers: Vec<Layer>,
 }
 
 impl Hit {
-    /// The form that the owner is told.
+    /// The form that is reported to the owner.
     pub(super) fn form(&self, needles: &NeedleSet) -> Form {
         match (needles.needle(self.needle).spelling.form(), self.layers.first()) {
             (Form::Raw, Some(layer)) => layer.form(),
@@ -40,13 +39,13 @@ impl Hit {
     }
 }
 
-/// Disguises are looked for in so much of a stream, and of each file and message in it: they cost most to look for, and megabytes
-/// of data seldom have them. Where the text is cut plays no part in it.
+/// Disguises are searched for in this many bytes of a stream, and of each file and message in it: the search for them
+/// costs most, and megabytes of data seldom contain any. How the text is cut makes no difference.
 pub const DISGUISED: u64 = 1 << 20;
 
-/// Calls `visit` for every occurrence until it breaks, and says from where on the
-/// text has to be kept. `disguised`: so much of the text may hold the beginning of a disguise; `last`: no more
-/// text follows, so nothing is kept.
+/// Calls `visit` for every occurrence until it breaks, and says from where on the text has to be kept.
+/// `disguised`: a disguise may begin in this many bytes of the text; `last`: no more text follows, so nothing
+/// is kept.
 pub(super) fn each_hit(
     needles: &NeedleSet,
     text: &[u8],
@@ -59,7 +58,7 @@ pub(super) fn each_hit(
     }
     let disguised = usize::try_from(disguised).unwrap_or(usize::MAX);
     let mut search = Search { needles, last, disguised, safe: text.len(), visit };
-    // A break needs no answer: the caller has what it wanted.
+    // The break carries nothing: the caller already has what it needs.
     let _ = search.descend(text, None);
     search.safe
 }
@@ -67,13 +66,13 @@ pub(super) fn each_hit(
 struct Search<'a> {
     needles: &'a NeedleSet,
     last: bool,
-    /// So much of the text may hold the beginning of a disguise.
+    /// A disguise may begin in this many bytes of the text.
     disguised: usize,
     safe: usize,
     visit: &'a mut dyn FnMut(Hit) -> ControlFlow<()>,
 }
 
-/// A view, and those that it stands on.
+/// A view, and those below it.
 struct Above<'a> {
     view: &'a View,
     layer: Layer,
@@ -113,8 +112,8 @@ fn depth(above: Option<&Above<'_>>) -> usize {
     above.map_or(0, |above| 1 + depth(above.on))
 }
 
-/// From where on the text at the bottom has to be kept for what begins here in a view. What
-/// stands before a gap of a view has no part in what is behind it, in views of that one either.
+/// From where on the original text has to be kept for what begins here in a view. Text before a gap
+/// of a view has no part in what follows the gap, nor has it in views of that view.
 fn kept_from(mut above: Option<&Above<'_>>, mut begins: usize) -> usize {
     while let Some(Above { view, on, .. }) = above {
         begins = view.start_below(begins.max(view.apart()).min(view.text.len()));
@@ -123,7 +122,7 @@ fn kept_from(mut above: Option<&Above<'_>>, mut begins: usize) -> usize {
     begins
 }
 
-/// Translates a place in a view to the text at the bottom.
+/// Translates a place in a view to the original text.
 fn to_the_ground(mut above: Option<&Above<'_>>, mut start: usize, mut end: usize) -> (usize, usize, Vec<Layer>) {
     let mut layers = Vec::new();
     while let Some(Above { view, layer, on }) = above {

@@ -1,20 +1,20 @@
-//! What a key looks like: how those of known vendors begin, and what else says of itself that
-//! it is one: web tokens, wallets, account numbers, cards. Where a format has a check digit or
-//! a sum, that has to be right; elsewhere the rest has to look random.
+//! What keys look like: the prefixes of known vendors' keys, and other self-describing formats: web
+//! tokens, wallets, account numbers, cards. If a format has a check digit or checksum, it has to be
+//! right; otherwise the rest has to look random.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha2::{Digest, Sha256};
 
-/// The beginning of a key, and what makes it one.
+/// A prefix, and what makes it a key.
 struct Key {
     prefix: &'static str,
-    /// So much of the beginning shows a key where keys are expected: `sk_`, whatever follows.
+    /// How much of the prefix reveals a key where keys are expected: `sk_`, whatever follows.
     telling: usize,
     name: &'static str,
     letters: fn(u8) -> bool,
-    /// At least so many of these letters follow; exactly so many, where `exact`.
+    /// At least this many of these letters follow; exactly this many if `exact`.
     count: usize,
     exact: bool,
 }
@@ -23,12 +23,12 @@ const fn key(prefix: &'static str, name: &'static str, letters: fn(u8) -> bool, 
     Key { prefix, telling: prefix.len(), name, letters, count, exact }
 }
 
-/// Stripe's, which other services begin theirs like.
+/// Stripe's prefixes, which other services use too.
 const fn stripe(prefix: &'static str) -> Key {
     Key { prefix, telling: "sk_".len(), name: "a Stripe key", letters: is_word, count: 24, exact: false }
 }
 
-/// By their first letters, so that those are looked up. The longer of two comes first.
+/// Sorted for a lookup by first letter. If two share a beginning, the longer comes first.
 const KEYS: [Key; 48] = [
     key("AGE-SECRET-KEY-1", "an age key", upper, 58, true),
     key("AIza", "a Google API key", is_word, 35, true),
@@ -79,18 +79,18 @@ const KEYS: [Key; 48] = [
     key("xoxs-", "a Slack token", is_word, 24, false),
     key("ya29.", "a Google access token", is_word, 40, false),
 ];
-/// Of two parts: this one is sent in the clear with each signature of the other.
+/// It has two parts: this one is sent in the clear with each signature made by the other.
 pub(super) const OF_AWS: &str = "an AWS access key";
 
 pub(super) const WEB_TOKEN: &str = "a web token";
 
-/// How a web token begins (RFC 7519): so does any JSON in base64.
+/// How a web token begins (RFC 7519), as does any JSON in base64.
 pub const WEB_TOKEN_BEGINS: &str = "eyJ";
 
-/// Fewer different letters make a placeholder.
+/// With fewer different letters it is a placeholder.
 const FEWEST_LETTERS: usize = 8;
 
-/// How the keys of known vendors begin, where keys are expected.
+/// The prefixes of known vendors' keys, where keys are expected.
 pub fn beginnings() -> impl Iterator<Item = &'static str> {
     KEYS.iter().filter(|key| key.name != WEB_TOKEN).map(Key::beginning)
 }
@@ -116,7 +116,7 @@ fn with_first_letter(token: &[u8]) -> &'static [Key] {
     &KEYS[from..from + same]
 }
 
-/// What a token is that begins where a word does, and how much of it.
+/// What a token at the beginning of a word is, and how much of it.
 pub(super) fn of_a_key(token: &[u8]) -> Option<(&'static str, &[u8])> {
     let mut same = with_first_letter(token).iter().filter(|key| token.starts_with(key.prefix.as_bytes()));
     same.find_map(|key| {
@@ -132,7 +132,7 @@ pub(super) fn of_a_key(token: &[u8]) -> Option<(&'static str, &[u8])> {
     })
 }
 
-/// What a token is as a whole, whatever it begins with.
+/// What a token is as a whole, whatever its prefix.
 pub(super) fn of_a_number(token: &[u8]) -> Option<&'static str> {
     match (token.first()?, token.len()) {
         (b'1' | b'3', 26..=35) => {
@@ -147,7 +147,7 @@ pub(super) fn of_a_number(token: &[u8]) -> Option<&'static str> {
 }
 const WALLET: &str = "a wallet's address";
 
-/// Three parts or, encrypted, five; the first is JSON that names an algorithm (RFC 7519).
+/// Three parts or, if encrypted, five; the first is JSON that names an algorithm (RFC 7519).
 fn is_web_token(token: &[u8]) -> bool {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &URL_SAFE,
@@ -160,10 +160,10 @@ fn is_web_token(token: &[u8]) -> bool {
     names_algorithm && second.len() > 3 && third.is_some()
 }
 
-/// Base58Check: the last four bytes are the beginning of a sum of the others.
+/// Base58Check: the last four bytes begin a checksum of the others.
 fn is_base58(token: &[u8], fits: fn(&[u8]) -> bool) -> bool {
     const DIGITS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    // The number, its lowest byte first.
+    // The number, least significant byte first.
     let mut number: Vec<u8> = Vec::new();
     for byte in token {
         let Some(digit) = DIGITS.iter().position(|digit| digit == byte) else { return false };
@@ -206,7 +206,7 @@ fn is_bech32(token: &[u8]) -> bool {
     one_case && matches!(sum, 1 | 0x2BC8_30A3)
 }
 
-/// ISO 13616: as long as its country has it, and 1 when divided by 97.
+/// ISO 13616: its country's length, and a remainder of 1 modulo 97.
 fn is_iban(token: &[u8]) -> bool {
     if !token[1].is_ascii_uppercase() || !token[2..4].iter().all(u8::is_ascii_digit) || !token.iter().all(|b| upper(*b))
     {
@@ -225,7 +225,7 @@ fn is_iban(token: &[u8]) -> bool {
     }) == 1
 }
 
-/// The lengths, and the countries that have them (the registry of ISO 13616, 2024).
+/// The lengths, and the countries that use them (the registry of ISO 13616, 2024).
 const IBAN: &str = "15:NO 16:BE 18:DKFIFOGLNLFKSD 19:MKSI 20:ATBAEEKZLTLUXKMN 21:CHHRLILV 22:BGBHCRDEGBGEIEMERSVA \
     23:AEGIILIQOMSOTL 24:ADCZESMDPKROSASESKTNVGYE 25:LYPTST 26:ISTR 27:BIDJFRGRITMCMRSM 28:ALAZBYCYDOGTHUHNLBNIPLSV \
     29:BREGPSQAUA 30:JOKWMU 31:MTSC 32:LC 33:RU";
@@ -256,7 +256,7 @@ pub(super) fn is_word(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// Looked up by the first letter; and no beginning hides a longer one behind it.
+    /// Every key is found by its first letter, and no prefix hides a longer one after it.
     #[test]
     fn the_table_is_in_order() {
         assert!(KEYS.is_sorted_by_key(|key| key.prefix.as_bytes()[0]));

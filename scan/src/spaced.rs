@@ -1,21 +1,21 @@
-//! Characters, or groups of a few, with one and the same separator between them: `s k - r e`,
-//! `73:6b:2d`, `0x73, 0x6b`, `["s","k"]`, `sk-r eal1 -d3c`.
+//! Characters, or groups of a few, with the same separator between them: `s k - r e`, `73:6b:2d`,
+//! `0x73, 0x6b`, `["s","k"]`, `sk-r eal1 -d3c`.
 //!
-//! Ordinary text has separators everywhere, but seldom the same one at the same distance many
-//! times over. So only where that is so the groups are put together, and nothing around them.
+//! Ordinary text has separators everywhere, but seldom the same one at the same distance many times
+//! over. So groups are put together only where that is so, and nothing around them is.
 
 use super::bits::{BLOCK, bits, blocks, set};
 use super::needles::NeedleSet;
 use super::view::{Every, View};
 
-/// From one separator to the next there are at most so many bytes.
+/// The most bytes from one separator to the next.
 const LONGEST_PERIOD: usize = 9;
-/// Fewer separators show nothing: for single characters, for pairs, and for longer groups.
+/// Fewer separators prove nothing: for single characters, for pairs, and for longer groups.
 const FEWEST: [usize; 3] = [7, 6, 5];
-/// From here on words of prose have the length too.
+/// From this length on, groups may be words of prose.
 const WORDS: usize = 4;
 
-/// Groups of one length, parted by the same separator.
+/// Groups of one length, divided by the same separator.
 struct Run {
     /// Where the first separator begins, and how long each is.
     first: usize,
@@ -24,19 +24,19 @@ struct Run {
     period: usize,
     /// How many separators there are.
     count: usize,
-    /// Their last character, before `0x`.
+    /// The last character of a separator, before a `0x`.
     separator: u8,
 }
 
-/// A run that was looked at from one end to the other and is none: up to where, and what was
-/// taken by then.
+/// A run that was followed to its end and rejected: how far it reached, and how much had been taken
+/// by then.
 #[derive(Clone, Copy, Default)]
 struct Tried {
     end: usize,
     copied: usize,
 }
 
-/// The last one of each period, by where in it the separators stand.
+/// The last one for each period and each offset of the separators in it.
 type AllTried = [[Tried; LONGEST_PERIOD]; LONGEST_PERIOD + 1];
 
 pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
@@ -61,7 +61,7 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
     view.finish(text, copied..text.len(), 0, needles)
 }
 
-/// The separators of a block and of its neighbours.
+/// The separators in a block and in its neighbours.
 struct Around {
     before: u64,
     here: u64,
@@ -69,19 +69,19 @@ struct Around {
 }
 
 impl Around {
-    /// Where one stands so far behind.
+    /// Places with a separator at this distance after them.
     #[inline(always)]
     fn at(&self, distance: usize) -> u64 {
         self.here >> distance | self.behind << (BLOCK - distance)
     }
 
-    /// Where one stood so far before.
+    /// Places with a separator at this distance before them.
     #[inline(always)]
     fn back(&self, distance: usize) -> u64 {
         self.here << distance | self.before >> (BLOCK - distance)
     }
 
-    /// Those of three in a row that are of five.
+    /// Among those with three in a row, the ones that are part of five.
     #[inline(always)]
     fn five(&self, three: u64, distance: usize) -> u64 {
         let (fourth, back) = (self.at(3 * distance), self.back(distance));
@@ -93,7 +93,7 @@ impl Around {
     }
 }
 
-/// Where one of these is in the two groups that follow.
+/// Positions with one of these in the next two groups.
 #[inline(always)]
 fn near(these: u64) -> u64 {
     let two = these >> 1 | these >> 2;
@@ -103,14 +103,14 @@ fn near(these: u64) -> u64 {
     sixteen | sixteen >> 1
 }
 
-/// Those that have two more behind them, each at this distance.
+/// Those followed by two more, each at this distance.
 #[inline(always)]
 fn three(ends: u64, distance: usize) -> u64 {
     let pairs = ends & ends >> distance;
     pairs & pairs >> distance
 }
 
-/// Takes the runs over that show in a block; says up to where the text is taken.
+/// Copies the runs that appear in a block into the view; returns up to where the text is copied.
 #[inline(never)]
 fn take_runs(
     text: &[u8],
@@ -137,9 +137,9 @@ fn take_runs(
         }
         for place in set(runs) {
             let at = block + place;
-            // One that only carries on what was tried says nothing new.
+            // A run that continues one just tried adds nothing.
             let carries_on = place >= period && runs >> (place - period) & 1 == 1 && text[at - period] == text[at];
-            // Nor does one in a later block: a run is as long as the text may be.
+            // Nor does one in a later block: a run may be as long as the text.
             let known = &mut tried[period][at % period];
             let is_known = at < known.end && copied == known.copied;
             if at < copied || carries_on || is_known || !shows(text, at, period, copied) {
@@ -158,7 +158,7 @@ fn take_runs(
     copied
 }
 
-/// Whether four of them are the same at one distance, this one the first or the second.
+/// Whether four equal separators follow each other at this distance, this one the first or second.
 #[inline(always)]
 fn shows(text: &[u8], place: usize, period: usize, from: usize) -> bool {
     let one = text[place];
@@ -176,7 +176,7 @@ fn is_separator(b: u8) -> bool {
     (b.wrapping_sub(b'\t') < 5) | (b.wrapping_sub(b' ') < 0x5F) & !letter & !digit
 }
 
-/// What is in keys, but not in words.
+/// Characters of keys, but not of words.
 #[inline(always)]
 fn is_no_word(b: u8) -> bool {
     let digit = b.wrapping_sub(b'0') < 10;
@@ -185,7 +185,7 @@ fn is_no_word(b: u8) -> bool {
 }
 
 impl Run {
-    /// The run of which this place is a part, whichever of its places that is.
+    /// The run that this place belongs to, whatever its position in the run.
     fn around(text: &[u8], place: usize, period: usize, from: usize) -> Option<Run> {
         let separator = text[place];
         let same = |at: usize| text.get(at) == Some(&separator);
@@ -197,9 +197,9 @@ impl Run {
         if count < FEWEST[2] {
             return None;
         }
-        // What else is the same before and behind each of them is part of the separator. The first
-        // and the last may be what stands around all (the quotation marks of a list's texts, the
-        // end of the line before), so those in the middle say it.
+        // Other bytes that are the same around every separator are part of it. The first and last
+        // separators may touch the surrounding text (the quotation marks of a list, the end of the
+        // line before), so those in the middle decide.
         let edge = (count / 4).max(2).min((count - 3) / 2);
         let middle = first + edge * period;
         let inner = || (edge..count - edge).map(|n| first + n * period);
@@ -228,12 +228,12 @@ impl Run {
         })
     }
 
-    /// Whether there are enough of them, and no two side by side that may be words of prose.
+    /// Whether it has enough groups, and no two adjacent ones that may be words of prose.
     fn is_one(&self, text: &[u8]) -> bool {
         if self.count < FEWEST[self.group.min(3) - 1] {
             return false;
         }
-        // More of them at a shorter distance: that is the run.
+        // If there are more of them at a shorter distance, that is the run.
         if 2 * self.groups(text).filter(|group| group.contains(&self.separator)).count() > self.count {
             return false;
         }
@@ -245,7 +245,7 @@ impl Run {
         words.clone().zip(words.skip(1)).take(self.count - 2).all(|(one, next)| !(one && next))
     }
 
-    /// Takes what stands before the first separator and all groups over; says where they end.
+    /// Copies the text before the first separator and all groups; returns where they end.
     fn take_into(&self, text: &[u8], start: usize, view: &mut View) -> usize {
         view.text.extend_from_slice(&text[start..self.first]);
         let &Run { first, skip, group, period, count, .. } = self;
@@ -263,11 +263,11 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// So many separators were looked at in runs.
+        /// How many separators of runs were looked at.
         pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// What is none of them is looked at once, and not again from each of its places.
+    /// A rejected run is looked at once, and not again from each of its places.
     #[test]
     fn a_run_that_is_none_costs_as_much_as_it_is_long() {
         let needles = NeedleSet::new([&b"sk-live-0123456789abcdef"[..]].into_iter());

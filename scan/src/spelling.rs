@@ -1,4 +1,4 @@
-//! How a value may be written: the spellings that are looked for byte by byte.
+//! How a value may be written: the spellings that are searched for byte by byte.
 //!
 //! Escapes and other disguises are no spellings; `undo.rs` undoes them.
 
@@ -11,7 +11,7 @@ use secrecy::zeroize::Zeroizing;
 /// The form in which a value was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// As it is; upper and lower case are not told apart.
+    /// As it is; case is ignored.
     Raw,
     /// Base64 or base64url, padded or not, at any alignment, in one line or wrapped.
     Base64,
@@ -25,15 +25,15 @@ pub enum Form {
     Json,
     /// With HTML character references.
     Html,
-    /// As mail writes it.
+    /// In quoted-printable, as in mail.
     Quoted,
     /// In UTF-16 or UTF-32.
     Wide,
-    /// With invisible characters in it, or letters that look like those of ASCII.
+    /// With invisible characters in it, or letters that look like ASCII ones.
     Folded,
-    /// With the same separator again and again.
+    /// With a repeated separator.
     Spaced,
-    /// In pieces, in one field after the other.
+    /// In pieces, in successive fields.
     Joined,
 }
 
@@ -62,7 +62,7 @@ pub(super) enum Spelling {
     Raw,
     /// A form field: blanks are written `+` (application/x-www-form-urlencoded).
     FormField,
-    /// `before` bytes of something else come first in the same base64 text.
+    /// `before` bytes of something else precede it in the same base64 text.
     Base64 {
         url_safe: bool,
         before: usize,
@@ -115,7 +115,7 @@ impl Spelling {
         }
     }
 
-    /// The value written this way.
+    /// Writes a value this way.
     pub(super) fn of(self, value: &[u8]) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(match self {
             Spelling::Raw => value.to_vec(),
@@ -127,8 +127,7 @@ impl Spelling {
         })
     }
 
-    /// The surrogate written this way, in the place of `length` characters that matched
-    /// and stood in the text as `found`.
+    /// Writes the surrogate this way, to replace `length` characters that matched and read `found`.
     pub(super) fn in_place_of(self, found: &[u8], length: usize, surrogate: &[u8]) -> Vec<u8> {
         let written = self.of(surrogate);
         match self {
@@ -143,8 +142,8 @@ impl Spelling {
     }
 }
 
-/// The characters that depend on the value alone, whatever stands before and
-/// after it: a base64 character is six bits, the value starts at bit `8 * before`.
+/// The characters that depend on the value alone, whatever surrounds it: a base64 character is six
+/// bits, and the value starts at bit `8 * before`.
 fn inner_base64(value: &[u8], url_safe: bool, before: usize) -> Vec<u8> {
     let mut padded = Zeroizing::new(vec![0; before]);
     padded.extend_from_slice(value);

@@ -5,8 +5,8 @@ use super::needles::NeedleSet;
 use super::view::View;
 use super::{escapes, folded, joined, spaced, wide};
 
-/// Undoes a layer; `None` where there is nothing to undo. `last`: no more text
-/// follows. An unfinished escape ends the view: it is not part of it.
+/// Undoes a layer; `None` if there is nothing to undo. `last`: no more text follows. An unfinished
+/// escape ends the view and is not part of it.
 pub(super) fn undo(layer: Layer, text: &[u8], needles: &NeedleSet, last: bool) -> Option<View> {
     match layer {
         Layer::Percent | Layer::Json | Layer::Html | Layer::Wrapped | Layer::Quoted => {
@@ -21,8 +21,8 @@ pub(super) fn undo(layer: Layer, text: &[u8], needles: &NeedleSet, last: bool) -
 
 /// Writes a text that replaces `found` under a layer.
 ///
-/// Invisible characters, look-alike letters and separators were chosen by whoever wrote
-/// them; what comes in their place is plain.
+/// Invisible characters, look-alike letters and separators were the writer's choice; what replaces
+/// them is plain.
 pub(super) fn write(layer: Layer, text: &[u8], found: &[u8]) -> Vec<u8> {
     match layer {
         Layer::Percent | Layer::Json | Layer::Html | Layer::Quoted => escapes::write(layer, text),

@@ -1,9 +1,8 @@
-//! A text with one layer of escapes undone, and the way back to where each byte came from.
+//! A text with one layer of escapes undone, and the map back to where each byte came from.
 //!
-//! Undoing closes a whole class: any mixture of escaped and plain characters ends
-//! up as the one text that is searched. Only the text around escapes is kept: what
-//! is further away than a needle can reach is found without the view.
-//!
+//! Undoing covers every mixture of escaped and plain characters: each ends up as the same text.
+//! Only the text around escapes is kept: anything further away than a needle can reach is found
+//! without the view.
 //! What each layer undoes is in `escapes.rs`, `folded.rs`, `spaced.rs`, `wide.rs` and
 //! `joined.rs` (`undo.rs` chooses).
 
@@ -17,12 +16,12 @@ pub(super) struct Change {
     pub(super) count: usize,
     pub(super) below: usize,
     pub(super) length: usize,
-    /// Each byte of it has a place of its own below.
+    /// If present, each byte of the change has a place of its own below.
     pub(super) every: Option<Box<Every>>,
 }
 
-/// Places that are evenly spread: behind the first `skip` bytes come `group` characters of
-/// `width` bytes each, and `period` bytes further on the next ones.
+/// Evenly spread places: after the first `skip` bytes come `group` characters of `width` bytes
+/// each, and the next group begins `period` bytes further on.
 #[derive(Clone, Copy)]
 pub(super) struct Every {
     pub(super) skip: usize,
@@ -36,19 +35,19 @@ pub(super) struct Every {
 pub(super) struct View {
     pub(super) text: Vec<u8>,
     changes: Vec<Change>,
-    /// So many bytes below stand for nothing, all of them at this place.
+    /// A place, and how many bytes below it stand for nothing.
     nothing: (usize, usize),
-    /// Behind the last gap.
+    /// The place after the last gap.
     apart: usize,
 }
 
-/// More bytes that stand for nothing are no disguise of a value; they do part what stands around
-/// them. What is held back of a stream is so many bytes of a view, so there has to be a bound.
+/// A longer run of bytes that stand for nothing is no disguise; it separates the text around it.
+/// The amount held back of a stream is counted in bytes of a view, so there has to be a bound.
 const MOST_NOTHING: usize = 64;
 
 impl View {
-    /// The view, unless it is the text; the text is taken over up to `end`, behind the last change
-    /// as far as a value reaches, and at the end as much as is held back of a stream.
+    /// The view, unless it equals the text. Copies the rest of the text: after the last change as
+    /// far as a value reaches, and at the end as much as a stream holds back.
     pub(super) fn finish(mut self, text: &[u8], rest: Range<usize>, reach: usize, needles: &NeedleSet) -> Option<View> {
         if self.changes.is_empty() {
             return None;
@@ -57,7 +56,7 @@ impl View {
         Some(self)
     }
 
-    /// Nothing before this place stands together with what is behind it: much was left out there.
+    /// Nothing before this place connects to what follows it: much was left out there.
     pub(super) fn apart(&self) -> usize {
         self.apart
     }
@@ -84,7 +83,7 @@ impl View {
         self.changes[..self.changes.partition_point(|change| change.at <= at)].last()
     }
 
-    /// Takes `bytes` over for `length` bytes below.
+    /// Adds `bytes` for `length` bytes below.
     pub(super) fn change(&mut self, bytes: &[u8], below: usize, length: usize) {
         let at = self.text.len();
         self.nothing = if self.nothing.0 == at { (at, self.nothing.1 + length) } else { (at, length) };
@@ -93,7 +92,7 @@ impl View {
         self.text.extend_from_slice(bytes);
     }
 
-    /// The same where each byte has its own place in those below.
+    /// The same if each byte has its own place below.
     pub(super) fn change_every<'t>(
         &mut self,
         groups: impl Iterator<Item = &'t [u8]>,
@@ -106,14 +105,15 @@ impl View {
         self.changes.push(Change { at, count: self.text.len() - at, below, length, every: Some(Box::new(every)) });
     }
 
-    /// Takes `bytes` over as they stand from `start` on, and nothing for what is before them.
+    /// Adds `bytes` as they stand from `start` on, and nothing for what lies between `end` and
+    /// `start`.
     pub(super) fn join(&mut self, bytes: &[u8], end: usize, start: usize) {
         self.changes.push(Change { at: self.text.len(), count: 0, below: end, length: start - end, every: None });
         self.text.extend_from_slice(bytes);
     }
 
-    /// Takes the plain text between two changes over: all of it, or what is within reach of
-    /// them, `behind` the first and `before` the second.
+    /// Copies the plain text between two changes: all of it, or only what is within reach of them,
+    /// `behind` the first and `before` the second.
     pub(super) fn take_near(
         &mut self,
         text: &[u8],
@@ -122,7 +122,7 @@ impl View {
         separator: Option<u8>,
     ) {
         let behind = if self.changes.is_empty() { 0 } else { behind };
-        // Leaving the middle out has to save something.
+        // Leaving out the middle must save something.
         let Some(separator) = separator.filter(|_| range.len() > behind + before) else {
             self.text.extend_from_slice(&text[range]);
             return;

@@ -1,4 +1,4 @@
-//! What must not leave, and what is said when it tries to.
+//! What must not leave, and what is reported when it tries to.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -31,12 +31,12 @@ pub enum WatchedKind {
         /// Whether the sandbox is gone.
         retired: bool,
     },
-    /// A bait that the owner laid out; nobody has a reason to send it.
+    /// A bait that the owner planted; nobody has a reason to send it.
     Canary {
         /// The owner's name for it.
         name: Arc<str>,
     },
-    /// Nothing that is watched: it only looks like a secret (`lookalike.rs`).
+    /// Not a watched value: it only looks like a secret (`lookalike.rs`).
     Lookalike {
         /// What it looks like.
         of: &'static str,
@@ -81,8 +81,8 @@ impl Watchlist {
         Watchlist::default().rebuilt(items)
     }
 
-    /// The same for other values. What was compiled for those that stay is taken over, so that
-    /// it costs little to add one.
+    /// The same for other values. Reuses what was compiled for those that stay, so adding one costs
+    /// little.
     pub fn rebuilt(&self, items: impl IntoIterator<Item = Watched>) -> Result<Self, TooShort> {
         let items: Vec<Watched> = items.into_iter().collect();
         for Watched { what, value } in &items {
@@ -105,7 +105,7 @@ impl Watchlist {
         self.kinds.is_empty()
     }
 
-    /// The first value found in a text that is there as a whole: a header, a path, a query.
+    /// The first value found in a complete text: a header, a path, a query.
     pub fn find_in(&self, text: &[u8]) -> Option<Finding> {
         let mut first: Option<Hit> = None;
         each_hit(&self.needles, text, DISGUISED, true, &mut |hit| {
@@ -117,7 +117,7 @@ impl Watchlist {
         first.map(|hit| self.finding(&hit))
     }
 
-    /// Every value found in a text, each kind and form once.
+    /// Every value found in a text, once per kind and form.
     pub fn find_all(&self, text: &[u8]) -> Vec<Finding> {
         let mut all = Vec::new();
         each_hit(&self.needles, text, DISGUISED, true, &mut |hit| {
@@ -127,7 +127,7 @@ impl Watchlist {
         all
     }
 
-    /// What looks like a secret in a text and is none of these, each kind once.
+    /// What looks like a secret in a text and is none of these values, once per kind.
     pub fn lookalikes_in(&self, text: &[u8]) -> Vec<Finding> {
         let mut all = Vec::new();
         lookalike::in_whole(text, &mut |of, token| {
@@ -138,7 +138,7 @@ impl Watchlist {
         all
     }
 
-    /// The finding for what looks like a secret, unless it is one of these.
+    /// The finding for a lookalike, unless it is one of these values.
     pub(super) fn lookalike(&self, of: &'static str, token: &[u8]) -> Option<Finding> {
         self.find_in(token).is_none().then_some(Finding { what: WatchedKind::Lookalike { of }, form: Form::Raw })
     }
@@ -159,7 +159,7 @@ impl fmt::Debug for Watchlist {
     }
 }
 
-/// A watched value that was found. Says what and how, never the value.
+/// A watched value that was found. Says which and in what form, never the value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// What was found.
@@ -169,7 +169,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Adds it unless it is there.
+    /// Adds it unless it is there already.
     pub(super) fn note_in(self, noted: &mut Vec<Finding>) {
         if !noted.contains(&self) {
             noted.push(self);
@@ -183,7 +183,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The bait that a reason names, as it is written below.
+/// The bait that a reason names, in the form written below.
 pub fn bait_named(why: &str) -> Option<&str> {
     let (_, named) = why.split_once(" a bait ")?;
     named.split_once(" in ").map(|(name, _)| name)

@@ -1,7 +1,7 @@
-//! UTF-16 and UTF-32, as some systems write text, whatever a text says of itself.
+//! UTF-16 and UTF-32, as some systems write text, whatever the text's declared encoding.
 //!
-//! Four characters of ASCII in a row, each with its zeros, show it; what stands around them is
-//! read with them.
+//! Four ASCII characters in a row, each with its zeros, give it away; the text around them is
+//! decoded with them.
 
 use memchr::memchr;
 
@@ -12,13 +12,13 @@ use super::view::{Every, View};
 /// How the characters of a text are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Encoding {
-    /// Bytes of a unit: two or four.
+    /// Bytes in a unit: two or four.
     width: usize,
-    /// The highest byte comes first.
+    /// The most significant byte comes first.
     big: bool,
 }
 
-/// From the first to the last zero that shows four characters of UTF-32.
+/// From the first to the last zero of four characters of UTF-32.
 const EVIDENCE: usize = 12;
 
 pub(super) fn undo(text: &[u8], needles: &NeedleSet, last: bool) -> Option<View> {
@@ -41,7 +41,7 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet, last: bool) -> Option<View>
     view.finish(text, copied..text.len(), reach, needles)
 }
 
-/// Writes a text as `found` is written; in UTF-16 where that does not say it.
+/// Writes a text in the encoding of `found`, or in UTF-16 if that does not tell.
 pub(super) fn write(text: &[u8], found: &[u8]) -> Vec<u8> {
     let encoding = match found {
         [0, 0, ..] => Encoding { width: 4, big: true },
@@ -71,7 +71,7 @@ fn next(text: &[u8], from: usize) -> Option<(usize, Encoding)> {
     }
 }
 
-/// The first zeros that are those of four characters, and how wide these are.
+/// The first zeros that belong to four characters, and the width of those.
 #[inline]
 fn shown_in(block: &[u8; BLOCK]) -> Option<(usize, usize)> {
     let zero = bits(block, |b| b == 0);
@@ -88,7 +88,7 @@ fn shown_in(block: &[u8; BLOCK]) -> Option<(usize, usize)> {
     Some((first, if four >> first & 1 == 1 { 4 } else { 2 }))
 }
 
-/// The character before the first zeros is the first, or they are its own.
+/// The text begins with the character before the first zeros or, in big-endian order, with these.
 fn beginning(text: &[u8], zero: usize, width: usize, from: usize) -> (usize, Encoding) {
     let before = zero.checked_sub(1).filter(|before| *before >= from && is_text(text[*before]));
     (before.unwrap_or(zero), Encoding { width, big: before.is_none() })
@@ -99,7 +99,7 @@ fn is_text(b: u8) -> bool {
     (b.wrapping_sub(b' ') < 0x5F) | (b.wrapping_sub(b'\t') < 5)
 }
 
-/// Decodes what is text from here on; says where it ends, and whether it may go on.
+/// Decodes the text from here on; says where it ends, and whether it may continue.
 fn decode(text: &[u8], start: usize, encoding: Encoding, reach: usize, view: &mut View) -> (usize, bool) {
     let width = encoding.width;
     let unit = |at: usize| text.get(at..at + width).map(|unit| encoding.number(unit));
@@ -111,8 +111,8 @@ fn decode(text: &[u8], start: usize, encoding: Encoding, reach: usize, view: &mu
             let letters = text[at + place..].iter().step_by(width).take(ascii).map(std::slice::from_ref);
             view.change_every(letters, at, ascii * width, Every { skip: 0, group: 1, period: width, width });
             (at, without) = (at + ascii * width, 0);
-            // Where zeros come first this is the last character, and what was taken for the
-            // first one stands before the text.
+            // If zeros come first, this is the last character, and what was taken for the first one
+            // stands before the text.
             if !encoding.big && text[at - 1] == 0 && text.get(at).is_some_and(|b| is_text(*b)) {
                 view.change(&text[at..=at], at, 1);
             }
@@ -141,7 +141,7 @@ impl Encoding {
         if self.big { unit.iter().fold(0, add) } else { unit.iter().rev().fold(0, add) }
     }
 
-    /// Neither nothing, nor plain text.
+    /// Neither zero nor plain text.
     fn may_be_letter(self, unit: &[u8]) -> bool {
         self.number(unit) != 0 && !unit.iter().all(|b| is_text(*b))
     }

@@ -1,5 +1,5 @@
-//! The part of a stream that is in hand: what has not been let go, and before it what has to
-//! be seen once more together with the next bytes.
+//! The part of a stream that is in hand: what has not been let go, and before it what has to be
+//! searched again with the next bytes.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,16 +12,16 @@ use super::search::DISGUISED;
 #[derive(Default)]
 pub(super) struct Window {
     text: BytesMut,
-    /// Where in the stream it begins.
+    /// Its offset in the stream.
     at: u64,
-    /// So many bytes of it were let go at a border.
+    /// How many bytes of it were let go at a border.
     gone: usize,
-    /// So many were searched.
+    /// How many were searched.
     searched: usize,
     /// Where the last border is.
     border: usize,
     borders: Borders,
-    /// In which parts of the stream files begin, but for the first.
+    /// The parts of the stream in which files begin, except for the first file.
     begins: VecDeque<Range<u64>>,
     begins_next: bool,
 }
@@ -42,8 +42,8 @@ impl Window {
         }
     }
 
-    /// Whether it is time to search. What is in hand is searched again with what came, so
-    /// little pieces are collected unless one of them ends at a border.
+    /// Whether it is time to search. Everything in hand is searched again with new bytes, so small
+    /// pieces are collected unless one of them ends at a border.
     pub(super) fn is_due(&self) -> bool {
         let came = self.text.len() - self.searched;
         self.border > self.gone || came > self.searched / 2
@@ -53,12 +53,12 @@ impl Window {
         &self.text
     }
 
-    /// A file begins in what comes next.
+    /// A file begins with the next bytes.
     pub(super) fn begins(&mut self) {
         self.begins_next = true;
     }
 
-    /// A file begins in this part of the stream, which is none before the last such one.
+    /// A file begins in this part of the stream, which lies after the last such part.
     pub(super) fn begins_within(&mut self, part: Range<u64>) {
         while self.begins.get(1).is_some_and(|next| next.start <= self.at) {
             self.begins.pop_front();
@@ -66,8 +66,8 @@ impl Window {
         self.begins.push_back(part);
     }
 
-    /// In how much of what is in hand, or of so many bytes that come and end it, disguises are looked for: up to so
-    /// far behind where the last file in it may begin.
+    /// How far disguises are searched for in the bytes in hand, or in a last piece of this length: up to
+    /// [`DISGUISED`] bytes after the last place where a file may begin.
     pub(super) fn disguised(&self, length: usize) -> u64 {
         let end = self.at + length as u64;
         let begins = self.begins.iter().rev().find(|part| part.start <= end).map_or(0, |part| part.end);
@@ -79,7 +79,7 @@ impl Window {
         self.gone
     }
 
-    /// All that ends at a border and is not let go yet ends here; where there is none, what is gone.
+    /// The last border that was not let go yet; without one, the end of what was let go.
     pub(super) fn border(&self) -> usize {
         self.border.max(self.gone)
     }
@@ -93,13 +93,13 @@ impl Window {
         self.text.is_empty()
     }
 
-    /// What is not gone up to here; what is kept to be seen again begins at `keep`.
+    /// Returns what was not let go up to here; the part to be searched again begins at `keep`.
     pub(super) fn let_go(&mut self, until: usize, keep: usize) -> Bytes {
         let keep = keep.min(until);
         self.at += keep as u64;
         let all = self.text.split_to(until).freeze();
         if keep < until {
-            // Part of what goes is kept as well.
+            // Part of what is let go is kept as well.
             let rest = std::mem::replace(&mut self.text, BytesMut::from(&all[keep..]));
             self.text.extend_from_slice(&rest);
         }

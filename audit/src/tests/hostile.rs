@@ -1,4 +1,4 @@
-//! What somebody without the key did to the files, and where `verify` sees it.
+//! Changes to the files by somebody without the key, and where `verify` sees them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -44,11 +44,11 @@ proptest! {
         bytes[at] ^= with;
         fs::write(path, bytes).unwrap();
         if last {
-            // Its last break: a line that is not whole yet.
+            // Its last line break: the line counts as unfinished.
             prop_assert!(verify(&folder.path().join("audit"), None, None).unwrap().torn > 0);
         } else {
             let damage = damaged(&folder);
-            // A break that is gone or new joins or parts lines: the first of them is named.
+            // A missing or extra break joins or splits lines: the first of them is named.
             prop_assert!(damage.seq == first + before, "byte {at} of {path:?}: {damage}");
             prop_assert_eq!(&damage.file, path.file_name().unwrap().to_str().unwrap());
         }
@@ -100,7 +100,7 @@ fn a_file_that_is_missing_twice_or_empty_is_found() {
     assert!(damaged(&folder).what.contains("comes again"), "{}", damaged(&folder));
     fs::remove_file(&twice).unwrap();
 
-    // From the beginning, with no checkpoint that says so.
+    // Removed from the beginning, without a checkpoint that says so.
     fs::remove_file(&files[0]).unwrap();
     assert!(damaged(&folder).what.contains("no checkpoint says so"), "{}", damaged(&folder));
 }
@@ -112,7 +112,7 @@ fn a_past_that_was_written_anew_needs_the_key() {
     let key = Key::at(&folder.path().join("audit.key")).unwrap();
     let path = folder.path().join("audit");
     assert!(verify(&path, None, Some(key.public())).is_ok());
-    // All of it anew, with a key of one's own: whole in itself, and not this installation's.
+    // The whole journal rewritten with another key: consistent, but not this installation's.
     let other = TempDir::new().unwrap();
     drop(several(other.path(), 30));
     let theirs = other.path().join("audit");

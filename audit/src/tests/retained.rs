@@ -1,4 +1,4 @@
-//! What has had its time.
+//! Retention.
 
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,7 +8,7 @@ use crate::{Due, Retention, segment};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Segments of a day each, with files as old as their lines.
+/// Segments of one day each, in files as old as their lines.
 fn days(folder: &TempDir, clocks: &[i64]) -> Journal {
     let mut journal = opened(folder.path()).journal;
     for (index, at) in clocks.iter().enumerate() {
@@ -22,7 +22,7 @@ fn days(folder: &TempDir, clocks: &[i64]) -> Journal {
     journal
 }
 
-/// As the daemon does it.
+/// Removes what is due, in the daemon's order.
 fn retain(journal: &mut Journal, retention: &Retention, now: i64) -> Option<u64> {
     let due = Due::find(journal.folder(), retention, now).unwrap()?;
     journal.checkpoint(now, Some(due.removed)).unwrap();
@@ -74,7 +74,7 @@ fn a_removal_that_was_broken_off_is_whole_too() {
     retain(&mut journal, &for_days(2), day(5)).unwrap();
     kept.iter().for_each(|(path, text)| fs::write(path, text).unwrap());
     assert!(verify(&folder.path().join("audit"), None, None).is_ok());
-    // The rest of it goes the next time.
+    // The rest goes next time.
     retain(&mut journal, &for_days(2), day(5)).unwrap();
     assert!(verify(&folder.path().join("audit"), None, None).is_ok());
 }
@@ -91,7 +91,7 @@ fn the_oldest_go_while_there_is_too_much_but_what_is_young_stays() {
 
 #[test]
 fn a_clock_that_was_wrong_removes_nothing_early_and_keeps_nothing_for_ever() {
-    // Behind: by 1970, after a start without a battery.
+    // Behind: in 1970, after a start without a battery.
     let folder = TempDir::new().unwrap();
     let mut journal = days(&folder, &[day(0), 1000, day(1)]);
     assert_eq!(retain(&mut journal, &for_days(3), day(2)), None);

@@ -1,54 +1,54 @@
-//! JSON lines, read with a bound.
+//! JSON lines with a length limit.
 //!
-//! Bytes in, whole lines out, then messages: what the daemon, the guest, the control socket
-//! and channel programs read each other with. What it is not: I/O. Whoever has a stream
-//! pushes what it read; a read that is dropped half-way loses nothing.
+//! Bytes in, whole lines out, then messages: the daemon, the guest, the control socket and channel
+//! programs read each other's messages with this. What it is not: I/O. Whoever has a stream pushes
+//! what it read; an abandoned read loses nothing.
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-/// Collects what arrives and gives it back line by line.
+/// Collects incoming bytes and returns them line by line.
 #[derive(Debug)]
 pub struct LineBuffer {
     most: usize,
     bytes: Vec<u8>,
-    /// Up to here there is no newline; saves looking at long lines again and again.
+    /// There is no newline up to here; avoids searching long lines repeatedly.
     searched: usize,
 }
 
-/// A line grew beyond this number of bytes.
+/// A line is longer than this many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineTooLong(pub usize);
 
-/// A line that is not the message that was expected. What it says is not repeated: it may be
-/// private, and is written by the other side.
+/// A line that is not the expected message. Its content is not repeated: it may be private, and the
+/// other side wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// In which way.
+    /// What is wrong.
     what: &'static str,
-    /// Where, in bytes from the start of the line.
+    /// The byte offset in the line.
     column: usize,
 }
 
 impl LineBuffer {
-    /// For lines of at most `most` bytes, the newline included.
+    /// For lines of at most `most` bytes, including the newline.
     pub fn new(most: usize) -> Self {
         Self { most, bytes: Vec::new(), searched: 0 }
     }
 
-    /// Another limit for the lines that follow.
+    /// Sets the limit for the lines that follow.
     pub fn set_limit(&mut self, most: usize) {
         self.most = most;
     }
 
-    /// Adds what has arrived.
+    /// Adds incoming bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next whole line without its newline; `None` until more arrives.
+    /// The next whole line, without its newline; `None` until more arrives.
     pub fn next_line(&mut self) -> Result<Option<Vec<u8>>, LineTooLong> {
         let found = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n');
         let length = found.map_or(self.bytes.len(), |at| self.searched + at + 1);
@@ -65,22 +65,22 @@ impl LineBuffer {
         Ok(Some(line))
     }
 
-    /// What is left where nothing more arrives: whoever ends without a newline may have said something all the same.
+    /// The rest when nothing more arrives: a sender may end without a newline and still have said something.
     pub fn last_line(&mut self) -> Option<Vec<u8>> {
         self.searched = 0;
         Some(std::mem::take(&mut self.bytes)).filter(|line| !line.is_empty())
     }
 
-    /// Whether no bytes of an unfinished line are left.
+    /// Whether no unfinished line is buffered.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 }
 
-/// The message that a line holds.
+/// Parses the message in a line.
 pub fn message<T: DeserializeOwned>(line: &[u8]) -> Result<T, Malformed> {
     let read = serde_json::from_slice(line);
-    // Whatever cuts a text may cut a character of two halves: what is left of it is no reason to drop the message.
+    // A text that was cut may end in half of a surrogate pair, which is no reason to drop the message.
     let again = |error| without_halves(line).map_or(Err(error), |whole| serde_json::from_slice(&whole));
     read.or_else(again).map_err(|error| {
         let what = match error.classify() {
@@ -91,7 +91,7 @@ pub fn message<T: DeserializeOwned>(line: &[u8]) -> Result<T, Malformed> {
     })
 }
 
-/// The line with U+FFFD in the place of each half of a character (`\ud83d` alone); nothing where it holds none.
+/// The line with U+FFFD for each lone surrogate (`\ud83d` alone); `None` if it has none.
 fn without_halves(line: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Vec::with_capacity(line.len());
     let (mut rest, mut found) = (line, false);
@@ -104,7 +104,7 @@ fn without_halves(line: &[u8]) -> Option<Vec<u8>> {
                 rest = &rest[UNIT..];
                 continue;
             }
-            // An escape of another kind: `\\ud83d` is a backslash and letters.
+            // Another escape: `\\ud83d` is a backslash and letters.
             (b'\\', _) if !behind.is_empty() => 2,
             _ => 1,
         };
@@ -114,10 +114,10 @@ fn without_halves(line: &[u8]) -> Option<Vec<u8>> {
     found.then_some(whole)
 }
 
-/// How long `\ud83d` is.
+/// The length of `\ud83d`.
 const UNIT: usize = 6;
 
-/// What an escape of this kind stands for.
+/// The value of such an escape.
 fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.get(..UNIT)?.strip_prefix(b"\\u")?;
     let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
@@ -165,7 +165,7 @@ mod tests {
         assert!(buffer.is_empty());
     }
 
-    /// Programs in JavaScript and Python write what a cut leaves of an emoji.
+    /// Programs in JavaScript and Python produce this when they cut an emoji in half.
     #[test]
     fn half_a_character_is_no_end_of_a_line() {
         let read = |line: &str| message::<Vec<String>>(line.as_bytes()).map(|texts| texts.concat());

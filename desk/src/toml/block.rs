@@ -1,4 +1,4 @@
-//! One table with what is needed to read it and to complain about it.
+//! One table, with what is needed to read it and to report problems.
 
 use std::ops::Range;
 
@@ -10,11 +10,11 @@ use crate::ValueError;
 
 /// One table of a file.
 pub struct Block<'a, 'i, C> {
-    /// What is wrong is noted there.
+    /// Collects the problems.
     pub reader: &'a mut Reader<C>,
-    /// What it says.
+    /// The contents.
     pub table: &'a DeTable<'i>,
-    /// Where it stands.
+    /// Its place.
     pub span: Range<usize>,
 }
 
@@ -26,7 +26,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         self.table.contains_key(key)
     }
 
-    /// The span of a key's value, or of the block where the key is missing.
+    /// The span of a key's value or, if the key is missing, of the block.
     pub fn span_of(&self, key: &str) -> Range<usize> {
         self.table.get(key).map_or(self.span.clone(), Spanned::span)
     }
@@ -45,13 +45,13 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         self.string(key)
     }
 
-    /// A text, read into what it means.
+    /// A text, parsed.
     pub fn read<T, E: Into<ValueError>>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let word = self.string(key)?;
         self.meaning(word, read)
     }
 
-    /// What a text means, or a problem where it stands.
+    /// Parses a text; adds a problem at its place if that fails.
     pub fn meaning<T, E: Into<ValueError>>(
         &mut self,
         (span, text): Word,
@@ -60,7 +60,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         read(&text).map_err(|error| self.reader.unreadable(span, error)).ok()
     }
 
-    /// Notes that a key is missing; the block may hold a secret.
+    /// Adds a problem: a key is missing. The block may hold a secret.
     pub fn missing(&mut self, key: &str, block: &str, example: &str) {
         let help = Some(format!("add {key} = {example}"));
         self.reader.hidden_problem(self.span.clone(), format!("this {block} has no `{key}`"), help);
@@ -75,14 +75,14 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         Some((value.span(), text.to_string()))
     }
 
-    /// A list of texts, which must hold one if it is there: an empty one could be read as
-    /// "nothing" as well as "everything".
+    /// A list of texts, which must not be empty: an empty one could mean "nothing" as well as
+    /// "everything".
     pub fn strings(&mut self, key: &str) -> Vec<Word> {
         self.filled(key, "remove it or fill it");
         self.any_strings(key)
     }
 
-    /// The same for one that must be there.
+    /// The same for a list that must be present.
     pub fn needed_strings(&mut self, key: &str, block: &str, example: &str) -> Vec<Word> {
         if !self.has(key) {
             self.missing(key, block, &format!("[\"{example}\"]"));
@@ -120,7 +120,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         items.iter().filter_map(|item| read(self, item, key)).collect()
     }
 
-    /// True or false; false where nothing is said.
+    /// True or false; false if the key is missing.
     pub fn bool(&mut self, key: &str) -> bool {
         let Some(value) = self.table.get(key) else { return false };
         if let DeValue::Boolean(said) = value.get_ref() {
@@ -163,7 +163,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         number
     }
 
-    /// A whole number in a range, which is said in words; `fits` knows it.
+    /// A whole number in a range, which is described in words and checked by `fits`.
     pub fn whole<T>(&mut self, key: &str, range: &str, fits: impl FnOnce(i64) -> Option<T>) -> Option<T> {
         let value = self.table.get(key)?;
         let DeValue::Integer(number) = value.get_ref() else {
@@ -174,7 +174,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         self.in_range(key, number.and_then(fits), range)
     }
 
-    /// The same for one that may have a fraction.
+    /// The same for a number that may have a fraction.
     pub fn number<T>(&mut self, key: &str, range: &str, fits: impl FnOnce(f64) -> Option<T>) -> Option<T> {
         let value = self.table.get(key)?;
         let number = match value.get_ref() {
@@ -209,7 +209,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         Some(table.iter().filter_map(read).collect())
     }
 
-    /// A table inside of this one, written as `header`.
+    /// A table within this one, written as `header`.
     pub fn section(&mut self, key: &str, header: &str) -> Option<Block<'_, 'i, C>> {
         let value = self.table.get(key)?;
         self.as_section(value, key, header)
@@ -224,7 +224,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         Some(Block { reader: self.reader, table, span: value.span() })
     }
 
-    /// The tables of a list, written as `header`, each read into what it means.
+    /// The tables of a list, written as `header`, each parsed.
     pub fn each<T>(
         &mut self,
         key: &str,
@@ -241,7 +241,7 @@ impl<'a, 'i, C> Block<'a, 'i, C> {
         })
     }
 
-    /// The entries of a table whose keys are names that its owner chose: each with its place.
+    /// The entries of a table whose keys are names chosen by the owner, each with its place.
     pub fn entries(&self) -> impl Iterator<Item = (Word, &'a Value<'i>)> + use<'a, 'i, C> {
         self.table.iter().map(|(name, value)| ((name.span(), name.get_ref().to_string()), value))
     }

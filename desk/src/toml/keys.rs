@@ -1,18 +1,18 @@
-//! The keys that a file may have, and what to say of others.
+//! The keys that a file may have, and what to say about others.
 
 use super::{Block, Reader};
 use crate::did_you_mean;
 
-/// What a kind of file knows.
+/// The keys of one kind of file.
 #[derive(Debug)]
 pub struct Vocabulary {
-    /// The keys of the file itself, its tables among them.
+    /// The top-level keys, including tables.
     pub top: &'static [&'static str],
-    /// The tables that a key may have been meant for.
+    /// The tables that a misplaced key may belong to.
     pub tables: &'static [TableKeys],
-    /// Words from other tools, each with the key that it means.
+    /// Words from other tools, each with the key that it means here.
     pub synonyms: &'static [(&'static str, &'static str)],
-    /// Planned tables that are not built: told apart from what was never meant.
+    /// Planned tables that do not exist yet: distinguished from unknown ones.
     pub planned: &'static [&'static str],
 }
 
@@ -32,7 +32,7 @@ impl TableKeys {
         bare.split_once('.').map_or(bare, |(name, _)| name)
     }
 
-    /// `an [[allow]]`; of a table that is there once only `[limits]`.
+    /// `an [[allow]]`; for a table that occurs once, only `[limits]`.
     fn with_article(&self) -> String {
         let article = match self.header.strip_prefix("[[") {
             Some(name) if name.starts_with(['a', 'e', 'i', 'o', 'u']) => "an ",
@@ -50,7 +50,7 @@ impl Vocabulary {
 }
 
 impl<C> Block<'_, '_, C> {
-    /// Complains about every key that is not known here.
+    /// Adds a problem for every unknown key.
     pub fn known_keys(&mut self, place: &str, known: &[&str]) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
@@ -79,7 +79,7 @@ impl<C> Reader<C> {
             .unwrap_or_else(|| format!("known here: {}", known.join(", ")))
     }
 
-    /// Where a key belongs that is not known here.
+    /// Where a key that is unknown here belongs.
     fn elsewhere(&self, name: &str, known: &[&str]) -> Option<String> {
         let Vocabulary { top, tables, .. } = self.vocabulary;
         let table = |name: &str| tables.iter().find(|table| table.name() == name);

@@ -10,7 +10,7 @@ static FILE: Vocabulary = Vocabulary {
     planned: &["later"],
 };
 
-/// What is said of a file with two tables.
+/// The problems of a file with two tables.
 fn problems(text: &str) -> String {
     let mut reader = Reader::new(Text::new("a.toml", text), &FILE, ());
     reader.read(|file| {

@@ -65,7 +65,7 @@ fn round(policy: &Policy, facts: &Facts, grants: &[Grant]) -> u128 {
     start.elapsed().as_nanos() / u128::from(VERDICTS)
 }
 
-/// The same, with its owner asked about one of the requests.
+/// The same, with an ask about one of the requests.
 fn asking(rules: usize) -> Policy {
     let ask = "[[ask]]\nhost = \"h7.example.com\"\ndo = [\"POST /repos/*/notes/issues\"]\n";
     compile(mixture(rules) + ask)
@@ -78,13 +78,13 @@ fn yes(policy: &Policy, facts: &Facts) -> Grant {
     }
 }
 
-/// The worst that a file of this length can ask for: every rule names the host.
+/// The worst case for a file of this length: every rule names the host.
 fn one_host(rules: usize) -> Policy {
     let rule = |n: usize| format!("[[allow]]\nhost = \"one.example.com\"\ndo = [\"GET /repos/r{n}/**\"]\n");
     compile((0..rules).map(rule).collect())
 }
 
-/// A mixture: three allows in four name a host, one a star; one rule in ten denies.
+/// A mixture: of four allows three name a host and one has a star; one rule in ten denies.
 fn policy(rules: usize) -> Policy {
     compile(mixture(rules))
 }

@@ -1,11 +1,11 @@
-//! What a refusal says beside its reason.
+//! What a refusal says besides its reason.
 
 use policies::{Advice, Refused};
 
 use crate::near::{Near, nearest};
 use crate::suggest::{Named, lift, lift_address, lift_ask, lift_condition, lift_deny, lift_hours};
 
-/// The adviser of every policy that was read here.
+/// The adviser of every policy read by this crate.
 pub(crate) fn advise(refused: &Refused<'_>) -> Advice {
     let lift = match refused {
         Refused::NotCovered(allows_of, request, named) => {

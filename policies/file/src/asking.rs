@@ -1,5 +1,5 @@
-//! `[ask]` as it stands in a file. TOML lets no `[ask]` stand beside an `[[ask]]`, so there it is
-//! an `[[ask]]` of its own, which names no host.
+//! `[ask]` in a file. TOML does not allow an `[ask]` beside an `[[ask]]`, so in that case it is an
+//! `[[ask]]` of its own that names no host.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use crate::table::{Block, rule_ref};
 use crate::{blocks, hours, keys};
 
-/// What a file says of asking.
+/// What a file says about asking.
 pub(crate) struct Asks {
     pub(crate) rules: Vec<(Range<usize>, AllowRule)>,
     pub(crate) settings: Asking,

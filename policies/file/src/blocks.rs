@@ -13,7 +13,7 @@ use policies::{
 use crate::table::{Block, Test, Want, rule_ref, unreadable};
 use crate::{hours, json, keys};
 
-/// An `[[allow]]` is one of two rules.
+/// An `[[allow]]` is one of two kinds of rule.
 pub(crate) enum Allow {
     Requests(AllowRule),
     Tunnel(TunnelRule),
@@ -32,8 +32,8 @@ pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, Allow)> 
     rule.map(|rule| (span, rule))
 }
 
-/// An `[[ask]]`: an `[[allow]]` after a yes, so it says what an allow says, but for what cannot be
-/// put to a person.
+/// An `[[ask]]`: an `[[allow]]` that needs a yes. It has the keys of an allow, except for what
+/// cannot be put to a person.
 pub(crate) fn ask(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRule)> {
     block.known_keys("[[ask]]", &keys::ALLOW);
     of_a_skill(block, "[[ask]]");
@@ -56,13 +56,13 @@ pub(crate) fn ask(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRule)
     Some((span, rule))
 }
 
-/// What a group's own file alone may say.
+/// Refuses keys that only a group's own file may have.
 fn of_a_skill(block: &mut Block<'_, '_>, header: &str) {
     if !matches!(block.reader.context, Origin::Skill(_)) {
         return;
     }
     for (key, why) in keys::NEVER_OF_A_SKILL {
-        // What no rule of this kind has is told for all files alike.
+        // A key that no rule of this kind has is reported for all files alike.
         let told = header == "[[ask]]" && keys::NEVER_ASKED.iter().any(|(other, _)| *other == key);
         if block.has(key) && !told {
             let message = format!("a skill's {header} has no `{key}`: {why}");
@@ -77,7 +77,7 @@ fn requests_rule(block: &mut Block<'_, '_>, leave: Leave, header: &str) -> Optio
     let ports = block.ports();
     let requests = allowed_requests(block, header);
     let query = query(block);
-    // An ask binds what others allow, so it reads as widely as a deny.
+    // An ask binds what others allow, so it matches as widely as a deny.
     let effect = if leave == Leave::Asked { Effect::Deny } else { Effect::Allow };
     let json = json::conditions(block, effect);
     let websocket = websocket(block, &requests);
@@ -106,7 +106,7 @@ fn requests_rule(block: &mut Block<'_, '_>, leave: Leave, header: &str) -> Optio
     })
 }
 
-/// `tls = "tunnel"`: what needs a look inside has no place beside it.
+/// `tls = "tunnel"`: keys that need a look inside are not allowed beside it.
 fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
     if let Some((span, text)) = block.string("tls")
         && text != "tunnel"
@@ -135,7 +135,7 @@ fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
     })
 }
 
-/// A WebSocket starts with GET and goes on in frames, which no condition reads.
+/// A WebSocket starts with GET and continues in frames, which no condition reads.
 fn websocket(block: &mut Block<'_, '_>, requests: &[RequestPattern]) -> bool {
     let websocket = block.bool("websocket");
     if websocket && block.has("json") {
@@ -153,7 +153,7 @@ fn websocket(block: &mut Block<'_, '_>, requests: &[RequestPattern]) -> bool {
     websocket
 }
 
-/// What nobody reads is let through for one thing that is known, and not for a kind of it.
+/// Unread answers are let through for known pages, not for a pattern.
 fn opaque(block: &mut Block<'_, '_>, host: Option<&HostPattern>, requests: &[RequestPattern]) -> bool {
     let opaque = block.bool("opaque");
     if opaque && (host.is_some_and(|host| !host.is_exact()) || requests.iter().any(|one| !one.is_exact())) {
@@ -167,7 +167,7 @@ fn opaque(block: &mut Block<'_, '_>, host: Option<&HostPattern>, requests: &[Req
     opaque
 }
 
-/// A yes for good is for what was asked, which was exact, and the group's alone to say.
+/// A permanent yes covers exactly what was asked, and only the group's own file can say it.
 fn unasked(block: &mut Block<'_, '_>, leave: Leave, host: Option<&HostPattern>, requests: &[RequestPattern]) {
     if leave != Leave::Unasked {
         return;
@@ -260,7 +260,7 @@ fn scheme(block: &mut Block<'_, '_>) -> Scheme {
     }
 }
 
-/// `access` or `do`: what may be asked must be said, one way.
+/// `access` or `do`: the requests must be given, in one of these ways.
 fn allowed_requests(block: &mut Block<'_, '_>, header: &str) -> Vec<RequestPattern> {
     match (block.has("access"), block.has("do")) {
         (true, true) => {
@@ -299,7 +299,7 @@ pub(crate) fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
     out
 }
 
-/// Pairs are compared as they stand, so they may hold nothing that has two spellings.
+/// Pairs are compared as they stand, so they must not contain anything with two spellings.
 fn query(block: &mut Block<'_, '_>) -> Option<Vec<(String, String)>> {
     let mut out = Vec::new();
     for (span, key, value) in block.pairs("query")? {

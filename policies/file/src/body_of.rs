@@ -1,4 +1,4 @@
-//! A body as a sentence or the smallest rule needs it: its JSON where that has one reading. What it is not:
+//! A body as a sentence or the smallest rule needs it: its JSON, if that has one reading. What it is not:
 //! the reading that judges, which is in `policies`.
 
 use std::fmt;
@@ -7,7 +7,7 @@ use policies::{Field, Showing, fold_key, key_letters};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// A body's JSON; none where it is no JSON by its head or its bytes, or has two readings.
+/// A body's JSON; `None` if its head or its bytes are not JSON, or if it has two readings.
 pub(crate) struct Body(Option<Value>);
 
 impl Body {
@@ -20,13 +20,13 @@ impl Body {
         self.0.as_ref()
     }
 
-    /// Whether it has an outermost field of this name, in any spelling.
+    /// Whether it has a top-level field with this name, in any spelling.
     pub(crate) fn has(&self, name: &str) -> bool {
         let fields = self.0.as_ref().and_then(Value::as_object);
         fields.is_some_and(|fields| fields.keys().any(|key| key_letters(key) == key_letters(name)))
     }
 
-    /// What a field says: a text as it is, and of what has something inside how much.
+    /// The value of a field: a text as it is, and only the size of a list or object.
     pub(crate) fn value(&self, field: &Field) -> Option<String> {
         let mut at = self.0.as_ref()?;
         for step in field.to_string().replace('[', ".[").split('.').filter(|step| !step.is_empty()) {
@@ -45,14 +45,14 @@ impl Body {
     }
 }
 
-/// What stands under a key; nothing where another spelling of it stands beside it, which some hosts read instead.
+/// The value under a key; `None` if another spelling of the key is there too, which some hosts read instead.
 fn only<'a>(fields: &'a serde_json::Map<String, Value>, key: &str) -> Option<&'a Value> {
     let letters = key_letters(key);
     let alike = fields.keys().filter(|other| fold_key(other) == fold_key(key) || key_letters(other) == letters).count();
     fields.get(key).filter(|_| alike == 1)
 }
 
-/// JSON in which no key stands twice.
+/// JSON without duplicate keys.
 struct Once(Value);
 
 impl<'de> Deserialize<'de> for Once {

@@ -12,7 +12,7 @@ use crate::skills::skill_file;
 use crate::test_run::TestReport;
 use crate::{file, presets, skills, summary, test_run, warnings};
 
-/// A text to compile, with the name its owner knows it by.
+/// A text to compile, with the name by which its owner knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// `policies/family.toml`; for a preset `preset claude`.
@@ -21,40 +21,40 @@ pub struct Source {
     pub text: String,
 }
 
-/// All that a policy is made of.
+/// All texts of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Texts {
     /// The group's own file.
     pub file: Source,
     /// Denials that no group can relax.
     pub base: Option<Source>,
-    /// Presets by their names, where something else than what ships is in force.
+    /// Presets by name, where another version than the shipped one is in force.
     pub presets: Vec<Source>,
-    /// What the owner has accepted of skills, by their names.
+    /// What the owner has accepted of skills, by name.
     pub skills: Vec<Source>,
 }
 
-/// The result of compiling: the policy, and what its owner should hear about it.
+/// The result of compiling: the policy, and what its owner should know about it.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What judges.
+    /// The policy that judges.
     pub policy: Policy,
     /// Not fatal: failed `[[test]]`s that want more, rules that can never match, answers that pass unread.
     pub warnings: Problems,
 }
 
-/// One request of one host: host, port, method and path.
+/// One kind of request to one host: host, port, and the pattern with its method and path.
 type Asked<'a> = (&'a HostPattern, u16, String);
 
-/// Compiles a group's file. Presets named in `use` are found in [`crate::presets`];
-/// `base` holds denials that no group can relax. The tests of both are run; those
-/// of presets are about the preset alone and are not.
+/// Compiles a group's file. Presets named in `use` are looked up in [`crate::presets`]; `base`
+/// holds denials that no group can relax. The tests of both files are run; those of presets are
+/// about the preset alone and are not.
 pub fn compile(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Compiled, Problems> {
     compile_all(group, &Texts { base: base.cloned(), ..Texts::of(file.clone()) })
 }
 
-/// The same with skills, and with presets that are not those that ship. The tests of skills are about
-/// the skill alone, as those of presets are.
+/// The same with skills, and with presets other than the shipped ones. Tests of skills are about the
+/// skill alone, like those of presets.
 pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problems> {
     let Loaded { parts, policy } = load(group, texts)?;
     let mut problems = Vec::new();
@@ -71,7 +71,7 @@ pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problem
     Ok(Compiled { policy, warnings: Problems::sorted(warnings) })
 }
 
-/// Runs the tests of a file and of `base`, and reports each, also those that hold.
+/// Runs the tests of a file and of `base`, and reports each, including those that pass.
 pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Problems> {
     let Loaded { parts, policy } = load(group, texts)?;
     let own = parts.iter().filter(|part| part.is_the_groups());
@@ -79,7 +79,7 @@ pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Pr
     Ok(tests.map(|(part, test)| test_run::report(test, &part.text, &policy)).collect())
 }
 
-/// Compiles what a skill asks for as a policy of its own. Its tests must hold.
+/// Compiles a skill's policy alone. Its tests must pass.
 pub fn skill_alone(group: &GroupName, skill: &Source) -> Result<Compiled, Problems> {
     let file = Source { name: format!("policies/{group}.toml"), text: String::new() };
     let Loaded { parts, policy } = load(group, &Texts { skills: vec![skill.clone()], ..Texts::of(file) })?;
@@ -93,18 +93,18 @@ pub fn skill_alone(group: &GroupName, skill: &Source) -> Result<Compiled, Proble
 }
 
 impl Texts {
-    /// A file with nothing beside it.
+    /// Only a group's file.
     pub fn of(file: Source) -> Self {
         Texts { file, base: None, presets: Vec::new(), skills: Vec::new() }
     }
 }
 
-/// The policy of a group that has none: nothing is allowed.
+/// The policy of a group without one: nothing is allowed.
 pub fn deny_all(group: &GroupName) -> Policy {
     Policy::new(group, PolicyHash::of(&[]), Rules::default(), (advise, TELLER))
 }
 
-/// A policy that is right but for its tests, which have not run.
+/// A policy that is valid so far; its tests have not run.
 struct Loaded {
     parts: Vec<Part>,
     policy: Policy,
@@ -147,7 +147,7 @@ fn used_presets(own: &Part, instead: &[Source], problems: &mut Vec<Problem>) -> 
             continue;
         };
         let source = Source { name: format!("preset {name}"), text: text.to_owned() };
-        // Named twice is meant once.
+        // A preset named twice is used once.
         if parts.iter().all(|part| *part.text.name != *source.name) {
             parts.push(read(&source, Origin::Preset(name.as_str().into()), problems));
         }
@@ -164,9 +164,9 @@ fn unknown_preset(name: &str) -> PatternError {
     PatternError::new(format!("there is no preset {name:?}"), Some(help))
 }
 
-/// Two allows for one and the same request that put different credentials on it.
-/// Parts are gone through from the last to the first, so that the problem points
-/// into the group's own file where one of the two stands there.
+/// Finds pairs of allows that put different credentials on the same request. Goes through the parts
+/// from last to first, so that the problem points into the group's own file if one of the two is
+/// there.
 fn conflicts(parts: &[Part]) -> Vec<Problem> {
     let mut seen: HashMap<Asked<'_>, Vec<&AllowRule>> = HashMap::new();
     let mut problems = Vec::new();
@@ -192,7 +192,7 @@ fn conflicts(parts: &[Part]) -> Vec<Problem> {
                 problems.push(Problem::new(&part.text, span.clone(), message, help));
             }
             for asked in asked {
-                // One of each credential, query and hours says enough.
+                // One rule for each credential, query and hours is enough.
                 let all = seen.entry(asked).or_default();
                 let same = |other: &AllowRule| {
                     (&other.credential, &other.query, &other.hours) == (&rule.credential, &rule.query, &rule.hours)

@@ -1,6 +1,5 @@
-//! What a change of a policy would do: rule by rule, and to requests that were
-//! asked before. What it is not: a proof; two policies that differ in rules may
-//! still allow the same.
+//! What a change of policy would do: rule by rule, and to requests that were made before. What it
+//! is not: a proof. Two policies with different rules may still allow the same.
 
 use std::collections::HashMap;
 
@@ -19,18 +18,17 @@ pub struct Diff {
     pub removed: Vec<RuleSummary>,
     /// Limits that changed.
     pub limits: Vec<LimitChange>,
-    /// Whether hosts that no rule names are asked about, how long a request waits, and when nobody
-    /// is asked: before and after, where any of it changed.
+    /// The settings of `[ask]`, before and after, if any of them changed.
     pub asking: Option<(AskingSummary, AskingSummary)>,
-    /// The last day of observing, before and after, where it changed.
+    /// The last day of observing, before and after, if it changed.
     pub observe: Option<(Option<Date>, Option<Date>)>,
-    /// Whether what looks like a secret is blocked, before and after, where it changed.
+    /// Whether lookalikes of secrets are blocked, before and after, if that changed.
     pub leaks: Option<(bool, bool)>,
-    /// Requests that fare otherwise.
+    /// Requests with another outcome.
     pub requests: Vec<RequestChange>,
 }
 
-/// A limit before and after; none is no limit.
+/// A limit before and after; `None`: no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LimitChange {
     /// As in `[limits]`.
@@ -52,7 +50,7 @@ pub struct AskingSummary {
     pub quiet: Vec<String>,
 }
 
-/// A request and what becomes of it, before and after.
+/// A request and its outcome, before and after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestChange {
     /// `GET https://host/path`, without the query.
@@ -63,7 +61,7 @@ pub struct RequestChange {
     pub new: Fate,
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
@@ -71,11 +69,11 @@ pub enum Fate {
     Tunnelled,
     /// It is allowed.
     Allowed,
-    /// It is allowed if its body is as the rules want it.
+    /// It is allowed if its body meets the rules' conditions.
     AllowedByBody,
-    /// Its owner is asked first.
+    /// The owner is asked first.
     Asked,
-    /// Its owner is asked first if its body is such as the rules ask about.
+    /// The owner is asked first if its body is one that the rules ask about.
     AskedByBody,
     /// It is refused.
     Refused(Code),
@@ -89,7 +87,7 @@ impl From<&Asking> for AskingSummary {
     }
 }
 
-/// What replacing a policy by another would change in its rules.
+/// What replacing a policy by another changes in its rules.
 pub fn diff(old: &Policy, new: &Policy) -> Diff {
     let (old_rules, new_rules) = (summaries(old), summaries(new));
     let observe = (old.observe_until(), new.observe_until());
@@ -120,7 +118,7 @@ fn fate(policy: PolicyAt<'_>, facts: &Facts) -> Fate {
 }
 
 impl Diff {
-    /// The same with what would become of these requests, as if nothing was observed.
+    /// The same with the outcome of these requests, without observing.
     #[must_use]
     pub fn with_requests(self, old: PolicyAt<'_>, new: PolicyAt<'_>, asked: &[Facts]) -> Self {
         Diff { requests: request_changes(old, new, asked), ..self }
@@ -138,10 +136,10 @@ impl Diff {
             && requests.is_empty()
     }
 
-    /// Whether the new policy may allow something that the old one does not, asked or unasked.
-    /// Errs on the side of yes.
+    /// Whether the new policy may allow something that the old one does not, asked or unasked. Errs
+    /// on the side of yes.
     pub fn widens(&self) -> bool {
-        // Whole: what is new either widens or is left out by name.
+        // Destructured in full, so that a new field either widens or is left out by name.
         let Diff { added, removed, limits, asking, observe, leaks, requests: _ } = self;
         let looser = |old: Option<u64>, new: Option<u64>| match (old, new) {
             (Some(old), Some(new)) => new > old,
@@ -153,7 +151,7 @@ impl Diff {
             Effect::Deny => false,
         };
         let binds = |rule: &RuleSummary| match rule.effect {
-            // An allow with a credential or a condition can bind what another allows freely.
+            // An allow with a credential or a condition can restrict what another allows freely.
             Effect::Allow => rule.credential.is_some() || !rule.json.is_empty(),
             Effect::Ask | Effect::Deny => true,
         };
@@ -167,7 +165,7 @@ impl Diff {
     }
 }
 
-/// Rules that say the same are the same, wherever they stand.
+/// Rules that say the same are the same, wherever they are.
 fn only_in(these: &[RuleSummary], those: &[RuleSummary]) -> Vec<RuleSummary> {
     let mut left: HashMap<String, usize> = HashMap::new();
     for rule in those {

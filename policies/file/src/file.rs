@@ -1,4 +1,4 @@
-//! A policy file: its keys and tables, and what it says as far as it can be read.
+//! A policy file: its keys and tables, and its content as far as it can be read.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::blocks::Allow;
 use crate::table::{Block, Test};
 use crate::{blocks, keys, limits, observe, say};
 
-/// What a file says, as far as it can be read.
+/// The content of a file, as far as it can be read.
 #[derive(Default)]
 pub(crate) struct PolicyFile {
     pub(crate) uses: Vec<Word>,
@@ -29,7 +29,7 @@ pub(crate) struct PolicyFile {
     pub(crate) blocks_lookalikes: bool,
 }
 
-/// Reads a file, and says what is wrong with it.
+/// Reads a file, and reports its problems.
 pub(crate) fn read(text: &Text, origin: &Origin) -> (PolicyFile, Vec<Problem>) {
     let vocabulary = match origin {
         Origin::Group => &keys::OF_A_GROUP,

@@ -1,5 +1,5 @@
-//! What must hold whatever bytes come as a policy file: the target of `fuzz/`, a plain
-//! function, and a replay of the committed corpus as a test. Not part of what ships.
+//! What must hold for any bytes as a policy file: the target of `fuzz/`, a plain function, and a
+//! replay of the committed corpus as a test. Not part of what ships.
 
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
@@ -31,7 +31,7 @@ pub fn policy(bytes: &[u8]) {
     assert!(diff(&policy, &policy).is_empty(), "a policy differs from itself");
 }
 
-/// An allow names the rule, the rule is there, and a plain reading of it agrees.
+/// An allow names its rule, the rule exists, and a plain reading of it agrees.
 fn judged(policy: &Policy, rules: &[RuleSummary], facts: Facts) {
     let day = Date::new(2026, 11, 23).unwrap();
     let now = policy.at(Moment::new(day, TimeOfDay::new(12, 0).unwrap()));
@@ -73,7 +73,7 @@ fn judged(policy: &Policy, rules: &[RuleSummary], facts: Facts) {
     }
 }
 
-/// Requests near a rule: what it names, and one step off.
+/// Requests near a rule: those it names, and some that are one step off.
 fn asked_for(rule: &RuleSummary) -> Vec<Facts> {
     let host = rule.host.replace("**.", "x.y.").replace("*.", "x.");
     let ports = rule.ports.iter().copied().chain([443, 80]);
@@ -95,7 +95,7 @@ fn asked(host: &str, port: u16, path: &str) -> Vec<Facts> {
         .collect()
 }
 
-/// Whether the host of a rule covers a host, read off its text.
+/// Whether the host of a rule covers a host, according to its text.
 fn names(rule: &str, host: &Host) -> bool {
     let host = host.to_string();
     match (rule.strip_prefix("**."), rule.strip_prefix("*.")) {
@@ -112,7 +112,7 @@ fn names(rule: &str, host: &Host) -> bool {
 mod tests {
     use super::*;
 
-    /// What was found, and what begins a search, stays right.
+    /// Past findings and seeds still hold.
     #[test]
     fn the_corpus_replays() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/policy");

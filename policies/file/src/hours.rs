@@ -1,4 +1,4 @@
-//! `hours = "07:00-21:00"`, `days = ["mon", "tue"]` and `until = "2026-12-05 22:00"` as they stand in a rule.
+//! `hours = "07:00-21:00"`, `days = ["mon", "tue"]` and `until = "2026-12-05 22:00"` in a rule.
 
 use desk::ValueError;
 use policies::{Hours, Moment, TimeOfDay, Weekday};
@@ -7,7 +7,7 @@ use crate::table::Block;
 
 const FORM: &str = "write hours = \"07:00-21:00\"; midnight is 00:00";
 
-/// Reads all of them; none said is always.
+/// Reads all three; without any, a rule always holds.
 pub(crate) fn hours(block: &mut Block<'_, '_>) -> Option<Hours> {
     let span = block.read("hours", span);
     let mut days = Vec::new();

@@ -1,4 +1,4 @@
-//! `json = { "tools[*].type" = { not = ["web_fetch*"] } }` as it stands in a rule.
+//! `json = { "tools[*].type" = { not = ["web_fetch*"] } }` in a rule.
 
 use std::ops::Range;
 use std::sync::Arc;

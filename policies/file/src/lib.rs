@@ -1,9 +1,9 @@
 //! The policy file of Doorward: how an owner says what a group may reach.
 //!
-//! What it is: the reader of policy files, the presets, and all that shows rules or says
-//! what to write ([`compile()`], [`summaries`], [`manifest()`], [`diff()`], [`suggest`]). What it
-//! is not: the verdict, which is the crate `policies` and knows nothing of this one. It does no
-//! I/O and knows no clock: whoever reads policy files hands their text in.
+//! What it is: the reader of policy files, the presets, and everything that shows rules or suggests
+//! lines ([`compile()`], [`summaries`], [`manifest()`], [`diff()`], [`suggest`]). What it is not:
+//! the verdict: that is the crate `policies`, which knows nothing of this one. It does no I/O
+//! and knows no clock: callers pass in the text of policy files.
 
 mod advice;
 mod asking;

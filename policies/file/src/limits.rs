@@ -1,12 +1,12 @@
-//! `[limits]`: how much may leave, over time. What it is not: the counting, which
-//! belongs to whoever keeps a clock and a database.
+//! `[limits]`: how much may be used over time. What it is not: the counting, which belongs to
+//! whoever keeps a clock and a database.
 
 use desk::ValueError;
 use policies::Limits;
 
 use crate::table::Block;
 
-/// The value of one, as a file would say it.
+/// The value of a limit as a file would have it.
 pub fn limit_in_words(name: &str, value: u64) -> String {
     match name {
         name if name.starts_with("upload") => desk::size::in_words(value),

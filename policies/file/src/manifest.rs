@@ -1,6 +1,6 @@
-//! What an agent is told of its policy: what it may reach, how, and what is closed.
-//! What it is not: the policy. No files, lines, credential names, addresses or
-//! presets stand in it, and nothing that would tell an agent that it is observed.
+//! What an agent is told about its policy: what it may reach, how, and what is closed. What it is
+//! not: the policy. It contains no files, lines, credential names, addresses or presets, and
+//! nothing that would reveal observing.
 
 use policies::{GroupName, Hours, Limits, Policy};
 use serde::Serialize;
@@ -14,15 +14,16 @@ pub struct Manifest {
     pub group: GroupName,
     /// What may be reached; everything else is refused.
     pub allowed: Vec<Reach>,
-    /// What the owner is asked about first, whatever is allowed above: such a request waits for the answer.
+    /// What the owner is asked about first, even if it is allowed above: such a request waits for the
+    /// answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<Reach>,
-    /// Whether the owner is asked about hosts that nothing here names.
+    /// Whether the owner is asked about hosts that are not named here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asks_about_others: bool,
     /// What is refused although something above covers it.
     pub denied: Vec<Reach>,
-    /// How much.
+    /// How much may be used.
     pub limits: Limits,
     /// What to do about a refusal.
     pub how_to_ask: &'static str,
@@ -33,22 +34,22 @@ pub struct Manifest {
 pub struct Reach {
     /// `api.x.com`, `*.x.com` (one label more) or `**.x.com` (any depth).
     pub host: String,
-    /// `https` or `http`; none where it is about both.
+    /// `https` or `http`; `None`: both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheme: Option<&'static str>,
-    /// Which ports; none said: all.
+    /// The ports; empty: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
-    /// `METHOD /path`; none said: the connection goes through unopened.
+    /// `METHOD /path`; empty: the connection goes through unopened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<String>,
-    /// The exact query that is wanted; empty: none.
+    /// The exact query; empty: there must be none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// What must be true of a JSON body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub body: Vec<String>,
-    /// Whether it goes unasked, whatever is asked below.
+    /// Whether it goes unasked, whatever the asks below cover.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unasked: bool,
     /// Whether WebSockets go through.
@@ -57,10 +58,10 @@ pub struct Reach {
     /// Whether the door puts a real key on: send the surrogate from the environment.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub with_credential: bool,
-    /// When, by the owner's clock; none said: always.
+    /// When, by the owner's clock; `None`: always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
-    /// In its owner's words.
+    /// The owner's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -69,7 +70,7 @@ const HOW_TO_ASK: &str = "Only the owner can allow more. Tell the person you tal
                           the answer of a refused request holds the lines that would allow it. The operation \
                           request_access (MCP at http://doorward.internal/mcp) tells the owner what you need.";
 
-/// What the group's agent is told.
+/// The manifest for the group's agent.
 pub fn manifest(policy: &Policy) -> Manifest {
     let (mut allowed, mut asked, mut denied) = (Vec::new(), Vec::new(), Vec::new());
     for rule in summaries(policy) {
@@ -91,7 +92,7 @@ pub fn manifest(policy: &Policy) -> Manifest {
     }
 }
 
-/// Whole: what an agent is not told is left out by name.
+/// Destructured in full: whatever an agent is not told is left out by name.
 impl From<RuleSummary> for Reach {
     fn from(rule: RuleSummary) -> Self {
         let RuleSummary {

@@ -1,13 +1,13 @@
-//! The rule that came nearest to a refused request, and what differs: an owner who wrote
-//! it finds the difference sooner than the rule.
+//! The rule that came nearest to a refused request, and the difference: an owner who wrote it finds
+//! the difference more easily that way.
 //!
-//! It tells nothing new: an agent sees the rules of its group, and their places.
+//! It reveals nothing new: an agent sees its group's rules and their places.
 
 use policies::{AllowRule, Facts, Fit, Host, HostPattern, Leave, Method, Path, Reading, RequestPattern};
 
 use crate::written;
 
-/// How a rule misses a request, the nearest first.
+/// How a rule misses a request, nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Miss {
     /// Everything fits but the query.
@@ -16,13 +16,13 @@ enum Miss {
     Slash,
     /// Upper and lower case.
     Case,
-    /// A star covers one segment.
+    /// The star covers only one segment.
     Depth,
-    /// What is below the page.
+    /// The request is below the page.
     Below,
 }
 
-/// A rule that nearly covers a request, and its pattern that does.
+/// A rule that nearly covers a request, and which of its patterns does.
 pub(crate) struct Near<'a> {
     miss: Miss,
     pub(crate) rule: &'a AllowRule,
@@ -38,14 +38,14 @@ impl<'a> Near<'a> {
         near.min_by_key(Near::rank)
     }
 
-    /// Of several equally near ones the narrower, by what it says: where it stands in the file comes
-    /// last, so that the order of rules changes nothing that is advised.
+    /// Of several equally near rules, the narrower by content. The place in the file comes last, so
+    /// that the order of rules does not change the advice.
     fn rank(&self) -> impl Ord + use<> {
         let (query, json) = (self.rule.query.clone(), self.rule.json.as_deref().map(written::json));
         (self.miss, query.is_none(), json.is_none(), query, json, self.rule.at.clone())
     }
 
-    /// In words, to stand behind what is refused.
+    /// The difference in words, to follow the reason of the refusal.
     pub(crate) fn in_words(&self, facts: &Facts) -> String {
         let (says, path) = (says(self.rule), self.pattern.path());
         match self.miss {
@@ -106,7 +106,7 @@ fn covers(pattern: &str, path: &str) -> bool {
     matches!((pattern, path), (Ok(pattern), Ok(path)) if pattern.matches(Method::Get, &path))
 }
 
-/// In small letters, but for those of escapes, which have one spelling.
+/// Lower case, except for escapes, which have one spelling.
 fn small(path: &str) -> String {
     let mut digits = 0_u8;
     let small = |c: char| {
@@ -116,7 +116,7 @@ fn small(path: &str) -> String {
     path.chars().map(small).collect()
 }
 
-/// What came near, in words, where no allow covers a request.
+/// What came near, in words, if no allow covers a request.
 pub(crate) fn nearest<'r>(
     allows_of: &dyn Fn(&Host) -> Vec<&'r AllowRule>,
     request: &Reading<'_>,
@@ -131,7 +131,7 @@ pub(crate) fn nearest<'r>(
     }
 }
 
-/// A rule whose host is nearly the one that none names, and what differs.
+/// A rule whose host is similar to one that no rule names, and the difference.
 fn near_host<'r>(allows_of: &dyn Fn(&Host) -> Vec<&'r AllowRule>, host: &Host) -> Option<String> {
     let name = host.name()?.as_str();
     let found = |name: &str| Host::parse(name).ok().map(|host| allows_of(&host));

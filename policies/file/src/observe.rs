@@ -1,4 +1,4 @@
-//! `mode = "observe"` and `observe_until`, as a file says them.
+//! `mode = "observe"` and `observe_until` in a file.
 
 use policies::{Date, Observe};
 use toml::de::DeValue;
@@ -34,7 +34,7 @@ pub(crate) fn observe(block: &mut Block<'_, '_>) -> Option<Observe> {
     }
 }
 
-/// A day, in quotes or as TOML writes it.
+/// A day, in quotes or as a TOML date.
 fn last_day(block: &mut Block<'_, '_>, key: &str) -> Option<Date> {
     let value = block.table.get(key)?;
     let date = match value.get_ref() {

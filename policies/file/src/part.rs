@@ -1,11 +1,11 @@
-//! One of the texts that a policy is made of, as it was read.
+//! One of the texts of a policy, as read.
 
 use desk::Text;
 use policies::Origin;
 
 use crate::file::PolicyFile;
 
-/// One text that goes into a policy.
+/// One text of a policy.
 pub(crate) struct Part {
     pub(crate) text: Text,
     pub(crate) origin: Origin,
@@ -13,12 +13,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Whether its tests are about what the group may reach, and not about itself alone.
+    /// Whether its tests are about what the group may reach, rather than about itself alone.
     pub(crate) fn is_the_groups(&self) -> bool {
         matches!(self.origin, Origin::Group | Origin::Base)
     }
 
-    /// Whose it is, where it is a skill's.
+    /// The name of its skill, if it has one.
     pub(crate) fn skill(&self) -> Option<&str> {
         if let Origin::Skill(name) = &self.origin { Some(name) } else { None }
     }

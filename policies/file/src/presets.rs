@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::{Source, compile};
 
-    /// Every preset compiles alone, and its own tests hold, those that want `allow` too.
+    /// Every preset compiles alone, and its own tests pass, including those that want `allow`.
     #[test]
     fn presets_keep_their_promises() {
         let group = GroupName::parse("family").unwrap();
@@ -57,7 +57,7 @@ mod tests {
         }
     }
 
-    /// Whatever a rule of a preset opens, a sentence of its own tells.
+    /// Every request that a preset's rule opens is described by one of its own sentences.
     #[test]
     fn presets_put_their_requests_into_words() {
         let group = GroupName::parse("family").unwrap();

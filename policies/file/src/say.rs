@@ -1,4 +1,4 @@
-//! `[[say]]` as it stands in a file, and the places in its text.
+//! `[[say]]` in a file, and the placeholders in its text.
 
 use desk::ValueError;
 use policies::{Field, RequestPattern, Say};
@@ -9,9 +9,9 @@ use crate::{blocks, keys};
 /// A piece of a sentence.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// As it stands.
+    /// Literal text.
     Words(String),
-    /// The segment in which the star stands, counted from 0.
+    /// The segment matched by a star, counted from 0.
     Star(usize),
     /// The value of a parameter.
     Query(String),
@@ -51,7 +51,7 @@ fn stars(request: &RequestPattern) -> usize {
     request.path().split('/').filter(|segment| segment.contains('*')).count()
 }
 
-/// Takes a text apart at its places.
+/// Splits a text at its placeholders.
 pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, ValueError> {
     let wrong = |message: String| ValueError::new(message, Some(FORM.to_owned()));
     if text.trim().is_empty() || text.len() > LONGEST || text.chars().any(char::is_control) {

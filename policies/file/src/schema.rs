@@ -1,8 +1,8 @@
-//! The JSON Schema that editors read (docs/policy.schema.json), made of the keys.
+//! The JSON Schema for editors (docs/policy.schema.json), made from the keys.
 
 use crate::keys::{Key, OF_ALLOW, OF_ASKING, OF_DENY, OF_GROUP, OF_LIMITS, OF_SAY, OF_TEST, of_ask};
 
-/// What several keys share.
+/// Definitions shared by several keys.
 const SHARED: &str = r##"    "size": { "description": "A whole number and a unit: 20 MB, 1 MiB.", "type": "string", "pattern": "^[0-9]+ *([kKmMgG][iI]?)?[bB] *$" },
     "money": { "description": "What models cost, in US dollars: 2 USD, 0.50 USD.", "type": "string", "pattern": "^ *[0-9]+(\\.[0-9]{1,6})? *(USD|usd) *$" },
     "ports": { "type": "array", "items": { "type": "integer" } },

@@ -1,8 +1,8 @@
-//! What a request does, in one line: for the question whether it may, for refusals and for the log.
+//! What a request does, in one line: for the question to the owner, for refusals and for the log.
 //!
-//! What it is not: a judgement, and not the agent's words. A sentence is the rules' own text, or
-//! ours; what it holds of the request stands in quotation marks, cut, on one line, with what
-//! hides or turns text around written out. The host stands first among what is the request's, in the
+//! What it is not: a judgement, or the agent's words. A sentence is the rules' own text or ours.
+//! Anything taken from the request is in quotation marks, cut to length, on one line, with hidden
+//! and direction-changing characters written out. Of the request's data the host comes first, in the
 //! letters that are resolved.
 
 use std::fmt::Write;
@@ -19,21 +19,21 @@ use crate::say::{Piece, pieces};
 
 /// The longest value, in characters.
 const VALUE: usize = 80;
-/// The longest path or name of a field.
+/// The longest path or field name.
 const NAME: usize = 60;
-/// At most this many fields are named.
+/// The most fields that are named.
 const FIELDS: usize = 6;
-/// What is not known of a request that is only spoken of.
+/// Stands for what is unknown when a request is only described.
 const NOT_KNOWN: char = '\u{2026}';
 
-/// The teller of every policy that was read here.
+/// The teller of every policy read by this crate.
 pub(crate) const TELLER: Teller = Teller { said, plain };
 
 fn said(telling: &Telling<'_>) -> Option<String> {
     best(telling).and_then(|(say, request)| Some(fill(say, request, telling)? + &whose(say, telling)))
 }
 
-/// Whose words they are, where they are a skill's: not the owner's own.
+/// Names the skill whose words they are, if they are not the owner's own.
 fn whose(say: &Say, telling: &Telling<'_>) -> String {
     match telling.rules.iter().find(|rule| rule.at.file == say.at.file).map(|rule| &rule.origin) {
         Some(Origin::Skill(name)) => format!(" (skill {name})"),
@@ -47,7 +47,7 @@ fn may_speak(rule: &AllowRule, rules: &[&AllowRule]) -> bool {
     !matches!(rule.origin, Origin::Skill(_)) || rules.iter().all(|other| other.at.file == rule.at.file)
 }
 
-/// The sentence whose request says the most, of those that stand beside a rule that covers the request.
+/// The most specific sentence among those in the same text as a rule that covers the request.
 fn best<'a>(telling: &Telling<'a>) -> Option<(&'a Say, &'a RequestPattern)> {
     let Telling { says, rules, facts, body: _ } = telling;
     let own = says.iter().filter(|say| rules.iter().any(|rule| rule.at.file == say.at.file && may_speak(rule, rules)));
@@ -81,7 +81,7 @@ fn fill(say: &Say, request: &RequestPattern, telling: &Telling<'_>) -> Option<St
     Some(on_screen(&text))
 }
 
-/// What stands where a star of the pattern does: counted from the front, and behind a `**` from the end.
+/// The text matched by a star of the pattern: counted from the front or, after a `**`, from the end.
 fn at_star(request: &RequestPattern, facts: &Facts, star: usize) -> Option<String> {
     let wanted: Vec<&str> = request.path().split('/').collect();
     let had: Vec<&str> = facts.path.as_str().split('/').collect();
@@ -96,8 +96,8 @@ fn at_star(request: &RequestPattern, facts: &Facts, star: usize) -> Option<Strin
     Some(undone(&found))
 }
 
-/// Whether the query has a parameter of that name: many hosts take parameters and fields as one, and which of two they
-/// take differs.
+/// Whether the query has a parameter with that name: many hosts merge parameters and fields, and differ in which of
+/// the two they take.
 fn is_asked(facts: &Facts, field: &Field) -> bool {
     let Some(query) = &facts.query else { return false };
     let wanted = key_letters(first_of(field).as_str());
@@ -107,7 +107,7 @@ fn is_asked(facts: &Facts, field: &Field) -> bool {
     })
 }
 
-/// The name of the outermost field.
+/// The name of the top-level field.
 fn first_of(field: &Field) -> String {
     let text = field.to_string();
     text.split(['.', '[', '?']).next().unwrap_or_default().to_owned()
@@ -116,13 +116,13 @@ fn first_of(field: &Field) -> String {
 fn parameter(facts: &Facts, name: &str) -> Option<String> {
     let query = facts.query.as_ref()?.as_str();
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    // As hosts read names: of `to`, `To` and `to[]` each takes the one that it takes.
+    // As hosts read names: for each of `to`, `To` and `to[]`, some host takes that one.
     let wanted = key_letters(name);
     let is_it = |key: &str| parameter_names(key).iter().any(|read| letters_of(read) == wanted);
     let mut values = pairs.filter(|(key, _)| is_it(key)).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => Some(undone(&value.replace('+', " "))),
-        // What is there twice has two readings.
+        // A parameter that occurs twice has two readings.
         _ => None,
     }
 }
@@ -135,12 +135,12 @@ fn shown(value: Option<String>) -> String {
     value.map_or_else(|| "(not said)".to_owned(), |said| data(&said))
 }
 
-/// Text of a request, as one.
+/// Text from a request, shown as data.
 fn data(text: &str) -> String {
     format!("\u{201c}{}\u{201d}", value(text, VALUE))
 }
 
-/// Without a sentence: the method, the host and the path in plain words, and what leaves.
+/// Without a sentence: the method, the host and the path in plain words, and what is sent.
 fn plain(telling: &Telling<'_>) -> String {
     let Facts { scheme, authority, method, path, query, upgrade } = telling.facts;
     let mut host = authority.host_header(*scheme);

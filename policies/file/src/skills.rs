@@ -1,27 +1,27 @@
-//! The policy of a skill: read like any, under the name `skill:NAME`, and judged alone before it
-//! is one group's.
+//! The policy of a skill: read like any other, under the name `skill:NAME`, and judged alone before
+//! it applies to a group.
 //!
 //! It adds allows and asks and takes nothing away, so whatever its group and `base.toml` deny stays
-//! denied, and what they ask about stays asked. What only an owner can say (who is not asked, which
-//! host is a model, what passes unread, what goes through unopened) it cannot say.
+//! denied, and what they ask about stays asked. It cannot say what only an owner may: what goes
+//! unasked, which host is a model, which answers pass unread, what goes through unopened.
 
 use desk::Problem;
 use policies::{HostPattern, RuleRef};
 
 use crate::part::Part;
 
-/// What a skill's rules are called wherever a rule is named: `skill:weather`.
+/// The name of a skill's rules wherever a rule is named: `skill:weather`.
 pub fn skill_file(name: &str) -> String {
     format!("skill:{name}")
 }
 
-/// Whose rule that is, where it is a skill's.
+/// The name of the skill that a rule belongs to, if any.
 pub fn skill_of(at: &RuleRef) -> Option<&str> {
     at.file.strip_prefix("skill:")
 }
 
-/// Two skills of one name, or with a sentence each about the same request. That two put different
-/// credentials on one request is found for all rules alike.
+/// Two skills with the same name, or each with a sentence about the same request. Different
+/// credentials for one request are found for all rules alike.
 pub(crate) fn conflicts(parts: &[Part]) -> Vec<Problem> {
     let skills: Vec<(&str, &Part)> = parts.iter().filter_map(|part| Some((part.skill()?, part))).collect();
     let mut problems = Vec::new();

@@ -1,9 +1,9 @@
-//! The smallest rule for one request: what an owner's `always` and `never` write.
+//! The smallest rule for one request: what an owner's `always` or `never` writes.
 //!
-//! It is exact to the host, port, method and path, the whole query, and to each text, truth value
-//! and absence of one that rules can say of a JSON body. What rules cannot say it does not pretend
-//! to: a number or a long text only has to be there, a field that was not sent may be, and of what
-//! is no JSON nothing is said; [`Smallest::wider`] tells each. What would be wider in the query has no rule.
+//! It is exact about the host, port, method and path, the whole query, and every string, boolean and missing
+//! field that rules can express for a JSON body. It does not pretend to express the rest: a number or a long
+//! text only has to be present, a field that was not sent may be present, and a body that is not JSON may be
+//! anything; [`Smallest::wider`] lists each. A query that rules cannot express exactly gets no rule.
 
 use policies::{Facts, Field, Moment, PolicyAt, Query, Showing, Upgrade, Verdict, Wanted, Words};
 use serde_json::Value;
@@ -16,11 +16,11 @@ use crate::{Source, compile, suggest, written};
 pub struct Smallest {
     /// TOML.
     pub toml: String,
-    /// In words, what it covers beyond the request; empty: nothing.
+    /// What it covers beyond the request, in words; empty: nothing.
     pub wider: Vec<&'static str>,
 }
 
-/// Why there is no rule for exactly this request.
+/// Why no rule covers exactly this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsayable {
     /// Its query has a spelling that rules do not compare.
@@ -29,15 +29,15 @@ pub enum Unsayable {
     /// Its body has fields that hosts read in more than one way.
     #[error("its body has a field in more than one spelling, and no rule covers that")]
     Body,
-    /// It would go on in another protocol.
+    /// It switches to another protocol.
     #[error("a WebSocket goes on in messages that no rule reads")]
     Upgrade,
-    /// The policy does not ask about it, so there is nothing to say yes to for good.
+    /// The policy does not ask about it, so there is nothing to allow for good.
     #[error("the policy does not ask about this request")]
     NotAsked,
 }
 
-/// The longest text that a condition holds.
+/// The longest text in a condition.
 const TEXT: usize = 200;
 /// The most conditions of a rule.
 const CONDITIONS: usize = 64;
@@ -75,7 +75,7 @@ pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: Showing<'_>, why: &str)
     Ok(Smallest { toml, wider })
 }
 
-/// Whether a block lets through what it was made of, whatever else does.
+/// Whether a block alone lets through the request it was made from.
 fn covers(toml: &str, policy: PolicyAt<'_>, facts: &Facts, body: &[u8]) -> bool {
     let source = Source { name: "always".to_owned(), text: toml.to_owned() };
     let Ok(alone) = compile(policy.policy().group(), &source, None) else { return false };
@@ -85,7 +85,7 @@ fn covers(toml: &str, policy: PolicyAt<'_>, facts: &Facts, body: &[u8]) -> bool 
     }
 }
 
-/// The `[[deny]]` for a request: of its method and path, whatever its query and body.
+/// The `[[deny]]` for a request: for its method and path, whatever its query and body.
 pub fn never(facts: &Facts, why: &str) -> Smallest {
     let mut lines = suggest::deny_lines(facts);
     lines.push(written::in_why(why));
@@ -96,7 +96,7 @@ fn query(facts: &Facts) -> Result<String, Unsayable> {
     let sent = facts.query.as_ref().map(Query::as_str);
     let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
     let mut pairs = Vec::new();
-    // An empty query, `?` alone, is another than none.
+    // An empty query, `?` alone, differs from none.
     for pair in sent.into_iter().flat_map(|sent| sent.split('&')) {
         let (key, value) = pair.split_once('=').ok_or(Unsayable::Query)?;
         let is_new = pairs.iter().all(|(known, _): &(String, String)| known != key);
@@ -108,7 +108,7 @@ fn query(facts: &Facts) -> Result<String, Unsayable> {
     Ok(written::query(&pairs))
 }
 
-/// What rules can say of a JSON body, leaf by leaf.
+/// What rules can express of a JSON body, leaf by leaf.
 fn json(body: Showing<'_>, wider: &mut Vec<&'static str>) -> Option<String> {
     let body = Body::of(body);
     let Some(json) = body.json() else {
@@ -129,7 +129,7 @@ fn walk(value: &Value, at: String, leaves: &mut Vec<(Field, Words)>, wider: &mut
     let words = match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (key, value) in fields {
-                // A key that looks like a path would be read as one, and what is below one of no length as what is beside it.
+                // A key that looks like a path would be read as one, and an empty key as the level above.
                 if key.is_empty() || key.contains(['.', '[', ']', '?']) {
                     wider.push("other values of fields whose names no rule can write");
                     continue;
@@ -144,7 +144,7 @@ fn walk(value: &Value, at: String, leaves: &mut Vec<(Field, Words)>, wider: &mut
             items.iter().enumerate().for_each(|(n, item)| walk(item, format!("{at}[{n}]"), leaves, wider));
             return;
         }
-        // A null is as good as absent to a condition.
+        // For a condition, a null counts as absent.
         Value::Null => Words::Absent,
         Value::Bool(value) => Words::Any(vec![Wanted::Bool(*value)]),
         Value::String(text) if is_sayable(text) => Words::Any(vec![Wanted::Text(text.clone())]),
@@ -171,8 +171,8 @@ fn is_sayable(text: &str) -> bool {
     text.len() <= TEXT && !text.contains('*')
 }
 
-/// What a list has beside its items would be another recipient: there is nothing behind the last one, and of texts and truth
-/// values none is another. Behind a null, which is as good as absent, there could be more of anything else.
+/// A list with more items would be another request (another recipient): nothing follows the last item, and no string
+/// or boolean differs. After a null, which counts as absent, other kinds of values could follow.
 fn no_more_than(items: &[Value], at: &str, leaves: &mut Vec<(Field, Words)>, wider: &mut Vec<&'static str>) {
     let wanted = |item: &Value| match item {
         Value::Bool(value) => Some(Wanted::Bool(*value)),

@@ -1,5 +1,4 @@
-//! What to write instead: the lines that would lift a refusal, and the word that
-//! was probably meant.
+//! What to write instead: the lines that would lift a refusal.
 
 use policies::{
     AllowRule, Asks, Closed, DenyRule, Facts, Fit, Host, Leave, Method, Origin, Query, Reading, Resolved, RuleRef,
@@ -16,16 +15,16 @@ pub(crate) struct Named<'a> {
     pub(crate) near: Option<&'a Near<'a>>,
 }
 
-/// The smallest TOML that allows exactly this request. Where the allows that name its host
-/// and port agree on a credential, the new one needs it too; what those of its host may
-/// resolve to, it may on another port as well. The conditions of the nearest are kept.
+/// The smallest TOML that allows exactly this request. If the allows for its host and port agree on
+/// a credential, the new rule gets it too; it also gets the private networks of the allows for its
+/// host, even for another port. The conditions of the nearest rule are kept.
 pub(crate) fn lift(request: &Reading<'_>, named: &Named<'_>) -> Vec<String> {
     let facts = request.facts;
     let host = &facts.authority.host;
     if let Host::Ip(ip) = host
         && *ip != ip.to_canonical()
     {
-        // An IPv4 address in an IPv6 coat: no policy can name it.
+        // An IPv4-mapped IPv6 address: no policy can name it.
         return Vec::new();
     }
     if facts.upgrade.is_some() && facts.method != Method::Get {
@@ -43,7 +42,7 @@ pub(crate) fn lift(request: &Reading<'_>, named: &Named<'_>) -> Vec<String> {
     };
     let mut lines = allow_lines_for(request);
     lines.extend(query);
-    // Nothing looks into a WebSocket.
+    // No condition reads a WebSocket.
     let json = near.filter(|_| facts.upgrade.is_none()).and_then(|rule| rule.json.as_ref());
     lines.extend(json.map(|json| written::json(json)));
     let on_port: Vec<_> = named.all.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
@@ -54,8 +53,8 @@ pub(crate) fn lift(request: &Reading<'_>, named: &Named<'_>) -> Vec<String> {
     lines
 }
 
-/// The line for the query that was sent, where a rule says what it may be. Values are
-/// written down for the names alone for which the rule does: others may be anybody's keys.
+/// The line for the query that was sent, if a rule restricts it. Values are written down only for
+/// the names in that rule: others may be anybody's keys.
 fn other_query(facts: &Facts, rule: &AllowRule) -> Result<String, String> {
     let wanted = rule.query.as_deref().unwrap_or_default();
     let sent = facts.query.as_ref().map(Query::as_str).unwrap_or_default();
@@ -85,7 +84,7 @@ pub(crate) fn allow_lines(facts: &Facts) -> Vec<String> {
     allow_lines_for(&Reading::new(facts))
 }
 
-/// A `[[deny]]` for the same, in either scheme.
+/// A `[[deny]]` for the same, with either scheme.
 pub(crate) fn deny_lines(facts: &Facts) -> Vec<String> {
     vec![
         "[[deny]]".to_owned(),
@@ -104,7 +103,7 @@ fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
     if facts.authority.port != facts.scheme.default_port() {
         lines.push(format!("ports = [{}]", facts.authority.port));
     }
-    // Who asks beside the method for another one needs all of them.
+    // A request that also asks for another method needs all of them.
     let method = if request.asks() == Asks::Nothing { facts.method.as_str() } else { "*" };
     let path = facts.path.spelt();
     lines.push(format!("do = [\"{method} {path}\"]"));
@@ -114,8 +113,8 @@ fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
     lines
 }
 
-/// A network at home: added to the rule itself, or to a rule beside it. Allows add up, so where
-/// the one that allowed is not the group's to change, another does.
+/// A network at home: added to the rule itself, or to a rule beside it. Allows add up, so if the
+/// group cannot change the rule that allowed the host, another can be added.
 pub(crate) fn lift_address(resolved: &Resolved<'_>) -> Vec<String> {
     let Resolved { rule, takes_private, facts, authority, net } = resolved;
     let mut lines = match facts {
@@ -132,9 +131,9 @@ pub(crate) fn lift_address(resolved: &Resolved<'_>) -> Vec<String> {
     lines
 }
 
-/// A condition is the group's own to change, or a rule beside it does without.
+/// The group changes the condition if it is its own; otherwise a rule beside it does without.
 pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
-    // Whole: what is new is either given beside the condition, or left out by name.
+    // Destructured in full, so that a new field is either kept or left out by name.
     let AllowRule {
         at,
         origin,
@@ -168,7 +167,7 @@ pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
     lines
 }
 
-/// Hours are the group's own to change, or a rule beside it does without.
+/// The group changes the hours if they are its own; otherwise a rule beside it does without.
 pub(crate) fn lift_hours(closed: Closed<'_>) -> Vec<String> {
     let block = |leave, lines: Vec<String>| std::iter::once(summary::header(leave)).chain(lines).collect();
     match closed {
@@ -189,12 +188,12 @@ fn closed_header(closed: Closed<'_>) -> String {
     }
 }
 
-/// Only the group's own file is the group's to change.
+/// A group can change only its own file.
 pub(crate) fn lift_deny(deny: &DenyRule) -> Vec<String> {
     lift_binding(&deny.origin, &deny.at, "[[deny]]", "denies this")
 }
 
-/// The same for what is asked about first.
+/// The same for what is asked about.
 pub(crate) fn lift_ask(ask: &AllowRule) -> Vec<String> {
     lift_binding(&ask.origin, &ask.at, "[[ask]]", "asks about this first")
 }

@@ -1,6 +1,6 @@
-//! From what was asked to the rules that would allow it: the smallest TOML, exact
-//! to every method and path. What it is not: a decision. It resolves nothing,
-//! widens nothing, and its owner puts it into the file or does not.
+//! From past requests to rules that would allow them: the smallest TOML, exact to every method and
+//! path. What it is not: a decision. It resolves nothing, widens nothing, and the owner decides
+//! whether to put it into the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,29 +9,29 @@ use policies::{Code, Facts, PolicyAt, RuleRef, Verdict};
 /// What to add to a group's file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Suggestion {
-    /// `[[allow]]` blocks; empty where nothing is to add.
+    /// `[[allow]]` blocks; empty if there is nothing to add.
     pub toml: String,
     /// How many different requests the blocks allow.
     pub requests: usize,
-    /// Asked for, and closed by a deny: no allow opens these.
+    /// Requests closed by a deny: no allow opens these.
     pub denied: Vec<(Facts, RuleRef)>,
-    /// Asked for, and the owner is asked each time: no new allow is needed, and what asks stands there.
+    /// Requests about which the owner is asked each time, and the rule that asks: no new allow is
+    /// needed.
     pub asked: Vec<(Facts, RuleRef)>,
-    /// Asked for, and refused at this time alone, with why: no new allow is needed.
+    /// Requests refused only at this time, and why: no new allow is needed.
     pub outside_hours: Vec<(Facts, String)>,
-    /// How many were refused for what no rule lifts.
+    /// How many were refused for reasons that no rule lifts.
     pub beyond_rules: usize,
 }
 
-/// A block but for its requests: the lines before `do` and those behind it.
+/// A block without its requests: the lines before `do` and those after it.
 type Frame = (Vec<String>, Vec<String>);
 
-/// So many pages in one place, and a pattern is worth a thought.
+/// With this many pages in one place, a pattern is worth considering.
 const MANY: usize = 5;
 
-/// Turns requests into rules: the refused ones with their code, the observed
-/// ones without. What the policy allows by now is left out. A star in a path stands for what
-/// it stands for in a rule.
+/// Turns requests into rules: refused ones with their code, observed ones without. Leaves out what
+/// the policy already allows. A star in a path has the meaning it has in a rule.
 pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggestion {
     let mut suggestion = Suggestion::default();
     let mut blocks: BTreeMap<Frame, BTreeSet<String>> = BTreeMap::new();
@@ -76,9 +76,9 @@ pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggest
     suggestion
 }
 
-/// What an `[[allow]]` can change.
+/// Whether an `[[allow]]` can change this.
 fn is_about_rules(code: Code) -> bool {
-    // Whole: whoever adds a code says here whether a rule can lift it.
+    // Exhaustive: whoever adds a code decides here whether a rule can lift it.
     match code {
         Code::NotAllowed
         | Code::PortDenied
@@ -132,7 +132,7 @@ fn is_about_rules(code: Code) -> bool {
     }
 }
 
-/// Takes a lift apart: everything but the request is the same for all pages of a host.
+/// Splits a lift: everything but the request is the same for all pages of a host.
 fn frame(lift: &[String]) -> Option<(Frame, String)> {
     let at = lift.iter().position(|line| line.starts_with("do = ["))?;
     let request = lift[at].strip_prefix("do = [")?.strip_suffix(']')?;
@@ -156,8 +156,8 @@ fn written((before, behind): &Frame, requests: &BTreeSet<String>) -> String {
     lines.join("\n")
 }
 
-/// Where many pages of one folder were asked for, the pattern that covers them: as a
-/// remark, because it also opens pages that nobody asked for.
+/// If many pages in one folder were requested, the pattern that covers them: as a comment, because
+/// it also opens pages that nobody requested.
 fn patterns(requests: &[&str]) -> Vec<String> {
     let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
     for request in requests {

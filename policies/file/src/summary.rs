@@ -1,4 +1,4 @@
-//! A rule as people and agents are shown it.
+//! A rule as it is shown to people and agents.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub enum Effect {
     Deny,
 }
 
-/// A rule as `policy show` and the agent's own view print it.
+/// A rule as `policy show` and the agent's manifest print it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RuleSummary {
     /// Where it stands.
@@ -30,17 +30,17 @@ pub struct RuleSummary {
     pub effect: Effect,
     /// As in `host`.
     pub host: String,
-    /// `https` or `http`; none for a deny, which covers both.
+    /// `https` or `http`; `None` for a deny, which covers both.
     pub scheme: Option<&'static str>,
-    /// None for a deny that covers every port.
+    /// Empty for a deny that covers every port.
     pub ports: Vec<u16>,
-    /// As in `do`, also where the rule says `access`. None for a tunnel, which shows none.
+    /// As in `do`, even if the rule has `access`. Empty for a tunnel.
     pub requests: Vec<String>,
-    /// `service=git-upload-pack`, where the rule wants exactly this query; empty: none.
+    /// `service=git-upload-pack`, if the rule wants exactly this query; an empty text: no query.
     pub query: Option<String>,
     /// The credential that it puts on.
     pub credential: Option<Arc<str>>,
-    /// Networks it may reach beyond the public internet.
+    /// Networks it may reach besides the public internet.
     pub private: Vec<IpNet>,
     /// Whether it leads to a model.
     pub model: bool,
@@ -49,15 +49,15 @@ pub struct RuleSummary {
     /// Whether no `[[ask]]` binds it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unasked: bool,
-    /// `tunnel`, where the door does not look inside.
+    /// `tunnel`, if the door does not look inside.
     pub tls: Option<&'static str>,
     /// Whether it lets WebSockets through.
     pub websocket: bool,
     /// The conditions on a JSON body, in words.
     pub json: Vec<String>,
-    /// When it holds; none: always.
+    /// When it holds; `None`: always.
     pub hours: Option<Hours>,
-    /// Its owner's words.
+    /// The owner's words.
     pub why: Option<String>,
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn header(leave: Leave) -> String {
 }
 
 impl RuleSummary {
-    /// The requests of a rule, and what else it says about them: what `show`, `explain` and
-    /// `diff` print beside its host, its credential and its place.
+    /// The requests of a rule, and what else it says about them: what `show`, `explain` and `diff`
+    /// print besides its host, credential and place.
     pub fn in_words(&self) -> String {
         let RuleSummary {
             at: _,
@@ -140,7 +140,7 @@ impl RuleSummary {
         words
     }
 
-    /// What it means, as one text; the words of `why`, the place, and the order in which it lists things aside.
+    /// What it means, as one text; ignores `why`, the place, and the order of lists.
     pub fn meaning(&self) -> String {
         let at = RuleRef { file: "".into(), line: 0 };
         let mut rule = RuleSummary { at, why: None, ..self.clone() };
@@ -151,7 +151,7 @@ impl RuleSummary {
     }
 }
 
-// Each rule is taken apart whole: a field that is new does not compile before it is told.
+// Each rule is destructured in full: a new field does not compile until it is shown.
 
 impl From<&AllowRule> for RuleSummary {
     fn from(rule: &AllowRule) -> Self {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use desk::ValueError;
 use policies::{At, Facts, Origin, PatternError, RuleRef};
 
-/// One table, and the file that it is of.
+/// One table, and the file that it belongs to.
 pub(crate) type Block<'a, 'i> = desk::toml::Block<'a, 'i, Origin>;
 
 /// A `[[test]]`.
@@ -13,14 +13,14 @@ pub(crate) struct Test {
     pub(crate) span: Range<usize>,
     pub(crate) request: String,
     pub(crate) facts: Facts,
-    /// The body it comes with; where none is said, conditions on bodies are not asked.
+    /// The request's body; without one, conditions on bodies are not checked.
     pub(crate) body: Option<String>,
-    /// When it is asked; where none is said, time does not count.
+    /// The time of the request; without one, time does not matter.
     pub(crate) at: Option<At>,
     pub(crate) want: Want,
 }
 
-/// What a `[[test]]` wants: the further, the more it lets through.
+/// What a `[[test]]` wants; a later variant lets more through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Want {
     Deny,
@@ -35,7 +35,7 @@ impl Want {
         Self::ALL.into_iter().find(|want| want.as_str() == text)
     }
 
-    /// As a test says it.
+    /// The word in a test.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Want::Deny => "deny",
@@ -51,7 +51,7 @@ pub(crate) fn rule_ref(block: &Block<'_, '_>, span: &Range<usize>) -> RuleRef {
     RuleRef { file: text.name.clone(), line: text.line(span.start) }
 }
 
-/// A pattern that cannot be read, as a problem of the file.
+/// The problem for a pattern that cannot be read.
 pub(crate) fn unreadable(error: PatternError) -> ValueError {
     ValueError::new(error.message, error.help)
 }

@@ -1,4 +1,4 @@
-//! Running `[[test]]`s: when a file is loaded, and when its owner asks.
+//! Runs `[[test]]`s: when a file is loaded, and on request.
 
 use desk::{Problem, Text};
 use policies::{At, BodyConditions, Moment, Policy, PolicyAt, Refusal, RuleRef, Unfit, Verdict};
@@ -6,37 +6,37 @@ use policies::{At, BodyConditions, Moment, Policy, PolicyAt, Refusal, RuleRef, U
 use crate::table::{Test, Want};
 use crate::way::{Way, way};
 
-/// What became of one `[[test]]`.
+/// The result of one `[[test]]`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TestReport {
-    /// Where it stands.
+    /// Where the test is.
     pub at: RuleRef,
-    /// As it stands there.
+    /// The request as written there.
     pub request: String,
-    /// When, where the test says so.
+    /// The time, if the test gives one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// `allow`, `ask` or `deny`.
     pub want: &'static str,
-    /// Whether it came out so.
+    /// Whether the outcome was the wanted one.
     pub passed: bool,
     /// The rule that allows or asks about the request, or why it is refused.
     pub why: String,
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 enum Came {
     Allowed(RuleRef),
     Asked(RuleRef),
     Denied(Refusal),
 }
 
-/// What becomes of a test at all the moments that it may mean.
+/// The outcome of a test at all moments that it may mean.
 struct Outcome {
-    /// At one that goes against the test, where there is one.
+    /// The outcome at a moment that fails the test, if there is one.
     came: Came,
     passed: bool,
-    /// That moment, and another at which the test would hold: only the time decides.
+    /// That moment, and another at which the test would pass: only the time decides.
     turns: Option<(Moment, Moment)>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn report(test: &Test, text: &Text, policy: &Policy) -> TestReport {
     }
 }
 
-/// Runs a test; where it fails, whether more gets through than it wants, and the problem.
+/// Runs a test; if it fails, returns whether more gets through than it wants, and the problem.
 pub(crate) fn problem(test: &Test, text: &Text, policy: &Policy) -> Option<(bool, Problem)> {
     let Outcome { came, passed, turns } = outcome(policy, test);
     if passed {
@@ -113,17 +113,17 @@ fn asked(test: &Test) -> String {
     format!("{}{when}", test.request)
 }
 
-/// As a test says it.
+/// In the form that a test uses.
 fn in_week(moment: Moment) -> String {
     format!("{} {}", moment.weekday(), moment.time())
 }
 
-/// What a test does not say of the time may be any: it holds where it holds at every moment
-/// that makes a difference.
+/// Parts of the time that a test does not give may be anything: it passes if it does so at every
+/// moment that makes a difference.
 fn outcome(policy: &Policy, test: &Test) -> Outcome {
     let said = test.at.unwrap_or(At::ANY);
     let judged = |moment| {
-        // Without a date it is about the rules, whichever day it is.
+        // Without a date it is about the rules, whatever the day.
         let at = policy.at(moment);
         verdict(if said.has_date() { at } else { at.enforced() }, test)
     };
@@ -135,14 +135,14 @@ fn outcome(policy: &Policy, test: &Test) -> Outcome {
         None => Outcome { came, passed: holds, turns: None },
         Some((other, came)) if holds => Outcome { came, passed: false, turns: Some((other, first)) },
         Some((other, at_other)) => {
-            // Where the test holds at neither, another time is no help.
+            // If the test passes at neither, another time is no help.
             let turns = (at_other.want() == test.want).then_some((first, other));
             Outcome { came, passed: false, turns }
         }
     }
 }
 
-/// What becomes of a request: unopened or opened.
+/// The outcome of a request, unopened or opened.
 fn verdict(at: PolicyAt<'_>, test: &Test) -> Came {
     match way(at, test.facts.clone()) {
         Way::Unopened(tunnel) => Came::Allowed(tunnel.rule().clone()),
@@ -158,7 +158,7 @@ fn verdict(at: PolicyAt<'_>, test: &Test) -> Came {
     }
 }
 
-/// What the body of a test changes, where it says one.
+/// What a test's body changes, if it has one.
 fn body(conditions: Option<&BodyConditions>, test: &Test) -> Option<Came> {
     match conditions?.check(test.body.as_ref()?.as_bytes()) {
         Ok(_) => None,

@@ -1,5 +1,5 @@
-//! What is right in a policy and surely not meant: rules that can never allow anything, that
-//! stand there twice, or whose answers pass unread.
+//! Rules that are valid and surely not meant: those that can never allow anything, are duplicates,
+//! or let answers pass unread.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use policies::{AllowRule, Authority, DenyRule, Host, HostPattern, Policy, Reques
 use crate::part::Part;
 use crate::summary::{RuleSummary, header};
 
-/// Everything to warn of.
+/// All warnings.
 pub(crate) fn all(parts: &[Part], policy: &Policy) -> Vec<Problem> {
     let mut warnings = dead_rules(parts);
     warnings.extend(unused_tunnels(parts, policy));
@@ -30,11 +30,10 @@ fn warning(part: &Part, span: &Range<usize>, message: String, help: &str) -> Pro
     Problem::new(&part.text, span.clone(), message, Some(help.to_owned())).into_warning()
 }
 
-/// So many denies of one host are looked at: what is warned of must not take longer than
-/// what is judged.
+/// How many denies of one host are looked at: warning must not take longer than judging.
 const LOOKED_AT: usize = 64;
 
-/// Allows whose every request one deny covers, or several together.
+/// Allows whose requests are all covered by one deny or several together.
 fn dead_rules(parts: &[Part]) -> Vec<Problem> {
     let mut denies: HashMap<&HostPattern, Vec<&DenyRule>> = HashMap::new();
     for deny in parts.iter().flat_map(|part| &part.file.denies).filter(|deny| deny.json.is_none()) {
@@ -67,7 +66,7 @@ fn deny_at(deny: &DenyRule) -> &RuleRef {
     &deny.at
 }
 
-/// The pattern itself, and the wider ones that cover every host of it.
+/// The pattern itself, and the wider ones that cover all of its hosts.
 fn covering(host: &HostPattern) -> Vec<HostPattern> {
     let name = match host {
         HostPattern::Exact(Host::Ip(_)) => return vec![host.clone()],
@@ -89,7 +88,7 @@ fn covering(host: &HostPattern) -> Vec<HostPattern> {
     all
 }
 
-/// Hosts at home that no rule names a network for: nothing there is ever dialled.
+/// Hosts at home for which no rule names a network: nothing there is ever dialled.
 fn unreachable(parts: &[Part]) -> Vec<Problem> {
     let rules = || parts.iter().flat_map(|part| part.file.allows.iter().map(|(_, rule)| (&rule.host, &rule.private)));
     let tunnels =
@@ -119,7 +118,7 @@ fn unreachable(parts: &[Part]) -> Vec<Problem> {
     places.filter_map(unreachable).collect()
 }
 
-/// What a host surely is that is not on the public internet.
+/// The special kind of a host that is certainly not on the public internet.
 fn special(host: &Host) -> Option<(Vec<std::net::IpAddr>, &'static str)> {
     match host {
         Host::Ip(ip) => address::special(*ip).map(|kind| (vec![ip.to_canonical()], kind)),
@@ -132,7 +131,7 @@ fn special(host: &Host) -> Option<(Vec<std::net::IpAddr>, &'static str)> {
     }
 }
 
-/// Rules that stand twice in one file.
+/// Duplicate rules in one file.
 fn twice(parts: &[Part]) -> Vec<Problem> {
     let mut warnings = Vec::new();
     for part in parts.iter().filter(|part| part.is_the_groups()) {
@@ -154,7 +153,7 @@ fn twice(parts: &[Part]) -> Vec<Problem> {
     warnings
 }
 
-/// Tunnels of the group's own file to one host that is opened all the same.
+/// Tunnels in the group's own file for a host that is opened all the same.
 fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
     let own = parts.iter().filter(|part| part.is_the_groups());
     own.flat_map(|part| part.file.tunnels.iter().map(move |(span, rule)| (part, span, rule)))
@@ -172,7 +171,7 @@ fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
         .collect()
 }
 
-/// Allows of the group's own file whose answers pass though nobody can look into them.
+/// Allows in the group's own file whose answers pass unread.
 fn unread(parts: &[Part]) -> Vec<Problem> {
     own_allows(parts)
         .filter(|(_, _, rule)| rule.opaque)

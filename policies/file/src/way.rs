@@ -1,27 +1,27 @@
-//! The way of a request through a door, foreseen: what `policy explain`, `policy
-//! diff` and `[[test]]` say of it. What it is not: the door, which sees the
-//! connection before the request and asks for each by itself.
+//! Predicts how a request passes a door: for `policy explain`, `policy diff` and `[[test]]`. What
+//! it is not: the door, which sees the connection before the request and decides about each
+//! separately.
 
 use std::net::SocketAddr;
 
 use policies::{Facts, Host, PolicyAt, Scheme, TunnelPermit, Verdict};
 
-/// How a request goes.
+/// How a request passes.
 #[derive(Debug)]
 pub enum Way {
-    /// In a connection that nobody opens, so that it is not judged.
+    /// In a connection that stays unopened, so that it is not judged.
     Unopened(TunnelPermit),
     /// Opened and judged.
     Judged(Verdict),
 }
 
-/// How this request would go. A host that is an address is checked as it is before it is
-/// dialled; what a name resolves to is not known here.
+/// How this request would pass. A host that is an address is checked as before dialling; what a
+/// name resolves to is not known here.
 pub fn way(policy: PolicyAt<'_>, facts: Facts) -> Way {
     unopened(policy, &facts).unwrap_or_else(|| Way::Judged(dialled(policy.decide(facts))))
 }
 
-/// The same in a connection that nobody opens; nothing where it is opened.
+/// The same in a connection that stays unopened; `None` if it is opened.
 pub fn unopened(policy: PolicyAt<'_>, facts: &Facts) -> Option<Way> {
     let tunnel = (facts.scheme == Scheme::Https).then(|| policy.decide_tunnel(&facts.authority)).flatten()?;
     Some(match address(facts).map(|address| tunnel.check_address(address)) {
@@ -30,7 +30,8 @@ pub fn unopened(policy: PolicyAt<'_>, facts: &Facts) -> Option<Way> {
     })
 }
 
-/// What becomes of an allow where its host is an address. Nobody is asked about one.
+/// Applies the address check to an allow if its host is an address. Nobody is asked about
+/// addresses.
 pub fn dialled(verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Allow(permit) => match address(permit.facts()).map(|address| permit.check_address(address)) {

@@ -1,5 +1,5 @@
-//! Rules written down again, as a file says them: what `policy show --toml` prints. Read
-//! again it is what judges, presets and base.toml included; only the places are others.
+//! Writes rules back as a policy file: what `policy show --toml` prints. Read again, it judges the
+//! same, with presets and base.toml included; only the places differ.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use policies::{
 
 use crate::summary;
 
-/// The policy file that says the same as these rules.
+/// A policy file that says the same as these rules.
 pub fn written(rules: &Rules) -> String {
     let Rules { allows, tunnels, denies, says, limits, asking, observe, blocks_lookalikes } = rules;
     let mut text = String::new();
@@ -48,7 +48,7 @@ fn in_limits(limits: &Limits) -> String {
     if lines.is_empty() { lines } else { format!("\n[limits]\n{lines}") }
 }
 
-/// `[ask]`, which TOML wants as an `[[ask]]` beside others.
+/// `[ask]`, which TOML needs as an `[[ask]]` if there are others.
 fn in_asking(asking: &Asking, beside_rules: bool) -> String {
     let Asking { unlisted, hold, quiet } = asking;
     let mut lines = Vec::new();
@@ -60,7 +60,7 @@ fn in_asking(asking: &Asking, beside_rules: bool) -> String {
     if lines.is_empty() { String::new() } else { format!("\n{header}\n{}\n", lines.join("\n")) }
 }
 
-// Each rule is taken apart whole: a field that is new does not compile before it is written.
+// Each rule is destructured in full: a new field does not compile until it is written.
 
 pub(crate) fn allow(rule: &AllowRule) -> Vec<String> {
     let AllowRule {
@@ -131,7 +131,7 @@ fn in_ports(ports: &[u16]) -> Option<String> {
     (!all.is_empty()).then(|| format!("ports = [{}]", all.join(", ")))
 }
 
-/// `access` has a pattern of its own, and stands alone.
+/// `access` has a pattern of its own, which stands alone.
 fn asked(requests: &[RequestPattern]) -> String {
     if requests.iter().any(|request| request.methods() == Methods::Read) {
         return "access = \"read\"".to_owned();
@@ -170,7 +170,7 @@ pub(crate) fn json(conditions: &[Condition]) -> String {
     format!("json = {{ {} }}", all.join(", "))
 }
 
-/// The same of fields and what is said of them.
+/// The same for fields and their conditions.
 pub(crate) fn json_of(said: &[(Field, Words)]) -> String {
     let all: Vec<_> = said.iter().map(|(field, words)| self::said(field, words)).collect();
     format!("json = {{ {} }}", all.join(", "))

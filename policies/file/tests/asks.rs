@@ -1,5 +1,5 @@
-//! The third verdict: deny beats ask beats allow, a yes is for its very request, and what can never
-//! be asked is refused whatever was said yes to.
+//! The third verdict: deny beats ask beats allow, a yes covers exactly its request, and what can
+//! never be asked is refused whatever was answered.
 #![allow(clippy::unwrap_used)]
 
 use policies::{
@@ -12,7 +12,7 @@ use proptest::sample::{select, subsequence};
 use super::properties::{any_request, policy as compiled};
 use super::words::{facts, policy};
 
-/// What becomes of a request with this body, when these yeses are there.
+/// The outcome of a request with this body, given these yeses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
     Goes(Option<GrantId>),
@@ -65,7 +65,7 @@ fn deny_beats_ask_beats_allow() {
     for request in ["POST https://api.test/notes", "POST https://api.test/notes?a=1", "GET https://api.test/gists"] {
         assert_eq!(of(request), Fate::Asks, "{request}");
     }
-    // Read as widely as a denial.
+    // Matched as widely as a denial.
     for request in [
         "POST https://api.test/Notes",
         "POST https://api.test/notes/",
@@ -84,7 +84,7 @@ fn deny_beats_ask_beats_allow() {
     assert_eq!(refusal.why, "the owner is asked about this first (strangers read it), and has not said yes");
 }
 
-/// A yes once is for one body, one for an answer for short ones, and both for nothing else.
+/// A `once` covers one body, an `answer` any short body, and neither covers anything else.
 #[test]
 fn a_yes_is_for_its_very_request() {
     let policy = policy(ISSUES);
@@ -116,7 +116,8 @@ fn a_yes_is_for_its_very_request() {
     assert_eq!(fate(&no_key, &facts(same), b"one", &grants), Fate::Asks, "it was asked about with another credential");
 }
 
-/// What goes by a yes goes on only as long as the rules would still ask about it, or allow it.
+/// A request in flight under a yes goes on only as long as the rules would still ask about it, or
+/// allow it.
 #[test]
 fn a_tightened_policy_ends_what_a_yes_began() {
     let asks = "[[ask]]\nhost = \"api.test\"\ndo = [\"POST /notes\"]\n";
@@ -142,7 +143,8 @@ fn a_tightened_policy_ends_what_a_yes_began() {
     );
 }
 
-/// Where an ask looks into the body, only such requests are asked about, and what cannot be told is.
+/// If an ask looks into the body, only matching requests are asked about, and those it cannot
+/// evaluate.
 #[test]
 fn the_body_may_decide_whether_there_is_a_question() {
     let text = "[[allow]]\nhost = \"mail.test\"\ndo = [\"POST /send\"]\n\n\
@@ -164,7 +166,7 @@ fn the_body_may_decide_whether_there_is_a_question() {
     assert_eq!(of(r#"{"to":["x"]}"#), Fate::Refused(Code::BodyCondition), "an ask opens only what it can tell");
 }
 
-/// A yes for good.
+/// A permanent yes.
 #[test]
 fn what_is_unasked_goes_without_a_question_and_not_past_a_denial() {
     let unasked =
@@ -184,7 +186,7 @@ fn what_is_unasked_goes_without_a_question_and_not_past_a_denial() {
     assert_eq!(fate(&by_body, &request, br#"{"a":"y"}"#, &[]), Fate::Asks);
 }
 
-/// What no question may be about, each with a yes that was made up for it.
+/// What no question may be about, each with an invented yes.
 #[test]
 fn what_can_never_be_asked_is_refused() {
     let text = "[[allow]]\nhost = \"api.test\"\ndo = [\"* /**\", \"PUT /@a%2Fb\"]\nwebsocket = true\n\n\
@@ -218,7 +220,7 @@ fn what_can_never_be_asked_is_refused() {
     for request in ["GET https://other.test/", "POST http://other.test/x?y=1"] {
         assert_eq!(fate(&policy, &facts(request), b"", &[]), Fate::Asks, "{request}");
     }
-    // A yes reaches no private address: nobody was asked about one.
+    // A yes does not reach a private address: nobody was asked about one.
     let ask = asked(&policy, "GET https://other.test/");
     let permit = permit(&policy, "GET https://other.test/", &[ask.once(GrantId(1), b"")]);
     assert_eq!(permit.check_address("192.168.1.20:443".parse().unwrap()).unwrap_err().code, Code::ResolvedPrivate);
@@ -228,7 +230,7 @@ fn what_can_never_be_asked_is_refused() {
     );
 }
 
-/// An ask wants to look, as a deny does.
+/// An ask needs to look inside, as a deny does.
 #[test]
 fn an_ask_wants_a_tunnel_opened() {
     let tunnel = "[[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n";
@@ -275,8 +277,8 @@ fn rules(blocks: &[String], headers: &[&str]) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Order changes nothing; what denials refuse without asks is refused with them; and an ask takes
-    /// from allows alone what it asks about.
+    /// Order changes nothing; what denials refuse without asks they also refuse with them; and an ask
+    /// takes from allows only what it asks about.
     #[test]
     fn deny_ask_allow_in_any_order(
         blocks in prop::collection::vec(block(), 1..6),
@@ -292,7 +294,7 @@ proptest! {
         prop_assert_eq!(&fate(&compiled(&other.concat()).unwrap(), &facts, body, &[]), &whole);
         let open = rules(&blocks, &["[[allow]]", "[[deny]]"]);
         let without_asks = fate(&compiled(&open).unwrap(), &facts, body, &[]);
-        // A denial that an ask could lift would be none.
+        // A denial that an ask could lift would be useless.
         if let Fate::Goes(_) = whole {
             prop_assert_eq!(&without_asks, &Fate::Goes(None), "an ask let something go without a yes");
         }
@@ -303,7 +305,7 @@ proptest! {
         }
     }
 
-    /// Whatever was said yes to before, a request goes only by a yes to itself, or without any.
+    /// Whatever was answered before, a request passes only with its own yes, or if it needs none.
     #[test]
     fn a_yes_lets_through_what_it_was_given_for(
         blocks in prop::collection::vec(block(), 1..6),

@@ -1,4 +1,4 @@
-//! Which rules let a model be asked and nothing else.
+//! Which rules allow nothing but asking a model.
 #![allow(clippy::unwrap_used)]
 
 use policies::{Facts, GroupName, Moment, Policy, Verdict};
@@ -50,7 +50,7 @@ fn compile(text: &str) -> Policy {
     compiled.unwrap_or_else(|problems| panic!("{problems}\n{text}")).policy
 }
 
-/// Whether a request that the policy allows counts as asking a model and nothing else.
+/// Whether a request that the policy allows counts as only asking a model.
 #[track_caller]
 fn asks_alone(text: &str, request: &str) -> bool {
     let (method, url) = request.split_once(' ').unwrap();
@@ -76,7 +76,7 @@ fn a_rule_for_messages_alone_asks_a_model_alone() {
     assert!(asks_alone(&twice, "POST https://model.example/v1/messages"), "two of the kind are of the kind");
 }
 
-/// Each is one step from a rule that asks a model alone, and is a write.
+/// Each is one step away from a rule that only asks a model, and counts as a write.
 #[test]
 fn a_rule_that_lets_anything_else_through_is_one_that_writes() {
     let steps: [(&str, &str, &str, &str); 28] = [
@@ -122,12 +122,13 @@ fn a_rule_that_lets_anything_else_through_is_one_that_writes() {
         let host = if changed.contains("*.example.com") { "model.example.com" } else { "model.example" };
         assert!(!asks_alone(&changed, &format!("POST https://{host}/v1/{path}")), "{what}");
     }
-    // A rule without the credential that is put on says nothing of the body, and so nothing here.
+    // A rule without the credential that is put on says nothing about the body, so it makes no
+    // difference here.
     let keyed = MESSAGES.replace("model = true", "model = true\ncredential = \"key\"");
     let private = "[[allow]]\nhost = \"model.example\"\ndo = [\"POST /v1/messages\"]\nprivate = [\"127.0.0.1/32\"]\n";
     assert!(asks_alone(&format!("{keyed}{private}"), "POST https://model.example/v1/messages"));
     assert!(!asks_alone(&format!("{MESSAGES}{private}"), "POST https://model.example/v1/messages"));
-    // Neither is what another rule beside it lets through, nor what only observing does.
+    // Requests that another rule beside it or observing lets through do not count either.
     let beside = format!("{MESSAGES}[[allow]]\nhost = \"model.example\"\ndo = [\"POST /**\"]\n");
     assert!(!asks_alone(&beside, "POST https://model.example/v1/messages"));
     let of_another_path = format!("{MESSAGES}[[allow]]\nhost = \"model.example\"\ndo = [\"POST /v1/files\"]\n");
@@ -135,7 +136,7 @@ fn a_rule_that_lets_anything_else_through_is_one_that_writes() {
     assert!(!asks_alone(&of_another_path, "POST https://model.example/v1/files"));
 }
 
-/// Of the presets, those that say all of it.
+/// Presets whose rules only ask a model.
 #[test]
 fn of_the_presets_claude_and_chat_completions_ask_a_model_alone() {
     let asks = |preset: &str, request| asks_alone(&format!("use = [{preset:?}]"), request);
@@ -143,7 +144,7 @@ fn of_the_presets_claude_and_chat_completions_ask_a_model_alone() {
     assert!(asks("claude", "POST https://api.anthropic.com/v1/messages/count_tokens"));
     assert!(asks("openai", "POST https://api.openai.com/v1/chat/completions"));
     // These leave open what may be stored: responses are, unless a client says otherwise, and
-    // to refuse that would refuse most clients. Or a star stands in a path.
+    // refusing that would refuse most clients. Or a path has a star.
     assert!(!asks("openai", "POST https://api.openai.com/v1/responses"));
     assert!(!asks("openrouter", "POST https://openrouter.ai/api/v1/chat/completions"));
     let gemini = "POST https://generativelanguage.googleapis.com/v1beta/models/m:generateContent";

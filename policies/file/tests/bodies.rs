@@ -1,4 +1,4 @@
-//! Rules that look into bodies, over whole policies.
+//! Rules that look into bodies, in whole policies.
 #![allow(clippy::unwrap_used)]
 
 use policies::{BodyConditions, Refusal, Unfit};
@@ -44,7 +44,7 @@ fn bodies_are_judged() {
     assert_eq!(refusal.lift, ["# change or remove `json` in the [[allow]] at policies/family.toml:2"]);
 }
 
-/// A rule without conditions beside one with them, in every mixture of credentials.
+/// A rule without conditions beside one with them, in every combination of credentials.
 #[test]
 fn allows_with_and_without_conditions() {
     let with = |extra: &str| {
@@ -55,10 +55,10 @@ fn allows_with_and_without_conditions() {
     assert!(permit(with("")).body_conditions().is_some());
     assert!(permit(with("") + &without("")).body_conditions().is_none());
     assert!(permit(with("credential = \"key\"") + &without("credential = \"key\"")).body_conditions().is_none());
-    // The free rule was not written for requests that carry the credential.
+    // The rule without conditions was not written for requests that carry the credential.
     assert!(permit(with("credential = \"key\"") + &without("")).body_conditions().is_some());
     assert!(permit(with("") + &without("credential = \"key\"")).body_conditions().is_none());
-    // What stands beside conditions is given with them only.
+    // What a rule gives along with conditions, it gives only with them.
     assert!(!permit(with("model = true") + &without("")).model());
     assert!(permit(with("model = true") + &with("")).model());
     let home = "private = [\"192.168.1.20/32\"]";
@@ -74,7 +74,7 @@ fn a_request_without_a_body_has_no_fields() {
     }
 }
 
-/// A `[[test]]` may say the body; without one, only the rest is asked.
+/// A `[[test]]` may give a body; without one, only the rest is judged.
 #[test]
 fn tests_with_bodies() {
     let test = |body: &str, want: &str| {

@@ -1,4 +1,4 @@
-//! `hours` and `days`: a rule holds in them, and is told wherever it is not.
+//! `hours` and `days`: when a rule holds, and how it is reported when it does not.
 #![allow(clippy::unwrap_used)]
 
 use policies::{At, Authority, Code, Moment, Policy, TunnelPermit, Verdict};
@@ -11,7 +11,7 @@ use super::words::{ask, compile, facts, policy};
 
 const BY_DAY: &str = "hours = \"07:00-21:00\"\ndays = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"]\n";
 
-/// `mon 07:00`, in the week of tests.
+/// `mon 07:00`, in the week used by tests.
 fn at(text: &str) -> Moment {
     At::parse(text).unwrap().seen_from(Moment::FAR)
 }
@@ -51,7 +51,7 @@ fn a_rule_holds_in_its_hours_and_at_no_other_time() {
     ] {
         assert_eq!(said(policy, moment, "GET https://a.test/"), want, "{moment}");
     }
-    // What the rule does not cover is refused for that.
+    // What the rule does not cover is refused for that reason.
     assert_eq!(said(&by_day, "sat 12:00", "POST https://a.test/"), "method_denied");
     assert_eq!(said(&by_day, "sat 12:00", "GET https://b.test/"), "not_allowed");
     let denied = policy(&format!("{}[[deny]]\nhost = \"a.test\"\n", read("a.test", BY_DAY)));
@@ -75,7 +75,7 @@ fn a_refusal_says_when_and_what_would_lift_it() {
         ["# in the [[allow]] at policies/family.toml:2, change or remove hours = \"07:00-21:00\", \
           days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"]"]
     );
-    // A preset is not the group's to change.
+    // The group cannot change a preset.
     let group = policies::GroupName::parse("family").unwrap();
     let source = |name: &str, text: String| Source { name: name.to_owned(), text };
     let own = "use = [\"weather\"]\n".to_owned();
@@ -104,7 +104,8 @@ fn a_tunnel_has_hours_too() {
     let begun = tunnelled(&with_hours, "mon 20:59").unwrap();
     let cut = with_hours.at(at("mon 21:00")).upholds_tunnel(&begun, None).unwrap_err();
     assert!(cut.code == Code::Revoked && cut.why.contains("only 07:00-21:00"), "{cut}");
-    // Nothing is let through unopened because what would have judged it does not hold now.
+    // A connection is not let through unopened just because the rule that would judge it does not
+    // hold now.
     let with_key = policy(&(tunnel("") + &read("app.test", &format!("credential = \"key\"\n{BY_DAY}"))));
     assert!(tunnelled(&with_key, "mon 12:00").is_none() && tunnelled(&with_key, "sat 12:00").is_none());
     let warned = compile(&(tunnel(BY_DAY) + &read("app.test", "credential = \"key\"\n")), "").warnings.to_string();
@@ -118,8 +119,8 @@ fn on(moment: &str) -> Moment {
     Moment::parse(moment).unwrap()
 }
 
-/// What has ended is as if it was not there: refused in the words of a request that nothing names, observed and
-/// asked about as any other.
+/// A rule that has ended is treated as missing: its requests are refused in the words for hosts that no rule
+/// names, and observed and asked about like any other.
 #[test]
 fn a_rule_that_ends_is_over() {
     let at_most = policy(&read("app.test", UNTIL));
@@ -141,7 +142,7 @@ fn a_rule_that_ends_is_over() {
         };
         assert_eq!(said, want);
     }
-    // Before that it has its hours like any other.
+    // Before that, its hours apply as usual.
     let by_day = policy(&read("app.test", &format!("{BY_DAY}{UNTIL}")));
     assert_eq!(ask_at(&by_day, "2026-11-30 12:00").map(drop), Ok(()));
     let outside = ask_at(&by_day, "2026-11-30 21:00").unwrap_err();
@@ -161,7 +162,7 @@ fn a_tunnel_that_ends_is_over() {
     assert_eq!(ask(after.decide(facts("GET https://app.test/x"))).unwrap_err().code, Code::NotAllowed);
 }
 
-/// What holds for good is what a test without a date is about.
+/// A test without a date is about the rules that hold for good.
 #[test]
 fn a_test_without_a_date_is_about_what_stays() {
     let test = |more: &str, want: &str| {
@@ -180,7 +181,7 @@ fn a_test_without_a_date_is_about_what_stays() {
     assert!(warned.contains("it is denied"), "{warned}");
 }
 
-/// A host that a rule names at some time is no host that nobody named.
+/// A host that a rule names at some time does not count as unnamed.
 #[test]
 fn observing_leaves_hours_alone() {
     let observe = "mode = \"observe\"\nobserve_until = \"9999-12-31\"\n";
@@ -212,7 +213,7 @@ fn credentials_take_turns_where_their_hours_never_meet() {
     let group = policies::GroupName::parse("family").unwrap();
     let wrong = |text: String| policy_file::compile(&group, &Source { name: "x".to_owned(), text }, None).is_err();
     assert!(wrong(rule("/x", "day", day) + &rule("/x", "always", "")));
-    // One of three meets another, whichever comes first.
+    // One of three overlaps another, whichever comes first.
     let short = rule("/x", "day", "hours = \"21:00-22:00\"");
     let (day, night) = (rule("/x", "day", day), rule("/x", "night", night));
     for all in [[&day, &short, &night], [&day, &night, &short], [&short, &day, &night], [&night, &day, &short]] {
@@ -220,8 +221,8 @@ fn credentials_take_turns_where_their_hours_never_meet() {
     }
 }
 
-/// Without a time a test is about every time, so one that only the time decides fails, and
-/// says which.
+/// Without a time, a test is about every time, so a test that depends on the time fails and says
+/// which times.
 #[test]
 fn a_test_that_only_the_time_decides_says_when() {
     let test =
@@ -234,7 +235,7 @@ fn a_test_that_only_the_time_decides_says_when() {
     assert!(warned("at = \"12:00\"").contains("at = \"mon 12:00\""), "{}", warned("at = \"12:00\""));
     assert!(warned("at = \"mon\"").contains("at mon 00:00 it is denied"), "{}", warned("at = \"mon\""));
     assert_eq!(warned("at = \"fri 20:59\""), "");
-    // Neither a day nor a time decides what is refused on all of them.
+    // A request that is refused at all times depends on neither day nor time.
     for (more, want) in [
         ("at = \"sun\"", "deny"),
         ("at = \"21:00\"", "deny"),
@@ -275,7 +276,7 @@ fn a_change_of_hours_is_a_change() {
     assert_eq!(told["allowed"][0]["hours"], hours);
 }
 
-/// More bodies pass when other hours begin: what is in flight goes on.
+/// If more bodies pass when other hours begin, a request in flight goes on.
 #[test]
 fn hours_that_begin_cut_nothing() {
     let rule = |json: &str, hours: &str| {
@@ -290,7 +291,7 @@ fn hours_that_begin_cut_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// In its hours a rule is what it is without; at any other time it allows nothing.
+    /// Within its hours, a rule is as if it had none; at any other time it allows nothing.
     #[test]
     fn a_rule_with_hours_never_allows_more(
         others in rules(),

@@ -1,4 +1,4 @@
-//! Policies that are refused, one file per broken rule, and what their owner reads.
+//! Invalid policies, one file per broken rule, and the errors that their owner reads.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -46,7 +46,7 @@ fn base_only_takes_away() {
     });
 }
 
-/// Two credentials for one host are fine as long as no request takes both.
+/// Two credentials for one host are fine as long as no request gets both.
 #[test]
 fn credentials_for_different_requests_stand_side_by_side() {
     let compile = |text| policy_file::compile(&group(), &Source { name: "family.toml".to_owned(), text }, None);
@@ -64,7 +64,7 @@ fn credentials_for_different_requests_stand_side_by_side() {
     assert!(problems.to_string().contains("this [[allow]] puts second on a request on which"), "{problems}");
 }
 
-/// What miette needs to show the line: the source, the place, the help.
+/// What miette needs to show the line: source, place and help.
 #[test]
 fn problems_are_diagnostics() {
     use miette::Diagnostic;

@@ -1,4 +1,4 @@
-//! What stands for policies from outside, in one program: linked once.
+//! The tests of policies from outside, linked once into one program.
 
 mod asks;
 mod asks_model;

@@ -1,4 +1,4 @@
-//! A helper's policy: whatever it may, its group may, in the same way.
+//! A helper's policy: whatever it may do, its group may, in the same way.
 #![allow(clippy::unwrap_used)]
 
 use policies::{
@@ -22,7 +22,7 @@ fn any_part() -> impl Strategy<Value = Part> {
     (host, prop::collection::vec(request, 0..3)).prop_map(|(host, requests)| part(host, &requests))
 }
 
-/// Rules of every kind, with asks among them, sometimes observed.
+/// Rules of every kind, including asks, sometimes observed.
 fn any_policy() -> impl Strategy<Value = String> {
     let ask = select(vec![
         "",
@@ -35,12 +35,12 @@ fn any_policy() -> impl Strategy<Value = String> {
     (observe, rules(), ask).prop_map(|(observe, rules, ask)| format!("{observe}{}{ask}", rules.concat()))
 }
 
-/// While it is observed, where it says so.
+/// During the observation, if there is one.
 fn then() -> Moment {
     Moment::new(Date::parse("2026-11-23").unwrap(), TimeOfDay::NOON)
 }
 
-/// A permit that goes with this body, if the policy gives one.
+/// A permit that takes this body, if the policy gives one.
 fn goes(policy: &Policy, facts: &Facts, body: &[u8], grants: &[Grant]) -> Option<Permit> {
     let fits = |conditions: Option<&BodyConditions>| conditions.is_none_or(|conditions| conditions.check(body).is_ok());
     match policy.at(then()).with_grants(grants).decide(facts.clone()) {
@@ -54,8 +54,8 @@ const BODIES: [&[u8]; 4] = [b"", b"{}", br#"{"a":1}"#, br#"{"t":[{"k":"x"}]}"#];
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Over policies and parts of every shape: what a helper may, its group may without asking anybody, by the same rule
-    /// with the same key; and it lies within the part, or leads to the model.
+    /// For policies and parts of every shape: what a helper may do, its group may do without asking anybody, by the
+    /// same rule with the same credential; and it lies within the part or leads to the model.
     #[test]
     fn a_helper_can_do_nothing_that_its_group_could_not(
         text in any_policy(),
@@ -63,7 +63,7 @@ proptest! {
         facts in any_request(),
         body in select(BODIES.to_vec()),
     ) {
-        // What does not compile is no policy.
+        // A text that does not compile is not a policy.
         let Some(group) = compiled(&text) else { return Ok(()) };
         let narrow = Narrow::new(parts);
         let helper = group.narrowed(narrow.clone());
@@ -97,7 +97,7 @@ const GROUP: &str = "[[allow]]\nhost = \"news.test\"\naccess = \"read\"\n\n\
                      [[ask]]\nhost = \"shop.test\"\ndo = [\"POST /order\"]\n\n\
                      [[allow]]\nhost = \"pinned.test\"\ntls = \"tunnel\"\n";
 
-/// A part is what it says: a request is within by all that it asks for, and not by its method alone.
+/// A request is within a part by everything it asks for, not by its method alone.
 #[test]
 fn a_helpers_part_is_held_against_all_that_is_asked() {
     let group = "[[allow]]\nhost = \"api.test\"\ndo = [\"* /free/**\"]\nwebsocket = true\n";
@@ -115,7 +115,7 @@ fn a_helpers_part_is_held_against_all_that_is_asked() {
         assert_eq!(goes(&reads, &facts(request), b"", &[]).is_some(), by_reads, "{request}");
         assert_eq!(goes(&all, &facts(request), b"", &[]).is_some(), by_all, "{request}");
     }
-    // Nor may a field of a body ask for what is not within.
+    // Nor may a field of a body ask for anything outside of the part.
     let other = |helper: &Policy, request: &str| {
         let permit = goes(helper, &facts(request), b"", &[]).unwrap();
         helper.at(then()).refusal_of_other_methods(&permit).is_some()
@@ -124,7 +124,7 @@ fn a_helpers_part_is_held_against_all_that_is_asked() {
     assert!(other(&posts, "POST https://api.test/free/x") && !other(&all, "POST https://api.test/free/x"));
 }
 
-/// Where a model is all that may be asked, what another rule opens beside it is not open.
+/// If only a model may be asked, what another rule opens besides is closed.
 #[test]
 fn a_model_is_asked_as_its_own_rule_says() {
     let rule = |tools: &str, more: &str| {
@@ -153,7 +153,7 @@ fn a_model_is_asked_as_its_own_rule_says() {
     assert!(goes(&helper, &asks, br#"{"tools":[{}]}"#, &[]).is_some());
 }
 
-/// It is not all refused: the part is open, as far as the group's rules go.
+/// Not everything is refused: the part is open, as far as the group's rules go.
 #[test]
 fn a_helper_has_its_part_and_the_model() {
     let parts = vec![

@@ -1,5 +1,5 @@
-//! What is said about a policy and about what it misses by little: the nearest rule, the
-//! place of a key, rules that never do anything, and what an address would come to.
+//! What is said about a policy and near misses: the nearest rule, the right place of a key, rules
+//! that have no effect, and addresses that are never reached.
 #![allow(clippy::unwrap_used)]
 
 use policies::{Code, GroupName, Moment, Verdict};
@@ -12,7 +12,7 @@ fn why(rules: &str, request: &str) -> String {
     decide(&policy(rules), request).unwrap_err().why
 }
 
-/// The refusal names the rule, and the one thing that differs.
+/// The refusal names the rule and the one difference.
 #[test]
 fn a_refusal_names_the_nearest_rule() {
     let rule =
@@ -66,12 +66,12 @@ fn a_refusal_names_the_nearest_rule() {
         let said = why(&rule(host, pattern, ""), asked);
         assert!(!said.contains("family.toml"), "{host} {pattern}, {asked}: {said}");
     }
-    // Of several the nearest, wherever it stands.
+    // Of several rules the nearest, wherever it is.
     let both = rule("a.test", "GET /X/*", "") + &rule("a.test", "GET /x/y", "");
     assert!(why(&both, "GET https://a.test/x/y/").contains("family.toml:5 allows /x/y, without the slash"));
 }
 
-/// The lines that are offered drop no condition of the rule that is nearest.
+/// The suggested lines keep every condition of the nearest rule.
 #[test]
 fn what_is_offered_keeps_conditions() {
     let rules = |more: &str| policy(&format!("[[allow]]\nhost = \"a.test\"\ndo = [\"GET /x\", \"POST /x\"]\n{more}\n"));
@@ -87,17 +87,17 @@ fn what_is_offered_keeps_conditions() {
         conditions.check(b"{\"tools\":[{\"type\":\"web\\\"s\"}]}").is_err() && conditions.check(b"{\"a\":1}").is_err()
     );
     assert!(conditions.check(b"{\"tools\":[{\"type\":\"x\"}]}").is_ok());
-    // A query that no rule writes down is not written down here: it may hold a key.
+    // A query that no rule spells is not written here: it may hold a key.
     let change = ["# change or remove `query` in the [[allow]] at policies/family.toml:1"];
     assert_eq!(lift("query = {}", "GET https://a.test/x?key=abc"), change);
     assert_eq!(lift("query = { s = \"r\" }", "GET https://a.test/x?s=r&t=1"), change);
     assert_eq!(lift("query = { s = \"r\" }", "GET https://a.test/x?s=%72"), change);
-    // One that differs in what the rule says of it is.
+    // A query that differs in a value that the rule restricts is written.
     assert_eq!(lift("query = { s = \"r\" }", "GET https://a.test/x?s=w")[3], "query = { \"s\" = \"w\" }");
     assert_eq!(lift("query = { s = \"r\" }", "GET https://a.test/x")[3], "query = {}");
 }
 
-/// A push is not offered with whatever else a fetch's page may be asked.
+/// A suggestion for a push does not include the other requests that a fetch's page allows.
 #[test]
 fn what_is_offered_beside_a_preset_keeps_its_query() {
     let rules = policy("use = [\"git-read\"]\n");
@@ -106,7 +106,7 @@ fn what_is_offered_beside_a_preset_keeps_its_query() {
     assert_eq!(lift.last().unwrap(), "query = { \"service\" = \"git-receive-pack\" }");
 }
 
-/// A host at home stays one on another port.
+/// A host at home is still one on another port.
 #[test]
 fn another_port_keeps_its_network() {
     let rules = "[[allow]]\nhost = \"nas.home\"\naccess = \"read\"\nprivate = [\"192.168.1.20/32\"]\n";
@@ -126,7 +126,7 @@ fn another_port_keeps_its_network() {
     }
 }
 
-/// A key that is known elsewhere is told with its place.
+/// A misplaced key is reported with its right place.
 #[test]
 fn a_misplaced_key_is_told_with_its_place() {
     let allow = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n";
@@ -154,7 +154,7 @@ fn a_misplaced_key_is_told_with_its_place() {
         ("host = \"a.test\"\n".to_owned(), "`host` belongs into an [[allow]] or an [[ask]] or a [[deny]]".to_owned()),
         (format!("{allow}want = \"deny\"\n"), "`want` belongs into a [[test]]".to_owned()),
         (format!("{allow}[allow.limits]\nrequests_per_day = 1\n"), "write it as [limits]".to_owned()),
-        // Words of other tools, and misspelt ones, as before.
+        // Words of other tools and misspelt keys, as before.
         (format!("{allow}reason = \"x\"\n"), "did you mean `why`?".to_owned()),
         (format!("{allow}prots = [1]\n"), "did you mean `ports`?".to_owned()),
     ] {
@@ -167,7 +167,7 @@ fn a_misplaced_key_is_told_with_its_place() {
     assert!(!base.contains("whole file"), "base.toml has none: {base}");
 }
 
-/// What can never allow anything, or stands there twice.
+/// Rules that can never allow anything, or are duplicates.
 #[test]
 fn rules_that_do_nothing_are_warned_of() {
     let warned = |text: &str| {
@@ -245,7 +245,7 @@ fn rules_that_do_nothing_are_warned_of() {
     }
 }
 
-/// The same for every reader: `explain`, `[[test]]` and the door.
+/// The same for `explain`, `[[test]]` and the door.
 #[test]
 fn one_function_judges_for_all() {
     let rules = policy(
@@ -273,8 +273,8 @@ fn one_function_judges_for_all() {
     policy(test);
 }
 
-/// A file is read in the time that it is long: the lines of 20,000 rules are known, and
-/// what changed between two such files.
+/// Reading takes time proportional to the file's length: the lines of 20,000 rules are found, and
+/// the changes between two such files.
 #[test]
 fn a_long_file_is_read_line_by_line() {
     let rule =

@@ -1,5 +1,5 @@
-//! Paths with two readings: what a rule can spell, that nothing else covers it, and that
-//! denials find it in both.
+//! Paths with two readings: a rule can spell them out, nothing else covers them, and denials find
+//! them in both readings.
 #![allow(clippy::unwrap_used)]
 
 use policies::*;
@@ -8,14 +8,14 @@ use proptest::sample::select;
 
 use super::verdicts::{check, decide, policy};
 
-/// What must be spelt, as it stands in a canonical path.
+/// What must be spelt, as it is in a canonical path.
 const SIGNS: [&str; 3] = ["%2F", "%25", "//"];
 
 fn spells(text: &str) -> bool {
     SIGNS.iter().any(|sign| text.contains(sign))
 }
 
-/// The simplest matcher there is: every way, over signs and letters.
+/// The simplest matcher: tries every way, over separators and letters.
 mod naive {
     pub(super) fn covers(pattern: &str, path: &str) -> bool {
         let cut = |text: &str| text[1..].split('/').map(str::to_owned).collect::<Vec<_>>();
@@ -56,8 +56,8 @@ mod naive {
         tokens
     }
 
-    /// `begins`: right behind a slash, also an escaped one, where a star that stands alone
-    /// wants something.
+    /// `begins`: right after a slash, or an escaped one, where a lone star needs at least one
+    /// character.
     fn segment(want: &[String], have: &[String], begins: bool) -> bool {
         let alone =
             begins && want.first().is_some_and(|token| token == "*") && want.get(1).is_none_or(|token| token == "%2F");
@@ -74,7 +74,7 @@ mod naive {
         }
     }
 
-    /// A star that has taken something and may go on.
+    /// A star that has taken something and may take more.
     fn star(behind: &[String], have: &[String]) -> bool {
         let more = have.first().is_some_and(|next| next != "%2F" && next != "%25");
         segment(behind, have, false) || (more && star(behind, &have[1..]))
@@ -127,7 +127,7 @@ fn joined<'a>(segments: &'a [&'a str]) -> impl Iterator<Item = String> + 'a {
     one.chain(two)
 }
 
-/// Every path of two segments under every pattern of two.
+/// Every path with two segments against every pattern with two.
 #[test]
 fn another_matcher_says_the_same() {
     let paths: Vec<Path> = joined(&TEXT_SEGMENTS).filter_map(|text| Path::parse(&text).ok()).collect();
@@ -165,7 +165,7 @@ proptest! {
         prop_assert!(rule.touches(Method::Get, &path) || !rule.matches(Method::Get, &path));
     }
 
-    /// What was refused whatever the rules said is allowed by no rule that spells nothing.
+    /// No rule that spells nothing out allows what was refused whatever the rules said.
     #[test]
     fn a_rule_that_spells_nothing_allows_nothing_new(
         pattern in "/([abAB*.]{1,3}|\\*\\*)(/([abAB*.]{1,3}|\\*\\*)){0,3}/?",
@@ -177,7 +177,7 @@ proptest! {
         prop_assert!(path.is_plain() || !rule.matches(Method::Get, &path), "{} {}", pattern, path);
     }
 
-    /// No path that passes for one thing is, undone, a path that could not stand there.
+    /// No path that is accepted becomes an invalid one when it is undone.
     #[test]
     fn what_is_undone_is_a_path(text in "/([ab./;]|%2[fF5eE]|%41|%3[bB]){0,14}") {
         let Ok(path) = Path::parse(&text) else { return Ok(()) };
@@ -189,7 +189,7 @@ proptest! {
     }
 }
 
-/// The names that APIs have in their paths: packages, projects, branches, keys, titles.
+/// Names that occur in the paths of APIs: packages, projects, branches, keys, titles.
 #[test]
 fn a_name_with_a_slash_is_spelt_in_a_rule() {
     let text = r#"
@@ -274,7 +274,7 @@ fn denials_find_both_readings() {
     }
 }
 
-/// Whatever else a rule says, these are no paths.
+/// Whatever a rule says, these paths are refused.
 #[test]
 fn no_rule_spells_a_way_up() {
     for path in [
@@ -295,12 +295,12 @@ fn no_rule_spells_a_way_up() {
         RequestPattern::parse(&format!("GET {path}")).unwrap_err();
         Facts::parse("GET", &format!("https://a.test{path}")).unwrap_err();
     }
-    // One spelling of each rule.
+    // Each rule has one spelling.
     let error = RequestPattern::parse("GET /@scope%2fname").unwrap_err();
     assert_eq!(error, "/@scope%2fname is not in canonical form and would never match; write /@scope%2Fname");
 }
 
-/// The refusal holds the line that spells it, and nobody else's page with it.
+/// The refusal suggests the line that spells the path out, and no other page.
 #[test]
 fn what_is_offered_spells_the_path() {
     let rules = policy("[[allow]]\nhost = \"a.test\"\naccess = \"read\"\ncredential = \"t\"\n");
@@ -316,12 +316,12 @@ fn what_is_offered_spells_the_path() {
     );
     assert_eq!((suggestion.requests, suggestion.beyond_rules), (2, 0));
     assert!(suggestion.toml.contains("\"GET /@scope%2Fname\"") && suggestion.toml.contains("\"GET /x//y\""));
-    // A star in a path of the log stands for a key.
+    // A star in a logged path stands for a key.
     let suggestion = policy_file::suggest(rules.at(Moment::FAR), &[facts("https://b.test/bot*/a%2Ab!")]);
     assert!(suggestion.toml.contains("do = [\"GET /bot*/a%2Ab%21\"]"), "{}", suggestion.toml);
 }
 
-/// An escaped path is no way past the key of the page that it may be.
+/// An escaped path does not evade the credential of the page that it may be.
 #[test]
 fn a_path_with_two_readings_takes_one_key() {
     let text = r#"
@@ -356,7 +356,7 @@ do = ["GET /c%2Fx", "GET /_method%2Fx;*"]
     );
 }
 
-/// Observing is no rule, so it spells nothing.
+/// Observing is not a rule, so it spells nothing out.
 #[test]
 fn what_is_observed_is_plain() {
     let rules = policy("mode = \"observe\"\nobserve_until = \"2026-12-01\"\n");

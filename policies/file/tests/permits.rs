@@ -1,4 +1,4 @@
-//! What a permit says of the rule that gave it, and when a changed policy takes it back.
+//! What a permit says about the rule that gave it, and when a changed policy takes it back.
 #![allow(clippy::unwrap_used)]
 
 use policies::{Authority, Code, GroupName, Moment, Permit, Policy};
@@ -10,7 +10,7 @@ fn permit(policy: &Policy, request: &str) -> Permit {
     decide(policy, request).unwrap_or_else(|refusal| panic!("{request}: {refusal}"))
 }
 
-/// Of rules for one host the one on the permit has the closest path, wherever it stands.
+/// Of the rules for one host, the permit names the one with the closest path, wherever it is.
 #[test]
 fn the_rule_that_says_the_most_is_named() {
     let rule = |path: &str| format!("[[allow]]\nhost = \"a.test\"\ndo = [\"GET {path}\"]\n");
@@ -22,8 +22,8 @@ fn the_rule_that_says_the_most_is_named() {
     }
 }
 
-/// What an allow gives depends on its host being named: a pattern may cover a name
-/// never asked for before, and that is counted.
+/// What an allow gives depends on whether its host is a pattern: a pattern may cover a name never
+/// requested before, and that is counted.
 #[test]
 fn a_permit_knows_whether_its_host_was_named() {
     let policy = policy(
@@ -38,7 +38,7 @@ fn a_permit_knows_whether_its_host_was_named() {
     assert!(tunnel("x.y.c.test") && !tunnel("d.test"));
 }
 
-/// What is under way goes on only where all that was done by its permit would be done again.
+/// A request in flight goes on only if everything done under its permit would be done again.
 #[test]
 fn a_changed_policy_ends_what_it_would_not_begin() {
     let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\n{extra}\n");
@@ -76,7 +76,7 @@ fn a_changed_policy_ends_what_it_would_not_begin() {
     assert_eq!(policy(&rule("")).at(Moment::FAR).upholds(&begun(&at_home), home).unwrap_err().code, Code::Revoked);
 }
 
-/// The same for a connection that nobody looks into.
+/// The same for a tunnel.
 #[test]
 fn a_changed_policy_ends_a_tunnel_too() {
     let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n{extra}\n");
@@ -93,7 +93,7 @@ fn a_changed_policy_ends_a_tunnel_too() {
     assert_eq!(kept(&rule(""), Some("192.168.1.20:443")), Err(Code::Revoked));
 }
 
-/// Only where it is said, and the owner hears each time what it means.
+/// Only if it is set, and the owner is told each time what it means.
 #[test]
 fn an_answer_passes_unread_for_one_path_and_with_a_warning() {
     let text = "[[allow]]\nhost = \"a.test\"\ndo = [\"GET /x.7z\"]\nopaque = true\n\n\

@@ -6,7 +6,7 @@ use policy_file::{Manifest, Reach, Source};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// What a verdict says, without the line that said it.
+/// The content of a verdict, without the line that gave it.
 #[derive(Debug, PartialEq)]
 pub(super) enum Said {
     Allow { credential: Option<String>, model: bool, home: bool, observed: bool, bodies: Vec<bool> },
@@ -15,7 +15,7 @@ pub(super) enum Said {
     NoPolicy,
 }
 
-/// Bodies that the conditions of the rules below tell apart.
+/// Bodies that the conditions of the rules below distinguish.
 pub(super) const BODIES: [&str; 6] =
     ["{}", r#"{"a":1}"#, r#"{"t":[{"k":"x"}]}"#, r#"{"t":[{"k":"yes"},{"k":"x"}]}"#, r#"{"t":7}"#, "no"];
 
@@ -58,7 +58,7 @@ fn takes(permit: &Permit, body: &str) -> bool {
     permit.body_conditions().is_none_or(|conditions| conditions.check(body.as_bytes()).is_ok())
 }
 
-/// Whether a request with this body, or through a tunnel, gets through.
+/// Whether a request with this body, or through a tunnel, passes.
 pub(super) fn passes(said: &Said, body: usize) -> bool {
     matches!(said, Said::Allow { bodies, .. } if bodies[body])
 }
@@ -156,12 +156,12 @@ pub(super) fn rules() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(prop_oneof![6 => allow(), 1 => tunnel(), 2 => deny()], 0..6)
 }
 
-/// The same rules, and the same rules in another order.
+/// The same rules in two orders.
 fn shuffled() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
     rules().prop_flat_map(|rules| (Just(rules.clone()), Just(rules).prop_shuffle()))
 }
 
-/// A denial's lift may name lines, which move; all else must not.
+/// The lift of a denial may name lines, which move; everything else must stay.
 fn without_lines(said: Said) -> Said {
     match said {
         Said::Deny { code, lift } => {
@@ -171,7 +171,7 @@ fn without_lines(said: Said) -> Said {
     }
 }
 
-/// A policy file that says what an agent is told.
+/// A policy file with the content of the manifest.
 fn as_told(manifest: &Manifest) -> String {
     let rule = |table: &str, reach: &Reach| {
         let mut text = format!("[[{table}]]\nhost = \"{}\"\n", reach.host);
@@ -242,7 +242,7 @@ proptest! {
         }
     }
 
-    /// A deny that says anything about a port keeps its host from going by unopened.
+    /// A deny for a port keeps its host from passing unopened.
     #[test]
     fn a_deny_never_opens_a_tunnel(rules in rules(), deny in deny(), facts in request()) {
         let tunnelled = |text: String| policy(&text).is_some_and(|policy| policy.at(Moment::FAR).decide_tunnel(&facts.authority).is_some());
@@ -255,7 +255,7 @@ proptest! {
         prop_assert!(!(with && with_credential && facts.scheme == Scheme::Https), "a tunnel leads past a credential");
     }
 
-    /// Observing changes "no rule names it" and nothing else, and gives nothing but the way out.
+    /// Observing changes only the case "no rule names it", and gives nothing but permission.
     #[test]
     fn observing_relaxes_one_thing(rules in rules(), facts in any_request()) {
         let text = format!("{OBSERVE}{}", rules.concat());
@@ -290,7 +290,8 @@ proptest! {
             return Ok(());
         }
         if lift.iter().all(|line| line.starts_with('#')) {
-            // A query that no line should write down: the rule that wants another is named.
+            // A query that must not be written into a line: the rule that wants another one is
+            // named.
             prop_assert!(lift.iter().any(|line| line.contains("query")) && facts.query.is_some(), "{lift:?}");
             return Ok(());
         }
@@ -298,7 +299,7 @@ proptest! {
         prop_assert!(is_allow(&lifted), "{code}: {lift:?} gave {lifted:?}");
     }
 
-    /// Lifts are exact: they open this request and no other of the same policy.
+    /// Lifts are exact: they open this request and no other under the same policy.
     #[test]
     fn a_lift_lifts_nothing_else(facts in request(), other in request()) {
         let Said::Deny { lift, .. } = said("", &facts) else { return Err(TestCaseError::fail("allowed by nothing")) };
@@ -309,7 +310,7 @@ proptest! {
         prop_assert!(same || !is_allow(&said(&lift.join("\n"), &other)), "{lift:?}");
     }
 
-    /// A policy made of what the agent is told allows what the policy itself allows.
+    /// A policy made from the manifest allows what the policy itself allows.
     #[test]
     fn the_manifest_agrees_with_the_verdict(rules in rules(), facts in any_request()) {
         let rules: String = rules.into_iter().filter(|rule| !rule.contains("json")).collect();
@@ -326,7 +327,7 @@ proptest! {
         prop_assert_eq!(tunnelled(&rules), tunnelled(&told));
     }
 
-    /// What is suggested allows every request that it is for, and no other.
+    /// A suggestion allows every request that it is for, and no other.
     #[test]
     fn suggestions_allow_exactly_what_was_asked(
         rules in rules(),
@@ -360,7 +361,7 @@ proptest! {
         }
     }
 
-    /// What stands in a body never breaks the check, and two checks agree.
+    /// No body breaks the check, and two checks agree.
     #[test]
     fn no_body_breaks_the_check(json in json(), body in r#"[\[\]{}:,"atkxy01\\ ]{0,24}"#) {
         let text = format!("[[allow]]\nhost = \"a.x.test\"\ndo = [\"POST /\"]\n{json}");

@@ -45,7 +45,7 @@ do = ["GET /x/**", "POST /repos/*/notes", "* /any", "PUT /v*/f.*", "GET /a/**/z"
     );
 }
 
-/// A lone star is one segment with something in it.
+/// A lone star is one non-empty segment.
 #[test]
 fn a_star_wants_a_character() {
     let check = |pattern: &str, path: &str| {
@@ -90,7 +90,7 @@ query = {}
     );
 }
 
-/// Attack G07: who asks by query for another method needs all of them.
+/// Attack G07: a request that asks for another method in its query needs all of them.
 #[test]
 fn method_overrides_are_no_reads() {
     let text = r#"
@@ -124,7 +124,7 @@ do = ["DELETE /any/keep"]
     );
 }
 
-/// A denial is not dodged by a spelling that a server may take for the same page.
+/// Another spelling that a server may accept for the same page does not dodge a denial.
 #[test]
 fn denials_read_widely() {
     let text = r#"

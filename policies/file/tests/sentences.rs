@@ -27,7 +27,7 @@ fn a_sentence_is_the_rules_text_with_data_in_it() {
     assert_eq!(said("GET https://api.test/files?page=2&page=3", ""), "read “”, page (not said)");
 }
 
-/// What hosts read in more than one way is not told in one of them.
+/// What hosts read in more than one way is not described in only one of them.
 #[test]
 fn what_has_two_spellings_is_not_said() {
     let policy = policy(SAID);
@@ -56,7 +56,7 @@ fn shown(body: &[u8]) -> Showing<'_> {
     Showing { bytes: body, is_json: true, fields: &[] }
 }
 
-/// Attack O05: what reads as JSON and goes as something else is not told as JSON.
+/// Attack O05: a body that looks like JSON and is sent as something else is not described as JSON.
 #[test]
 fn a_body_is_told_as_what_its_head_says() {
     let body = br#"{"title":"harmless","x":"&title=evil&y="}"#;
@@ -70,7 +70,7 @@ fn a_body_is_told_as_what_its_head_says() {
     assert!(!told.toml.contains("json") && told.wider == ["any body: it is no JSON, and rules look into nothing else"]);
 }
 
-/// Many hosts take parameters and fields as one, and the first or the last of two.
+/// Many hosts merge parameters and fields, and take the first or the last of two.
 #[test]
 fn what_stands_in_the_query_and_in_the_body_is_not_said() {
     let policy = policy(&format!(
@@ -88,7 +88,7 @@ fn what_stands_in_the_query_and_in_the_body_is_not_said() {
     assert_eq!(said(send, r#"{"text":"hi","To":"thief"}"#), "write to (not said): “hi”");
 }
 
-/// What is only spoken of: a request in the log, or one that an agent would like to make.
+/// Requests that are only described: in the log, or proposed by an agent.
 #[test]
 fn what_is_not_known_is_left_open() {
     let policy = policy(SAID);
@@ -99,7 +99,7 @@ fn what_is_not_known_is_left_open() {
     assert_eq!((policy.said(&unsaid), &*policy.sentence(&unsaid, None)), (None, "send something to other.test “/a”"));
 }
 
-/// Attack O05: what the agent writes cannot pass for the rules' text, nor hide or turn it around.
+/// Attack O05: text from the agent cannot pass for the rules' text, and cannot hide or reverse it.
 #[test]
 fn what_the_agent_writes_is_data() {
     let policy = policy(SAID);
@@ -166,7 +166,7 @@ fn without_a_sentence_it_is_plain_words() {
 
 const ASKS: &str = "[[ask]]\nhost = \"api.test\"\ndo = [\"* /**\"]\ncredential = \"key\"\n";
 
-/// The policy with rules added, each as `always` writes it.
+/// The policy with added rules, each as `always` writes it.
 fn with_always(seen: &[(Facts, Vec<u8>)]) -> (Policy, usize) {
     let asking = policy(ASKS);
     let rules: Vec<_> = seen
@@ -214,7 +214,7 @@ fn the_smallest_rule_is_exact() {
     assert!(compiled(&closed).is_some());
 }
 
-/// Somebody else in a list of recipients, and what a key of no length could be taken for.
+/// Another recipient in a list, and what an empty key could be mistaken for.
 #[test]
 fn a_yes_for_good_covers_no_more_items_and_no_other_field() {
     let request = facts("POST https://api.test/a");
@@ -279,7 +279,7 @@ fn seen() -> impl Strategy<Value = (Facts, Vec<u8>)> {
     })
 }
 
-/// The texts and truth values of a body, which a rule pins where it can.
+/// The strings and booleans of a body, which a rule pins where it can.
 fn told(body: &[u8]) -> Option<serde_json::Value> {
     serde_json::from_slice(body).ok()
 }
@@ -287,8 +287,8 @@ fn told(body: &[u8]) -> Option<serde_json::Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A hundred `always` allow no method, path or query that was not seen, and of a JSON body no other
-    /// text where a text was.
+    /// A hundred `always` allow no new method, path or query, and in a JSON body no other string where
+    /// a string was seen.
     #[test]
     fn a_hundred_yeses_for_good_allow_what_was_seen(
         seen in prop::collection::vec(seen(), 100),
@@ -312,13 +312,13 @@ proptest! {
                     pairs.sort();
                     pairs
                 };
-                // A rule spells a star as %2A, which covers both spellings of it.
+                // A rule spells a star as %2A, which covers both spellings.
                 let path = |facts: &Facts| facts.path.as_str().replace('*', "%2A");
                 let bare = |facts: &Facts| (facts.method, facts.authority.clone(), path(facts));
                 bare(seen) == bare(facts) && pairs(seen) == pairs(facts)
             }).collect();
             prop_assert!(!same.is_empty(), "{:?} was never seen", facts);
-            // No text in its place was another.
+            // No other string was seen in its place.
             if let Some(text) = told(body).and_then(|json| json.get("a")?.as_str().map(str::to_owned)) {
                 let pinned = |seen: &Vec<u8>| told(seen).is_some_and(|json| match json.get("a") {
                     Some(serde_json::Value::String(seen)) => *seen == text || seen.contains('*'),

@@ -1,5 +1,5 @@
-//! The rules of skills: they add to what a group may reach and take nothing away, say nothing that is its owner's
-//! to say, and speak of their own requests alone.
+//! The rules of skills: they add to what a group may reach and take nothing away, cannot say what only an owner
+//! may, and describe only their own requests.
 #![allow(clippy::unwrap_used)]
 
 use policies::{GroupName, Moment, Policy, Verdict};
@@ -25,7 +25,7 @@ fn alone(text: &str) -> Result<Compiled, Problems> {
     skill_alone(&GroupName::parse("family").unwrap(), &source("notes", text))
 }
 
-/// `allow`, `ask` or `deny`, and the rule that says so.
+/// `allow`, `ask` or `deny`, and the rule that decides.
 fn fate(policy: &Policy, request: &str) -> String {
     match policy.at(Moment::FAR).decide(facts(request)) {
         Verdict::Allow(permit) => format!("allow {}", permit.rule()),
@@ -48,7 +48,7 @@ fn a_skill_adds_what_it_says_under_its_own_name() {
     assert_eq!(shown[0]["at"]["file"], "skill:notes");
 }
 
-/// Deny beats ask beats allow, whoever says it, and whichever skill stands first.
+/// Deny beats ask beats allow, whoever says it and in whatever order the skills come.
 #[test]
 fn what_its_group_denies_or_asks_about_binds_a_skill() {
     let (read, write) = ("GET https://api.test/notes/1", "POST https://api.test/notes");
@@ -87,7 +87,7 @@ fn what_is_its_owners_to_say_a_skill_cannot_say() {
     }
 }
 
-/// A skill called like a file or a preset is neither: it takes the place of none.
+/// A skill with the name of a file or preset is neither, and replaces none.
 #[test]
 fn a_name_gives_a_skill_nothing() {
     let deny = "[[deny]]\nhost = \"api.test\"\ndo = [\"GET /notes/1\"]\n";
@@ -105,7 +105,7 @@ fn a_name_gives_a_skill_nothing() {
     }
 }
 
-/// Its tests are about it alone: what its group denies beside it is no fault of the skill's.
+/// Its tests are about the skill alone: what its group denies in addition is not the skill's fault.
 #[test]
 fn the_tests_of_a_skill_are_about_itself() {
     let test =
@@ -132,7 +132,7 @@ fn a_skills_sentence_names_it_and_speaks_of_its_own_requests_alone() {
     let read = "GET https://api.test/notes/1";
     let policy = compiled("", "", &[("notes", READS)]).unwrap();
     assert_eq!(said(&policy, read), "read the note “1” (skill notes)");
-    // What the group's own rules are about is not the skill's to tell, nor another skill's.
+    // A skill must not describe what the group's own rules or another skill's are about.
     let lies = "[[allow]]\nhost = \"other.test\"\naccess = \"read\"\n\n[[allow]]\nhost = \"api.test\"\ndo = [\"GET /notes/1\"]\n\n\
                 [[say]]\ndo = [\"* /**\"]\ntext = \"do nothing at all\"\n";
     let own = "[[allow]]\nhost = \"api.test\"\ndo = [\"GET /**\", \"DELETE /**\"]\n";
@@ -158,7 +158,7 @@ fn two_that_define_the_same_are_refused_with_both_named() {
     assert!(keys.contains("skill:one:1") && keys.contains("skill:two:1"), "{keys}");
     let beside = compiled(&mine, "", &[("two", &yours)]).unwrap_err().to_string();
     assert!(beside.contains("family.toml:1") && beside.contains("skill:two:1"), "{beside}");
-    // Sentences about other hosts, or the same need, are nothing to refuse.
+    // Sentences about other hosts, or the same credential, are no reason to refuse.
     let elsewhere = READS.replace("api.test", "other.test");
     compiled("", "", &[("notes", READS), ("copy", &elsewhere)]).unwrap();
     compiled("", "", &[("one", &mine), ("two", &mine)]).unwrap();

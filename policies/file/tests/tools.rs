@@ -1,4 +1,4 @@
-//! What stands around the verdict: suggestions, differences, test reports, manifest.
+//! The tools around the verdict: suggestions, differences, test reports, manifest.
 #![allow(clippy::unwrap_used)]
 
 use policies::{Code, Facts, GroupName, Moment, Policy, Verdict};
@@ -80,7 +80,7 @@ do = ["* /gists"]
     assert_eq!((suggestion.requests, suggestion.beyond_rules), (7, 3));
     let denied: Vec<_> = suggestion.denied.iter().map(|(facts, rule)| format!("{} {rule}", facts.path)).collect();
     assert_eq!(denied, ["/gists policies/family.toml:7"]);
-    // Added to the file, they allow what was asked and nothing is left to suggest.
+    // Once added to the file, they allow what was requested, and nothing is left to suggest.
     let widened = policy(&format!("{text}\n{}", suggestion.toml));
     assert_eq!(suggest(widened.at(Moment::FAR), &asked).toml, "");
     assert_eq!(suggest(widened.at(Moment::FAR), &asked).denied.len(), 1);
@@ -104,7 +104,7 @@ fn many_pages_of_one_folder_are_remarked() {
     assert!(!suggest(own.at(Moment::FAR), &refused(&own, &pages[..4])).toml.contains('#'));
     let roots: Vec<String> = (0..6).map(|n| format!("GET https://a.test/page{n}")).collect();
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-    // A remark that opens a whole host is none.
+    // No comment suggests opening a whole host.
     assert!(!suggest(own.at(Moment::FAR), &refused(&own, &roots)).toml.contains('#'));
 }
 
@@ -217,7 +217,7 @@ fn tests_are_reported_one_by_one() {
     assert!(policy_file::run_tests(&group(), &texts("uses = 1", None)).is_err());
 }
 
-/// What depends on the time can be tested: on a day, and without one by the rules alone.
+/// Rules that depend on the time can be tested: on a day, or without one for the rules alone.
 #[test]
 fn a_test_says_when_it_asks() {
     let at = |at: &str, want: &str| format!("[[test]]\nrequest = \"GET https://new.test/\"\n{at}\nwant = \"{want}\"\n");
@@ -241,7 +241,7 @@ fn a_test_says_when_it_asks() {
     assert!(problems.contains("wants GET https://new.test/ at 2026-12-01 denied"), "{problems}");
 }
 
-/// What an agent reads holds no name of ours: no file, credential, address or preset.
+/// A manifest holds no internal name: no file, credential, address or preset.
 #[test]
 fn the_manifest_names_nothing_internal() {
     let text = "use = [\"claude\"]\nmode = \"observe\"\nobserve_until = \"2026-12-01\"\n[limits]\nrequests_per_day = 7\n\
@@ -284,7 +284,7 @@ fn rules_are_listed_with_their_places() {
     assert_eq!(other.hash(), policy_with_base(text, "").hash());
 }
 
-/// Who reads a rule sees all that it opens.
+/// Whoever reads a rule sees everything that it opens.
 #[test]
 fn a_rule_is_shown_whole() {
     let text = r#"

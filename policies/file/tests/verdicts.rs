@@ -1,4 +1,4 @@
-//! The verdict over whole policies: what is allowed, what is refused and why.
+//! The verdict in whole policies: what is allowed, what is refused and why.
 #![allow(clippy::unwrap_used)]
 
 use policies::{Code, Facts, GroupName, Moment, Permit, Policy, Refusal, Verdict};
@@ -120,7 +120,7 @@ access = "read"
     );
 }
 
-/// Found by fuzzing: what stands in a segment's parameters is denied as well.
+/// Found by fuzzing: text in a segment's parameters is denied as well.
 #[test]
 fn a_deny_covers_at_least_what_an_allow_would() {
     let text = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n[[deny]]\nhost = \"a.test\"\ndo = [\"GET /*key*\"]\n";
@@ -218,7 +218,7 @@ credential = "second"
                 (policies/family.toml:18)";
     assert_eq!(refusal.why, want);
     assert_eq!(policy.credentials(), ["first".into(), "second".into()]);
-    // The one that stands first is told first, whichever says more.
+    // The first rule is named first, whichever is more specific.
     let rule =
         |host: &str, name: &str| format!("[[allow]]\nhost = \"{host}\"\naccess = \"read\"\ncredential = \"{name}\"\n");
     for text in [rule("*.b.test", "1") + &rule("a.b.test", "2"), rule("a.b.test", "1") + &rule("*.b.test", "2")] {
@@ -271,7 +271,7 @@ credential = "key"
     assert_eq!(lift("GET http://doorward.internal/"), "");
 }
 
-/// Attack B05, and the way out of it for a server at home.
+/// Attack B05, and how a server at home is allowed.
 #[test]
 fn private_addresses_need_private() {
     let home = "192.168.1.20:443".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Tunnels, WebSockets, body conditions, limits and observing, over whole policies.
+//! Tunnels, WebSockets, body conditions, limits and observing, in whole policies.
 #![allow(clippy::unwrap_used)]
 
 use policies::{Authority, Code, Date, Facts, GroupName, Limits, Moment, Permit, Policy, Refusal, TimeOfDay, Verdict};
@@ -75,7 +75,7 @@ fn tunnels_are_by_host_and_port() {
         ("pinned.test:443", None),
         ("x.b.pinned.test:443", None),
         ("plain.pinned.test:443", Some(2)),
-        // A host that a credential is for takes that credential and nothing else.
+        // A host with a credential takes that credential and nothing else.
         ("key.pinned.test:443", None),
         ("doorward.internal:443", None),
     ] {
@@ -86,13 +86,13 @@ fn tunnels_are_by_host_and_port() {
     assert!(permit.check_address("192.168.1.20:443".parse().unwrap()).is_ok());
     assert!(permit.check_address("1.1.1.1:443".parse().unwrap()).is_ok());
     assert_eq!(permit.check_address("192.168.1.21:443".parse().unwrap()).unwrap_err().code, Code::ResolvedPrivate);
-    // What is opened all the same finds no tunnel to stand on.
+    // A connection that is opened anyway is not covered by a tunnel.
     assert_eq!(code(&policy, "GET https://a.pinned.test/"), "port_denied");
     assert_eq!(code(&policy, "GET http://a.pinned.test/"), "port_denied");
     assert_eq!(code(&policy, "GET https://plain.pinned.test/"), "allow 17");
 }
 
-/// Where a tunnel leads home, its own rule takes the network if it names one host.
+/// If a tunnel leads to a home network, its own rule takes `private` if it names one host.
 #[test]
 fn a_tunnel_that_leads_home_says_what_lifts_it() {
     let lift = |host: &str| {
@@ -114,7 +114,7 @@ fn a_deny_wants_a_tunnel_opened() {
         ("host = \"**.test\"", None),
         ("host = \"a.pinned.test\"\nports = [443]", None),
         ("host = \"a.pinned.test\"\nports = [8443]", Some(6)),
-        // Nobody could hold these against what goes by unopened.
+        // These could not be checked in an unopened connection.
         ("host = \"a.pinned.test\"\ndo = [\"* /gists/**\"]", None),
         ("host = \"a.pinned.test\"\njson = { a = \"present\" }", None),
         ("host = \"b.pinned.test\"", Some(6)),
@@ -202,7 +202,7 @@ json = { a = "present" }
     let refusal = decide(&policy, "POST wss://a.test/ws").unwrap_err();
     assert_eq!((refusal.why.as_str(), refusal.lift.len()), ("a WebSocket starts with GET, not with POST", 0));
     assert_eq!(refusal.to_string(), "upgrade_denied: a WebSocket starts with GET, not with POST");
-    // The credential of a rule is put on by that rule alone.
+    // A rule's credential is put on by that rule alone.
     assert_eq!(decide(&policy, "GET wss://a.test/ws").unwrap().credential().map(|name| &**name), Some("key"));
 }
 
@@ -275,7 +275,7 @@ fn observing_relaxes_one_thing_until_a_day() {
     ] {
         assert_eq!(code(request, last), observed, "{request}");
         assert_eq!(code(request, after), enforced, "{request}");
-        // Who asks for what the rules say does not observe.
+        // `enforced` ignores observing.
         let enforced_now = policy.at(Moment::new(last, TimeOfDay::NOON)).enforced();
         assert_eq!(ask(enforced_now.decide(facts(request))).is_ok(), enforced.starts_with("false"), "{request}");
     }
@@ -310,7 +310,7 @@ fn a_rule_has_a_bounded_number_of_conditions() {
     assert!(!compiles(with(0)) && !compiles(with(65)) && !compiles(with(66)));
 }
 
-/// The door's own name is nobody's to allow; other names that end alike are names.
+/// No policy can allow the door's own name; other names with a similar ending are ordinary.
 #[test]
 fn the_doors_own_name_is_reserved() {
     let reserved = |host: &str| Policy::host_is_reserved(&policies::Host::parse(host).unwrap());
@@ -318,8 +318,8 @@ fn the_doors_own_name_is_reserved() {
     assert!(!reserved("xdoorward.internal") && !reserved("doorward.internal.test") && !reserved("10.0.0.1"));
 }
 
-/// What carries a credential where it does not belong is told to the owner at once;
-/// what is merely refused is not, or nobody would read it.
+/// The owner is told at once about a credential where it does not belong, but not about every
+/// refusal, or nobody would read the alarms.
 #[test]
 fn alarms_are_about_credentials() {
     for code in [
@@ -331,8 +331,8 @@ fn alarms_are_about_credentials() {
     ] {
         assert!(code.is_alarm(), "{code}");
     }
-    // A sandbox that was just replaced may still hold the last one's.
-    // What can be no key is none, and a header that nobody knows may have any reason.
+    // A sandbox that was just replaced may still hold its predecessor's. What cannot be a key is
+    // none, and an unknown header may have any reason.
     let no_keys = [Code::SurrogateMissing, Code::NotHarmless, Code::NotMinted];
     let plain = [Code::SurrogateRetired, Code::NotAllowed, Code::DeniedByRule, Code::SecretUnavailable, Code::Revoked];
     for code in no_keys.into_iter().chain(plain) {

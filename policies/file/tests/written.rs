@@ -1,5 +1,5 @@
-//! What is shown is what judges: rules that are written down and read again are the same
-//! rules, with every key that there is.
+//! What is shown is what judges: rules that are written back and read again are the same rules,
+//! with every key there is.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ fn compile(text: &str) -> Policy {
     policy_file::compile(&group, &source, None).unwrap_or_else(|problems| panic!("{problems}\n{text}")).policy
 }
 
-/// The rules without their places, which are others in another file.
+/// The rules without their places, which differ in another file.
 fn placeless(rules: &Rules) -> Rules {
     let at = || RuleRef { file: "".into(), line: 0 };
     let mut rules = rules.clone();
@@ -45,7 +45,7 @@ fn line(lines: &'static [&'static str]) -> BoxedStrategy<String> {
     select(lines).prop_map(str::to_owned).boxed()
 }
 
-/// What a key may say in an `[[allow]]` that is judged; a key that is new has to be given here.
+/// Values for each key of a judged `[[allow]]`; a new key needs an entry here.
 fn value(key: &str) -> BoxedStrategy<String> {
     match key {
         "host" => line(&["host = \"a.test\"", "host = \"b.test\""]),
@@ -79,7 +79,7 @@ fn value(key: &str) -> BoxedStrategy<String> {
     }
 }
 
-/// Keys that exclude each other, by the form of the rule.
+/// Mutually exclusive keys, by the form of the rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
     Access,
@@ -127,12 +127,12 @@ fn allow() -> impl Strategy<Value = String> {
     });
     lines.prop_map(|(asks, lines)| {
         let mut lines: Vec<&str> = lines.lines().filter(|line| !line.is_empty()).collect();
-        // What cannot stand together.
+        // Keys that cannot be combined.
         if lines.contains(&"scheme = \"http\"") {
             lines.retain(|line| !line.starts_with("credential"));
         }
         if asks {
-            // Nobody is asked about what has to be spelt.
+            // Nobody is asked about paths that must be spelt.
             lines.retain(|line| !line.contains("%2F"));
             if !has_stars(&lines) && !lines.iter().any(|line| line.starts_with("do")) {
                 lines.push("do = [\"PUT /asked\"]");
@@ -188,7 +188,7 @@ fn request() -> impl Strategy<Value = Facts> {
         .prop_map(|(method, host, path, query)| Facts::parse(method, &format!("{host}{path}{query}")).unwrap())
 }
 
-/// What was decided, but for the places of rules.
+/// The decision, without the places of rules.
 fn decided(policy: &Policy, facts: &Facts) -> String {
     match policy.at(Moment::FAR).decide(facts.clone()) {
         Verdict::Allow(permit) => format!(
@@ -220,7 +220,7 @@ proptest! {
     }
 }
 
-/// Otherwise the property says little.
+/// Without this, the property would prove little.
 #[test]
 fn most_files_are_read_and_every_key_is_in_one() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

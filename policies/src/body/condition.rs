@@ -5,21 +5,22 @@ use std::fmt;
 use super::field::Field;
 use crate::wildcard;
 
-/// A field with what is said about it.
+/// A field and the demand on its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     /// Where it looks.
     pub field: Field,
-    /// What is said about the values there.
+    /// What its values must or must not be.
     pub words: Words,
     /// Compares without regard to ASCII case, because a match refuses.
     wide: bool,
-    /// Looks behind another spelling of a key as behind its own (`fileUri` for `file_uri`),
-    /// because what is found there refuses.
+    /// Follows another spelling of a key like the key itself (`fileUri` for `file_uri`), because
+    /// what is found there refuses.
     pub(crate) follows: bool,
 }
 
-/// What is said. A field that is missing (or null) has no values: `not` and `only` hold.
+/// The demand on the values. A field that is missing (or null) has no values: `not` and `only`
+/// hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Words {
     /// No value is one of these.
@@ -43,7 +44,7 @@ pub enum Wanted {
     Bool(bool),
 }
 
-/// Whether a rule gives or takes.
+/// Whether a rule gives or takes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// An `[[allow]]`.
@@ -53,7 +54,7 @@ pub enum Effect {
 }
 
 impl Condition {
-    /// How widely it compares follows from the rule that it is of.
+    /// The rule's effect decides how widely it compares.
     pub fn new(field: Field, words: Words, effect: Effect) -> Self {
         let wide = match effect {
             Effect::Allow => matches!(words, Words::Not(_)),
@@ -66,7 +67,7 @@ impl Condition {
         Condition { field, words, wide, follows }
     }
 
-    /// Whether a text is one of the wanted; `None` where no text is wanted at all.
+    /// Whether a text is one of those wanted; `None` if no text is wanted at all.
     pub(crate) fn matches_text(&self, text: &str) -> Option<bool> {
         let mut patterns = self.wanted().iter().filter_map(|wanted| match wanted {
             Wanted::Text(pattern) => Some(pattern),
@@ -108,7 +109,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// A refusal is read by people: no brackets, no commas.
+/// People read a refusal: no brackets, no commas.
 fn either(wanted: &[Wanted]) -> String {
     let word = |wanted: &Wanted| match wanted {
         Wanted::Text(text) => format!("{text:?}"),

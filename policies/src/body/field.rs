@@ -1,9 +1,9 @@
 //! Where a condition looks: `tools[*].type`, `input[0].content?[*].file_url`.
 //!
-//! Keys, `[*]` for each item of a list and `[0]` for one, nothing else: no
-//! expressions, no search at any depth, so that a path costs what it is long. A `?`
-//! says that a plain text may stand there as well, which then has nothing inside:
-//! many services take `"content": "hello"` for a list of one text.
+//! Keys, `[*]` for each item of a list and `[0]` for one, nothing else: no expressions and no
+//! search at any depth, so that a path costs its own length. A `?` says that a plain text may stand
+//! there instead, which then has nothing inside: many services take `"content": "hello"` for a list
+//! of one text.
 
 use std::fmt;
 
@@ -22,11 +22,11 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) into: Inside,
-    /// A text may stand behind this step though steps follow.
+    /// A text may end the path here although steps follow.
     pub(crate) or_text: bool,
 }
 
-/// What is stepped into.
+/// A key, each item of a list, or one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Inside {
     Key { name: String, folded: String, letters: String },

@@ -12,16 +12,16 @@ use words::{fold_key, key_letters};
 use super::condition::{Condition, Words};
 use super::field::{Inside, Step};
 
-/// What became of a condition.
+/// The outcome of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
     Holds,
     Fails,
-    /// Something of another kind stands where the condition looks.
+    /// The value at the field is of another type than the condition expects.
     Unclear,
 }
 
-/// The conditions with what was seen so far.
+/// The conditions and what was seen so far.
 pub(crate) struct Reader<'a> {
     conditions: &'a [&'a Condition],
     seen: Vec<Seen>,
@@ -35,11 +35,11 @@ struct Seen {
     unclear: bool,
 }
 
-/// Conditions that look at the value that comes next, each with the steps behind it.
+/// Conditions that look at the next value, each with the number of steps already taken.
 type Active = Vec<(usize, usize)>;
 
 const MAX_DEPTH: usize = 64;
-/// Each key of an open object is held until it closes.
+/// All keys of an open object are held until it closes.
 const MAX_KEYS: usize = 4096;
 
 impl<'a> Reader<'a> {
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What stands where a condition looks: whether it is one of the wanted, or of another kind.
+    /// The value at a condition's field: whether it is one of those wanted, or of another type.
     fn leaf(&mut self, index: usize, matched: Option<bool>) {
         let words = &self.conditions[index].words;
         let seen = &mut self.seen[index];
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A list or an object: settles what looks at it and refuses what expects the other.
+    /// A list or an object: settles the conditions on it and fails those that expect the other.
     fn container(&mut self, active: &Active, is_list: bool) {
         for &(index, steps) in active {
             match self.next_step((index, steps)) {
@@ -141,7 +141,7 @@ impl Seen {
     }
 }
 
-/// The value that comes next.
+/// The next value.
 struct Value<'r, 'a> {
     reader: &'r mut Reader<'a>,
     active: Active,
@@ -163,7 +163,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         f.write_str("JSON")
     }
 
-    /// Null says as much as no field does.
+    /// Null counts as no field.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         Ok(())
     }

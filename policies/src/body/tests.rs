@@ -13,7 +13,7 @@ fn rule() -> RuleRef {
     RuleRef { file: "family.toml".into(), line: 7 }
 }
 
-/// Why a body does not go.
+/// Why a body is refused.
 fn code(conditions: &BodyConditions, body: &str) -> Option<Code> {
     conditions.check(body.as_bytes()).err().map(|unfit| unfit.into_refusal().code)
 }
@@ -25,7 +25,7 @@ fn allowed(list: &[(&str, Words)], body: &str) -> &'static str {
     code(&all, body).map_or("ok", Code::as_str)
 }
 
-/// Whether a deny with these conditions takes hold.
+/// Whether a deny with these conditions applies.
 fn denied(list: &[(&str, Words)], body: &str) -> bool {
     let mut all = BodyConditions::new(false);
     all.deny(&conditions(list, Effect::Deny), Refusal::new(Code::DeniedByRule, "no"));
@@ -54,7 +54,7 @@ fn not_finds_every_item() {
             (r#"{"tools":[{"type":"web\u005ffetch"}]}"#, "body_condition"),
             (r#"{"t\u006fols":[{"type":"web_fetch"}]}"#, "body_condition"),
             (r#"{"tools":[{"type":"WEB_Fetch"}]}"#, "body_condition"),
-            // Of another kind: refused, not guessed.
+            // Of another type: refused, not guessed.
             (r#"{"tools":{"0":{"type":"web_fetch"}}}"#, "body_condition"),
             (r#"{"tools":"[{\"type\":\"web_fetch\"}]"}"#, "body_condition"),
             (r#"{"tools":[[{"type":"web_fetch"}]]}"#, "body_condition"),
@@ -71,8 +71,8 @@ fn not_finds_every_item() {
     );
 }
 
-/// Google reads `file_uri` as `fileUri` and the other way round: what refuses looks behind
-/// both, and what gives is not given for the other one.
+/// Google reads `file_uri` as `fileUri` and vice versa: a condition that refuses looks behind both,
+/// and one that allows does not accept the other spelling.
 #[test]
 fn a_key_has_two_spellings() {
     for (field, body) in [
@@ -180,7 +180,7 @@ fn denies_hold_where_all_conditions_do() {
     assert!(!denied(&both, r#"{"model":"big-1"}"#));
     assert!(!denied(&both, r#"{"model":"small","store":true}"#));
     assert!(!denied(&both, "{}"));
-    // What cannot be told is taken for the worse.
+    // What cannot be evaluated is assumed to be the worse.
     assert!(denied(&both, r#"{"model":["big-1"],"store":true}"#));
     assert!(denied(&[("model", Words::Not(texts(&["small"])))], "{}"));
 }
@@ -247,7 +247,7 @@ fn bodies_that_two_readers_could_read_in_two_ways() {
     assert_eq!(all.limit(), 16 * 1024 * 1024);
 }
 
-/// A GET without a body has no fields; a POST without one is no JSON.
+/// A GET without a body has no fields; a POST without one is not JSON.
 #[test]
 fn no_body_has_no_fields_where_none_is_needed() {
     let mut read = BodyConditions::new(true);

@@ -1,11 +1,11 @@
-//! Which rules may be passed over for a path, without a look at their texts.
+//! Which rules can be skipped for a path without a look at their texts.
 
 use super::Segments;
 use super::wide::short_name;
 
-/// For each of the first segments a set of 64 in which it stands, or all of it where
-/// it can be anything. A pattern and a path whose sets do not meet cannot match, so a
-/// thousand rules for one host are passed over without a look at their texts.
+/// For each of the first segments, a 64-bit set with the bit of its hash, or with all bits if it
+/// can be anything. A pattern and a path whose sets do not meet cannot match, so a thousand rules
+/// for one host are skipped without a look at their texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outline([u64; 4]);
 
@@ -15,10 +15,10 @@ impl Segments {
         let mut outline = Outline::ANYTHING;
         for (place, segment) in outline.0.iter_mut().zip(&self.parts) {
             match &**segment {
-                // From here on nothing has a fixed place.
+                // From here on no segment has a fixed place.
                 "**" => break,
                 segment if segment.contains('*') => {}
-                // It may stand for many.
+                // A short name may stand for many long ones.
                 segment if short_name(segment).is_some() => {}
                 segment => *place = 1 << (fnv(segment) % 64),
             }
@@ -41,7 +41,7 @@ impl Outline {
     }
 }
 
-/// FNV-1a: spreads well and costs a multiplication a byte. A collision costs a closer look.
+/// FNV-1a: spreads well and costs a multiplication a byte. A collision only costs a closer look.
 fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

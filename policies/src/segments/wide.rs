@@ -1,11 +1,11 @@
 //! Paths as a denial reads them.
 //!
-//! A denial must not be dodged by a spelling, and servers differ in what is one path. So
-//! read widely, these are nothing: ASCII case, `;parameters` of a segment, a slash at the
-//! end, escapes that need not be escapes, letters and signs that only look different
-//! (`likeness.rs`); what Windows drops from names of files (dots and blanks at the end,
-//! `::$DATA`) and the short names it keeps for long ones (`PRIVAT~1`); and an ending in
-//! the last segment that asks for a format (`/x.json` in Rails, Grape and older Spring).
+//! A denial must not be dodged by another spelling, and servers differ in which spellings they take
+//! for the same path. So the wide reading ignores: ASCII case; `;parameters` of a segment; a slash
+//! at the end; needless escapes; letters and signs that only look different (`likeness.rs`); what
+//! Windows drops from file names (dots and blanks at the end, `::$DATA`) and the short names it
+//! keeps for long ones (`PRIVAT~1`); and an ending of the last segment that asks for a format
+//! (`/x.json` in Rails, Grape and older Spring).
 
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ use super::{EMPTY, Segments, match_segment};
 use crate::{Path, wildcard};
 
 impl Segments {
-    /// As a deny reads a pattern, and with the stars escaped a request: undone, and where
-    /// that is something else, also as it stands.
+    /// A pattern as a deny reads it (or a request, with its stars escaped): undone and, where that
+    /// makes a difference, also as it stands.
     pub(crate) fn wide_pattern(path: &str) -> Vec<Self> {
         let undone = Self::wide(path, false);
         let as_it_stands = (path.contains(ESCAPED_SLASH) || path.contains("//")).then(|| Self::wide(path, true));
@@ -27,7 +27,7 @@ impl Segments {
         let plain = undo_escapes(path, as_it_stands);
         let plain = if plain.is_ascii() { plain } else { likeness::plain(&plain).into() };
         let plain = plain.to_ascii_lowercase();
-        // The first is what stands before the slash that a path begins with.
+        // Skips the empty part before the leading slash.
         let mut parts: Vec<&str> = plain.split(['/', '\\']).skip(1).map(bare).collect();
         match as_it_stands {
             true => {
@@ -40,11 +40,11 @@ impl Segments {
         Segments { parts: parts.into_iter().map(Box::from).collect(), spelt: false }
     }
 
-    /// As a deny reads a request: as it is, and without an ending.
+    /// A request as a deny reads it: as it is, and without its ending.
     pub(crate) fn wide_request(path: &Path) -> Vec<Self> {
         let path = path.as_str();
         let mut readings = Self::readings(path);
-        // Whoever undoes escapes before reading a path has its end there.
+        // For a server that undoes escapes before it reads the path, the path ends there.
         if let Some(end) = ["%3F", "%23"].iter().filter_map(|sign| path.find(sign)).min() {
             readings.extend(Self::readings(&path[..end]));
         }
@@ -80,31 +80,32 @@ impl Segments {
     }
 }
 
-/// A segment without what some server does not see in it.
+/// A segment without the parts that some servers do not see.
 fn bare(segment: &str) -> &str {
     let segment = segment.split(';').next().unwrap_or(segment);
-    // The stream of a file on NTFS by its type: `x::$DATA` is `x`.
+    // NTFS names the stream of a file by type: `x::$DATA` is `x`.
     let segment = match segment.find(':').filter(|at| segment[*at..].contains(":$")) {
         Some(at) => &segment[..at],
         None => segment,
     };
-    // Win32 drops these from the end of names. A name of dots alone stays one.
+    // Win32 drops these from the end of names. A name of only dots stays.
     match segment.trim_end_matches(['.', ' ']) {
         "" => segment,
         rest => rest,
     }
 }
 
-/// `administrator`, `adminis*`: a pattern that a short name (8.3) of Windows may stand for.
+/// Whether a short (8.3) name of Windows may stand for a name that this pattern matches:
+/// `administrator`, `adminis*`.
 fn is_short_for(text: &str, pattern: &str) -> bool {
     let Some(start) = short_name(text) else { return false };
     let plain = |text: &str| text.replace([' ', '.'], "");
     let long = plain(pattern.split('*').next().unwrap_or_default());
-    // Behind two letters Windows may go on with a number of its own.
+    // After two letters Windows may go on with a number of its own.
     long.starts_with(start) || (start.len() == 6 && long.get(..2) == start.get(..2))
 }
 
-/// What stands before the tilde of `PRIVAT~1` or `PRIVAT~1.HTM`.
+/// The part of `PRIVAT~1` or `PRIVAT~1.HTM` before the tilde.
 pub(super) fn short_name(segment: &str) -> Option<&str> {
     let (start, rest) = segment.split_once('~')?;
     let (number, ending) = rest.split_once('.').unwrap_or((rest, ""));
@@ -113,8 +114,8 @@ pub(super) fn short_name(segment: &str) -> Option<&str> {
     (fits && ending.len() <= 3).then_some(start)
 }
 
-/// Undoes all escapes but those of stars and exclamation marks: in patterns these are
-/// no characters. Where it is read as it stands, that of a slash is kept too.
+/// Undoes all escapes except those of stars and exclamation marks, which are special in patterns.
+/// If the path is read as it stands, an escaped slash is kept too.
 fn undo_escapes(path: &str, as_it_stands: bool) -> Cow<'_, str> {
     if !path.contains('%') {
         return path.into();

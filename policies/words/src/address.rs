@@ -1,10 +1,10 @@
 //! Which addresses are not on the public internet.
 //!
-//! The table follows the IANA special-purpose address registries (RFC 6890, as
-//! of 2025) and adds the metadata services of clouds. What those registries call
-//! "globally reachable" inside a special block is refused all the same: no
-//! server that an assistant wants lives there. IPv6 outside of `2000::/3` is
-//! refused as a whole, because nothing else is global unicast (RFC 4291 §2.4).
+//! The table follows the IANA special-purpose address registries (RFC 6890, as of 2025) and adds
+//! the metadata services of clouds. Addresses that those registries call "globally reachable"
+//! inside a special block are refused all the same: no server that an assistant wants lives there.
+//! IPv6 outside of `2000::/3` is refused as a whole, because nothing else is global unicast (RFC
+//! 4291 §2.4).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +16,7 @@ pub fn special(ip: IpAddr) -> Option<&'static str> {
     special_net(&IpNet::from(ip)).or_else(|| is_isatap(ip).then_some(EMBEDDED))
 }
 
-/// RFC 5214 §6.1, in any network: an interface is called by its IPv4 address.
+/// RFC 5214 §6.1: in any network, an interface identifier can be made from an IPv4 address.
 fn is_isatap(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if matches!(ip.segments(), [_, _, _, _, 0 | 0x0200, 0x5efe, ..]))
 }
@@ -43,7 +43,8 @@ const RESERVED: &str = "a reserved address";
 const EXAMPLE: &str = "an address reserved for examples";
 const EMBEDDED: &str = "an IPv6 address that hides an IPv4 address";
 
-/// Narrow blocks stand before the wide ones that hold them: the words say the most.
+/// Narrow blocks come before the wide ones that contain them, so that the most precise words are
+/// used.
 const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(169, 254, 169, 254, 32), METADATA), // AWS, Google, Azure and others
     (v4(168, 63, 129, 16, 32), METADATA),   // Azure's WireServer
@@ -138,7 +139,7 @@ mod tests {
         }
     }
 
-    /// Attacks B02 and B05: what a name may resolve to on a bad day.
+    /// Attacks B02 and B05: addresses that a name may be made to resolve to.
     #[test]
     fn special_addresses_are_named() {
         for (text, want) in [

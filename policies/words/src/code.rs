@@ -1,4 +1,4 @@
-//! Refusal codes: each with its one text form.
+//! Refusal codes, each with its one text form.
 
 use std::fmt;
 
@@ -26,8 +26,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Every reason for which Doorward refuses something at the door. The text form
-    /// (snake case) is what agents, the audit log and scripts see; it is stable.
+    /// Every reason to refuse something at the door. The text form (snake case) is what agents, the
+    /// audit log and scripts see; it is stable.
     pub enum Code {
         /// No rule names the host.
         NotAllowed => "not_allowed",
@@ -43,9 +43,9 @@ codes! {
         DeniedByRule => "denied_by_rule",
         /// The owner is asked about this first, and nobody said yes.
         AskUnanswered => "ask_unanswered",
-        /// The owner was asked, and said no.
+        /// The owner was asked and said no.
         AskRefused => "ask_refused",
-        /// The owner is asked about this first, and the body is too long to be described.
+        /// The owner is asked about this first, and the body is too long for that.
         AskTooLarge => "ask_too_large",
         /// The host is an address, and no rule names that address.
         IpLiteral => "ip_literal",
@@ -53,15 +53,15 @@ codes! {
         AuthorityMalformed => "authority_malformed",
         /// CONNECT target, SNI, Host and request target do not agree.
         AuthorityMismatch => "authority_mismatch",
-        /// The path or query cannot be read in exactly one way, and no rule spells the path.
+        /// The path or query has more than one reading, and no rule spells out the path.
         PathAmbiguous => "path_ambiguous",
-        /// The bytes are no well-formed HTTP request.
+        /// The bytes are not a well-formed HTTP request.
         Framing => "framing",
-        /// HTTP/2 used to wear the door out: resets, empty frames or headers without end.
+        /// HTTP/2 used to exhaust the door: endless resets, empty frames or headers.
         Http2Abuse => "h2_abuse",
         /// A header, the URL or a body is over its limit.
         TooLarge => "too_large",
-        /// What followed CONNECT is no TLS ClientHello.
+        /// What followed CONNECT is not a TLS ClientHello.
         NotTls => "not_tls",
         /// Upgrades (h2c, WebSocket) are refused unless a rule says otherwise.
         UpgradeDenied => "upgrade_denied",
@@ -73,40 +73,40 @@ codes! {
         ResolvedPrivate => "resolved_private",
         /// The name does not resolve.
         Unresolved => "unresolved",
-        /// A surrogate on the way to a host it does not belong to.
+        /// A surrogate sent to a host it does not belong to.
         SurrogateUnbound => "surrogate_unbound",
-        /// A surrogate on the way to its host, but not in its place.
+        /// A surrogate sent to its host, but in the wrong place.
         SurrogateLocation => "surrogate_location",
         /// A surrogate of another sandbox.
         SurrogateForeign => "surrogate_foreign",
-        /// A surrogate that was this group's once; its sandbox is gone.
+        /// A surrogate that this group once held; its sandbox is gone.
         SurrogateRetired => "surrogate_retired",
-        /// The surrogate outside of its credential's `only`, or not over TLS.
+        /// A surrogate outside its credential's `only`, or not over TLS.
         SurrogateScope => "surrogate_scope",
-        /// More than one thing that could authenticate the request.
+        /// More than one value that could authenticate the request.
         CredentialAmbiguous => "credential_ambiguous",
         /// A host with a credential takes this sandbox's surrogate and nothing else.
         CredentialNotSurrogate => "credential_not_surrogate",
-        /// Where the surrogate belongs stands what is neither it nor anybody's key.
+        /// The surrogate's place holds something that is neither the surrogate nor anybody's key.
         SurrogateMissing => "surrogate_missing",
-        /// A header or parameter that a host with a credential gets where the owner says that it
-        /// authenticates nobody, and only there.
+        /// A header or parameter that a host with a credential gets only if the owner says that it
+        /// authenticates nobody.
         NotHarmless => "not_harmless",
-        /// A key that the host handed out before, and that was not kept at the door (`mints`).
+        /// A key that the host issued earlier and that was not kept at the door (`mints`).
         NotMinted => "not_minted",
-        /// A real secret on its way out.
+        /// A real secret in an outgoing request.
         SecretInRequest => "secret_in_request",
-        /// A host's answer held a secret in a way that it could not be taken off.
+        /// A host's answer held a secret that could not be taken off.
         SecretInAnswer => "secret_in_answer",
         /// The secret behind a surrogate cannot be read now.
         SecretUnavailable => "secret_unavailable",
-        /// The upstream speaks no TLS that can be relied on, or its certificate is not valid for the host.
+        /// The upstream's TLS is not good enough, or its certificate is not valid for the host.
         TlsVerify => "tls_verify",
-        /// The upstream cannot be reached, or broke off.
+        /// The upstream cannot be reached, or broke the connection.
         UpstreamFailed => "upstream_failed",
-        /// The upstream's answer cannot be read in exactly one way, or not be scrubbed.
+        /// The upstream's answer has more than one reading, or cannot be scrubbed.
         UpstreamUnreadable => "upstream_unreadable",
-        /// Too slow.
+        /// Something took too long.
         Timeout => "timeout",
         /// The audit log cannot be written, so nothing may leave.
         AuditUnavailable => "audit_unavailable",
@@ -114,19 +114,20 @@ codes! {
         GroupLimit => "group_limit",
         /// The group has used up what `[limits]` gives it.
         LimitExceeded => "limit_exceeded",
-        /// The group's models have used up what `[limits]` gives them, or would.
+        /// The group's models have used up what `[limits]` gives them, or would with this request.
         UsedUp => "used_up",
         /// A field of the JSON body is not what the rule wants.
         BodyCondition => "body_condition",
-        /// The body has to be looked into, by a rule or for leaks, and cannot be read in exactly one way.
+        /// A rule or the leak check must look into the body, and it has more than one reading.
         BodyUnreadable => "body_unreadable",
-        /// The host does not do for the agent what it asks: it may not, not now, or not in this way.
+        /// Doorward refuses an agent's operation: not allowed, not now, or not in this way.
         OperationRefused => "operation_refused",
         /// The owner has locked the group, or everything.
         Locked => "locked",
-        /// No word of the owner came for so long that only models are asked.
+        /// The owner has not been heard from for so long that only models may be asked.
         OwnerAway => "owner_away",
-        /// The policy was tightened, the hours of its rule ended, or the sandbox stopped, while this was under way.
+        /// The policy was tightened, its rule's hours ended, or the sandbox stopped while the request was in
+        /// flight.
         Revoked => "revoked",
     }
 }
@@ -137,8 +138,8 @@ impl Code {
         Code::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 
-    /// Whether the owner is told at once: something tried to carry a credential
-    /// where it does not belong, or brought part of one into a sandbox.
+    /// Whether the owner is told at once: something tried to carry a credential where it does not
+    /// belong, or brought part of one into a sandbox.
     pub fn is_alarm(self) -> bool {
         matches!(
             self,

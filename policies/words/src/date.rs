@@ -1,5 +1,5 @@
-//! A day of the calendar, so that a policy can end an observation. What it is not:
-//! a clock. Whoever judges says which day it is.
+//! A day of the calendar, so that a policy can end an observation. What it is not: a clock. Whoever
+//! judges passes in today's date.
 
 use std::fmt;
 
@@ -12,18 +12,18 @@ pub struct Date {
 }
 
 impl Date {
-    /// The last day there is: what ends on any day has ended by then.
+    /// The last possible day: whatever ends on a day has ended by then.
     pub const LAST: Date = Date { year: 9999, month: 12, day: 31 };
 
-    /// The Monday before the last week that there is.
+    /// The Monday of the last full week.
     pub(crate) const FAR_MONDAY: Date = Date { year: 9999, month: 12, day: 20 };
 
-    /// `None` for a day that no calendar has.
+    /// `None` for a day that does not exist.
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
         (year <= 9999 && day >= 1 && day <= days_of(year, month)).then_some(Date { year, month, day })
     }
 
-    /// The day after it; after the last one there is none, and it stays.
+    /// The next day; the last one is its own next.
     pub fn tomorrow(self) -> Self {
         let Date { year, month, day } = self;
         let next = [(year, month, day + 1), (year, month + 1, 1), (year + 1, 1, 1)];
@@ -40,7 +40,7 @@ impl Date {
         // Sakamoto's method counts from Sunday, and years from March on.
         const SHIFTS: [usize; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
         let (month, day) = (usize::from(self.month), usize::from(self.day));
-        // 400 years are a whole number of weeks, so the year before 0 is one that there is.
+        // Adding 400 years, a whole number of weeks, avoids a year before 0.
         let year = 400 + usize::from(self.year) - usize::from(month < 3);
         (year + year / 4 - year / 100 + year / 400 + SHIFTS[month - 1] + day + 6) % 7
     }

@@ -20,11 +20,11 @@ pub enum Scheme {
 pub struct Authority {
     /// Name or address.
     pub host: Host,
-    /// Always said; there is no default once an authority exists.
+    /// Always explicit: an authority has no default port.
     pub port: u16,
 }
 
-/// Another protocol that a request wants to go on in.
+/// A protocol to which a request wants to switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Upgrade {
     /// RFC 6455, or RFC 8441 over HTTP/2; the method is GET in both.
@@ -36,31 +36,31 @@ pub enum Upgrade {
 pub struct Facts {
     /// http or https.
     pub scheme: Scheme,
-    /// Where to.
+    /// Where it goes.
     pub authority: Authority,
     /// What is asked.
     pub method: Method,
-    /// Of what.
+    /// For what.
     pub path: Path,
-    /// The part behind `?`, if there is one.
+    /// The query, without the `?`.
     pub query: Option<Query>,
-    /// The protocol it wants to go on in, if it does.
+    /// The protocol it wants to switch to, if any.
     pub upgrade: Option<Upgrade>,
 }
 
-/// Why a text is no authority.
+/// Why a text is not an authority.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorityError {
     /// The host part.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Where a port must be said (CONNECT), or is not 1 to 65535.
+    /// A required port is missing (CONNECT), or the port is not 1 to 65535.
     #[error("the port is missing or not a number from 1 to 65535")]
     Port,
 }
 
 impl Scheme {
-    /// The port that is meant when none is said.
+    /// The port that is meant if none is given.
     pub fn default_port(self) -> u16 {
         match self {
             Scheme::Http => 80,
@@ -78,7 +78,7 @@ impl Scheme {
 }
 
 impl Authority {
-    /// Reads `host:port`, or `host` where `default_port` says what is meant then.
+    /// Reads `host:port`, or `host` if `default_port` is given.
     pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, AuthorityError> {
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -92,13 +92,13 @@ impl Authority {
         Ok(Authority { host, port })
     }
 
-    /// As a Host header wants it: the scheme's own port is left out.
+    /// As a Host header has it: without the scheme's own port.
     pub fn host_header(&self, scheme: Scheme) -> String {
         if self.port == scheme.default_port() { self.host.to_string() } else { self.to_string() }
     }
 }
 
-/// Digits only: `+443` and `0443` are somebody else's idea of a port.
+/// Digits only, without a leading zero: `+443` and `0443` are refused.
 fn parse_port(digits: &str) -> Result<u16, AuthorityError> {
     let plain = !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
     if !plain {
@@ -116,7 +116,7 @@ impl Facts {
         }
     }
 
-    /// Whether it is a question of DNS over HTTPS, by its URL (RFC 8484 §4.1).
+    /// Whether it is a query of DNS over HTTPS, by its URL (RFC 8484 §4.1).
     pub fn asks_for_names(&self) -> bool {
         let is_dns = |one: &str| {
             let key = one.split('=').next().unwrap_or_default();
@@ -133,8 +133,8 @@ impl Facts {
 }
 
 impl Facts {
-    /// The command by which an owner lets a group do exactly this, safe to paste into a shell. Its path must be as a
-    /// rule writes it.
+    /// The command with which an owner allows a group exactly this, safe to paste into a shell. The path must be
+    /// spelt as in a rule.
     pub fn command_to_allow(&self, group: &GroupName) -> String {
         let secure = self.scheme == Scheme::Https;
         let url = match self.upgrade {
@@ -148,7 +148,7 @@ impl Facts {
     }
 }
 
-/// A word as a shell reads it: what sandboxes asked for stands in it.
+/// Quotes a word for a shell: it contains what a sandbox asked for.
 fn in_shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | ':' | '.' | '_' | '-' | '%' | '+' | '@' | ',');
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }

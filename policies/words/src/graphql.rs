@@ -1,9 +1,9 @@
-//! Whether a text is a GraphQL document that can change something. GraphQL over HTTP
-//! forbids mutations by GET, and servers differ in whether they obey.
+//! Whether a text is a GraphQL document that can change something. GraphQL over HTTP forbids
+//! mutations by GET, and not all servers obey.
 //!
-//! What it is not: a parser of GraphQL. It looks for an operation at the top of a
-//! document and knows of the rest only what could hide one (specification of October
-//! 2021, §2.1 and §2.3). A sentence with the word in it is no operation.
+//! What it is not: a parser of GraphQL. It looks for an operation at the top level of a document,
+//! and otherwise knows only what could hide one (specification of October 2021, §2.1 and §2.3). A
+//! sentence that contains the word is not an operation.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -30,15 +30,15 @@ pub(crate) fn holds_mutation(document: &str) -> bool {
     false
 }
 
-/// Where the reader is at the top of a document.
+/// Where the reader is at the top level of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Elsewhere,
-    /// Behind the word that begins another operation: its name may be any word.
+    /// After the keyword of another operation: its name may be any word.
     Other,
-    /// Behind the word `mutation`.
+    /// After the word `mutation`.
     Announced,
-    /// Behind its name.
+    /// After its name.
     Named,
 }
 
@@ -66,8 +66,8 @@ impl State {
     }
 }
 
-/// Whether this sign begins variables, directives or fields: `mutation (biology)` is a
-/// title, and `($id: ID!)` are variables.
+/// Whether this sign begins variables, directives or fields: `mutation (biology)` is a title, and
+/// `($id: ID!)` are variables.
 fn begins(sign: char, chars: &mut Peekable<Chars<'_>>) -> bool {
     while chars.next_if(|c| is_ignored(*c)).is_some() {}
     let next = chars.peek().copied();
@@ -79,12 +79,12 @@ fn begins(sign: char, chars: &mut Peekable<Chars<'_>>) -> bool {
     }
 }
 
-/// Blanks, line ends, commas and the byte order mark say nothing (§2.1.2).
+/// Blanks, line ends, commas and the byte order mark have no meaning (§2.1.2).
 fn is_ignored(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | ',' | '\u{feff}')
 }
 
-/// What stands in a text or a block of text has no meaning.
+/// The contents of a string or block string have no meaning.
 fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     if chars.next_if_eq(&'"').is_none() {
         while let Some(c) = chars.next() {
@@ -151,7 +151,7 @@ mod tests {
             "Mutation { a }",
         ] {
             let found = holds_mutation(document);
-            // A sentence that is a document is taken for one.
+            // A sentence that is a valid document counts as one.
             assert_eq!(found, document.starts_with("what a"), "{document}");
         }
     }

@@ -1,4 +1,4 @@
-//! One way to read a host, for policy, certificate, audit and dial alike.
+//! One way to read a host, for policy, certificate, audit and dialling alike.
 //!
 //! `url` and `http` disagree about hosts (fullwidth forms, U+3002, `127.1`), and
 //! `getaddrinfo` resolves spellings that both keep as names. So Doorward reads
@@ -22,10 +22,10 @@ pub enum Host {
     Ip(IpAddr),
 }
 
-/// Why a text is no host.
+/// Why a text is not a host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// Nothing there.
+    /// There is nothing.
     #[error("the host is empty")]
     Empty,
     /// RFC 1035: 253 characters for a name.
@@ -34,7 +34,7 @@ pub enum HostError {
     /// RFC 1035: 1 to 63 characters for a label.
     #[error("a label of the host is empty or longer than 63 characters")]
     Label,
-    /// A character that no canonical host name holds.
+    /// A character that canonical host names do not hold.
     #[error("the host holds {0:?}; write names in ASCII (A-labels), without user, port or escapes")]
     Character(char),
     /// `127.1`, `0x7f000001`, `2130706433`: numbers that resolvers turn into addresses.
@@ -46,8 +46,7 @@ pub enum HostError {
 }
 
 impl HostName {
-    /// Reads a name. Upper case is folded and one trailing dot dropped; nothing
-    /// else is repaired.
+    /// Reads a name. Folds upper case and drops one trailing dot; repairs nothing else.
     pub fn parse(text: &str) -> Result<Self, HostError> {
         match Host::parse(text)? {
             Host::Name(name) => Ok(name),
@@ -62,7 +61,7 @@ impl HostName {
 }
 
 impl Host {
-    /// Reads a host as it stands in a URL or a Host header, without a port.
+    /// Reads a host from a URL or a Host header, without a port.
     pub fn parse(text: &str) -> Result<Self, HostError> {
         if text.is_empty() {
             return Err(HostError::Empty);
@@ -101,8 +100,8 @@ fn is_host_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-/// The WHATWG URL standard's "ends in a number": such a host is an IPv4 address
-/// to every resolver, so it must be one in canonical form or it is refused.
+/// The WHATWG URL standard's "ends in a number": every resolver takes such a host for an IPv4
+/// address, so it must be one in canonical form.
 fn ends_in_a_number(text: &str) -> bool {
     let last = text.rsplit('.').next().unwrap_or(text);
     last.bytes().all(|b| b.is_ascii_digit())
@@ -185,7 +184,7 @@ mod tests {
         }
     }
 
-    /// Attacks A01 to A08: what others fold, we refuse.
+    /// Attacks A01 to A08: spellings that others fold are refused.
     #[test]
     fn odd_spellings_are_refused() {
         check("", Err(HostError::Empty));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct GroupName(Arc<str>);
 
-/// One running sandbox. Random, so that it says nothing.
+/// One running sandbox. The id is random, so that it reveals nothing.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct SandboxId(Arc<str>);
 
@@ -32,7 +32,7 @@ impl GroupName {
 }
 
 impl SandboxId {
-    /// Takes an id that the caller has made at random; hex digits only.
+    /// Takes an id that the caller made at random; hex digits only.
     pub fn new(id: &str) -> Option<Self> {
         let fits = !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
         fits.then(|| SandboxId(id.into()))
@@ -65,7 +65,7 @@ text_formats!(GroupName, SandboxId);
 mod tests {
     use super::*;
 
-    /// A group's name becomes a folder and a file: nothing that leads elsewhere is one.
+    /// A group's name becomes a folder and a file, so a name that leads elsewhere is refused.
     #[test]
     fn names_that_are_no_paths() {
         for name in ["a", "7", "family", "work-2_b", &"x".repeat(32)] {

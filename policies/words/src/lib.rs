@@ -3,9 +3,9 @@
 //! What it is not: a judgement. It does no I/O and knows no clock.
 //!
 //! **Invariants**
-//! - There is one parser for hosts, one for authorities and one for paths. They
-//!   refuse what two readers could read in two ways; they never repair. What only a rule
-//!   that spells it lets through (`%2F`, `%25`, `//`) a denial reads in both ways.
+//! - There is one parser each for hosts, authorities and paths. They refuse what could be read in
+//!   two ways, and never repair it. What an allow must spell out (`%2F`, `%25`, `//`), a deny reads
+//!   both ways.
 
 pub mod address;
 mod code;

@@ -1,11 +1,11 @@
-//! Characters that some server takes for others: what a path may be read as by programs
-//! that normalise it (NFKC, the best-fit tables of Windows) or leave out what has no
-//! width (HFS+, CVE-2014-9390).
+//! Characters that some servers take for others: how a path may be read by programs that normalise
+//! it (NFKC, the best-fit tables of Windows) or leave out zero-width characters (HFS+,
+//! CVE-2014-9390).
 //!
-//! What it is not: Unicode's normalisation. It knows the forms of ASCII, and only what
-//! can make another segment or another word of one.
+//! What it is not: Unicode normalisation. It knows only forms of ASCII that can turn a segment or
+//! word into another.
 
-/// A text as the loosest reader has it.
+/// A text as the loosest reader sees it.
 pub fn plain(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
@@ -24,7 +24,7 @@ pub fn plain(text: &str) -> String {
             '\u{2044}' | '\u{2215}' => out.push('/'),
             '\u{2216}' | '\u{fe68}' => out.push('\\'),
             '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => out.push(' '),
-            // Upper case of the long s is S, lower case of the Kelvin sign is k.
+            // The upper case of the long s is S, the lower case of the Kelvin sign is k.
             '\u{17f}' => out.push('s'),
             '\u{212a}' => out.push('k'),
             '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {}
@@ -34,8 +34,8 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-/// Whether a segment of a path is one of those that servers resolve, to some server:
-/// `.` or `..`, also in other dots, with parameters, or with blanks, which Windows drops.
+/// Whether some server resolves a path segment as `.` or `..`: in other dots, with parameters, or
+/// with blanks, which Windows drops.
 pub fn is_dots(segment: &str) -> bool {
     let plain = plain(segment);
     plain.split(['/', '\\']).any(|part| {
@@ -45,8 +45,8 @@ pub fn is_dots(segment: &str) -> bool {
     })
 }
 
-/// Whether ASP.NET takes a segment for sessions and tickets of clients without cookies, and the path to be the one
-/// without it: `(S(x))`, `(A(x)F(y))`.
+/// Whether ASP.NET takes a segment for the session or ticket of a client without cookies, and drops it from the
+/// path: `(S(x))`, `(A(x)F(y))`.
 pub fn is_session(segment: &str) -> bool {
     let plain = plain(segment);
     plain.split(['/', '\\']).any(|part| {

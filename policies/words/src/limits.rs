@@ -1,18 +1,18 @@
-//! How much a group may use up. What it is not: the counting, which belongs to whoever
-//! keeps a clock and a database.
+//! How much a group may use. What it is not: the counting, which belongs to whoever keeps a clock
+//! and a database.
 
-/// The limits of one group; what is not said is not limited.
+/// The limits of one group; what is not set is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Limits {
     /// Bytes sent up in a day, bodies and heads together.
     pub upload_per_day: Option<u64>,
-    /// Bytes of the body of one request.
+    /// Bytes in the body of one request.
     pub upload_per_request: Option<u64>,
     /// Requests in a minute.
     pub requests_per_minute: Option<u64>,
     /// Requests in a day.
     pub requests_per_day: Option<u64>,
-    /// Names below a `*.` or `**.` that were not asked for before, in a day.
+    /// Names below a `*.` or `**.` that were not requested before, in a day.
     pub new_names_per_day: Option<u64>,
     /// Runs of the agent in a day.
     pub runs_per_day: Option<u64>,
@@ -20,9 +20,9 @@ pub struct Limits {
     pub tokens_per_day: Option<u64>,
     /// Tokens of models in a month.
     pub tokens_per_month: Option<u64>,
-    /// What they cost in a day, in millionths of a US dollar.
+    /// The cost of models in a day, in millionths of a US dollar.
     pub money_per_day: Option<u64>,
-    /// What they cost in a month, likewise.
+    /// The same in a month.
     pub money_per_month: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ impl Limits {
         "money_per_month",
     ];
 
-    /// Each with its name, in one order.
+    /// Each limit with its name, in a fixed order.
     pub fn each(&self) -> [(&'static str, Option<u64>); 10] {
         let Limits {
             upload_per_day,
@@ -70,14 +70,14 @@ impl Limits {
         std::array::from_fn(|index| (Limits::NAMES[index], values[index]))
     }
 
-    /// Whether any of them is about what models use up.
+    /// Whether any of them limits models.
     pub fn bind_models(&self) -> bool {
         [self.tokens_per_day, self.tokens_per_month, self.money_per_day, self.money_per_month]
             .iter()
             .any(Option::is_some)
     }
 
-    /// Both bind: the smaller one of each.
+    /// Both together: the smaller of each.
     #[must_use]
     pub fn and(self, other: Limits) -> Limits {
         let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();

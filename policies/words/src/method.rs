@@ -1,9 +1,9 @@
-//! HTTP methods: case-sensitive, known by name, nothing else.
+//! HTTP methods: case-sensitive and known by name; all others are refused.
 
 use std::fmt;
 
-/// A method that a rule can name. What is not here is refused before any rule is
-/// asked ([`Method::instead`] says why): `get`, `TRACE`, `CONNECT` inside a tunnel, or one invented on the spot.
+/// A method that a rule can name. Others are refused before any rule is consulted ([`Method::instead`] says
+/// why): `get`, `TRACE`, `CONNECT` inside a tunnel, or an invented one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Method {
     /// RFC 9110.
@@ -38,16 +38,16 @@ pub enum Method {
     Acl,
     /// RFC 5323 (WebDAV).
     Search,
-    /// A search whose terms are in its body, as the HTTP working group drafts it.
+    /// A search whose terms are in its body, from a draft of the HTTP working group.
     Query,
-    /// Of caches.
+    /// Used by caches.
     Purge,
-    /// Of Vault and OpenBao.
+    /// Used by Vault and OpenBao.
     List,
 }
 
 impl Method {
-    /// All of them, in the order in which help texts list them.
+    /// All of them, in the order of help texts.
     pub const ALL: [Method; 19] = [
         Method::Get,
         Method::Head,
@@ -100,7 +100,7 @@ impl Method {
         }
     }
 
-    /// Why a text is no method that a rule can name, and what to send instead.
+    /// Why a text is not a method that a rule can name, and what to send instead.
     pub fn instead(text: &str) -> String {
         match text {
             "COPY" | "MOVE" => format!(

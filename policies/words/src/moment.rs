@@ -1,6 +1,5 @@
-//! A moment as the owner's clock shows it, in the owner's time zone: the day, the day of the
-//! week and the time of day. What it is not: a clock. Whoever has one hands it in as a
-//! [`Clock`].
+//! A moment by the owner's clock, in the owner's time zone: the day, the day of the week and the
+//! time of day. What it is not: a clock. Whoever has one passes it in as a [`Clock`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 
 use crate::Date;
 
-/// Which moment it is, whenever it is asked.
+/// Returns the current moment whenever it is called.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// A day and a time of day: later is greater.
@@ -41,7 +40,7 @@ pub enum Weekday {
     Sun,
 }
 
-/// When, as a person says it: `sat 22:00`, `2026-12-01 22:00`, or one of the two alone.
+/// A time as a person gives it: `sat 22:00`, `2026-12-01 22:00`, or one of the two alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
     day: Option<Day>,
@@ -55,8 +54,8 @@ enum Day {
 }
 
 impl Moment {
-    /// Monday noon, when nearly all that ends on a day has ended: where a `[[test]]` stands
-    /// that says no time.
+    /// A Monday noon by which nearly everything that ends on a day has ended: the moment for a
+    /// `[[test]]` without a time.
     pub const FAR: Moment = Moment { date: Date::FAR_MONDAY, time: TimeOfDay::NOON };
 
     /// From its two parts.
@@ -70,7 +69,7 @@ impl Moment {
         Some(Moment { date: Date::parse(date)?, time: TimeOfDay::parse(time)? })
     }
 
-    /// As [`Moment::parse`] reads it.
+    /// In the form that [`Moment::parse`] reads.
     pub fn written(self) -> String {
         format!("{} {}", self.date, self.time)
     }
@@ -92,13 +91,13 @@ impl Moment {
 }
 
 impl TimeOfDay {
-    /// When a day begins.
+    /// The beginning of a day.
     pub const MIDNIGHT: TimeOfDay = TimeOfDay(0);
 
     /// The middle of the day.
     pub const NOON: TimeOfDay = TimeOfDay(12 * 60);
 
-    /// `None` for what no clock shows.
+    /// `None` for an impossible time.
     pub fn new(hour: u8, minute: u8) -> Option<Self> {
         (hour < 24 && minute < 60).then(|| TimeOfDay(u16::from(hour) * 60 + u16::from(minute)))
     }
@@ -120,7 +119,7 @@ impl TimeOfDay {
 }
 
 impl Weekday {
-    /// All, from Monday on.
+    /// All days, from Monday on.
     pub const ALL: [Weekday; 7] =
         [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
@@ -137,7 +136,7 @@ impl Weekday {
         }
     }
 
-    /// The day before it.
+    /// The day before.
     #[must_use]
     pub fn yesterday(self) -> Self {
         Weekday::ALL[(self as usize + 6) % 7]
@@ -153,10 +152,10 @@ impl At {
     /// Any time.
     pub const ANY: At = At { day: None, time: None };
 
-    /// What to write, for whoever wrote something else.
+    /// What to write, for help texts.
     pub const FORM: &str = "write a day (sat, or 2026-12-01), a time (22:00), or both (\"sat 22:00\")";
 
-    /// Reads it.
+    /// Reads the text.
     pub fn parse(text: &str) -> Option<Self> {
         let day = |text: &str| Date::parse(text).map(Day::Date).or_else(|| Weekday::parse(text).map(Day::Weekday));
         if let Some((first, second)) = text.split_once(' ') {
@@ -168,8 +167,8 @@ impl At {
         }
     }
 
-    /// The moment that is meant by whoever says it now: a day of the week is the next one,
-    /// today included; what is not said is as it is now.
+    /// The moment meant by somebody who says it now: a day of the week is the next such day,
+    /// including today; parts that are not given are taken from now.
     pub fn seen_from(self, now: Moment) -> Moment {
         let date = match self.day {
             None => now.date,
@@ -182,8 +181,8 @@ impl At {
         Moment { date, time: self.time.unwrap_or(now.time) }
     }
 
-    /// Every moment that may be meant, where only these times of day make a difference (none: no moment does):
-    /// each day of a week that is far away where no day is said, each of the times where none is.
+    /// Every moment that may be meant, if only these times of day make a difference (none: no moment does):
+    /// each day of a far-off week if no day is given, each of the times if no time is given.
     pub fn moments(self, times: &BTreeSet<TimeOfDay>) -> Vec<Moment> {
         let week = std::iter::successors(Some(Date::FAR_MONDAY), |date| Some(date.tomorrow())).take(7);
         let dates: Vec<Date> = match self.day {
@@ -198,17 +197,17 @@ impl At {
         dates.into_iter().flat_map(|date| times.iter().map(move |time| Moment { date, time: *time })).collect()
     }
 
-    /// Whether it says a time of day.
+    /// Whether it gives a time of day.
     pub fn has_time(self) -> bool {
         self.time.is_some()
     }
 
-    /// Whether it says a day of the week.
+    /// Whether it gives a day of the week.
     pub fn has_weekday(self) -> bool {
         matches!(self.day, Some(Day::Weekday(_)))
     }
 
-    /// Whether it says which day of the calendar.
+    /// Whether it gives a day of the calendar.
     pub fn has_date(self) -> bool {
         matches!(self.day, Some(Day::Date(_)))
     }

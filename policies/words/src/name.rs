@@ -1,12 +1,11 @@
-//! One normal form for the names of parameters, fields and headers, and what names mean
-//! that a server reads before anything else.
+//! One normal form for the names of parameters, fields and headers, and the names that a server
+//! acts on before anything else.
 //!
-//! A name that one program sees is another name to the next: PHP makes `.method`,
-//! `[method` and `_method%00` into `_method`, gateways write `-` as `_`, .NET knows no case,
-//! Google takes `apiKey` for `api_key`. So names are compared without whatever some
-//! reader drops or changes: small letters and digits, and one `_` for everything between
-//! them. Two names of one form are one name here. `tests/frameworks` asks real frameworks
-//! whether that holds.
+//! Programs disagree about names: PHP turns `.method`, `[method` and `_method%00` into `_method`,
+//! gateways write `-` as `_`, .NET ignores case, Google takes `apiKey` for `api_key`. So names are
+//! compared without anything that some reader drops or changes: as lower-case letters and digits,
+//! with one `_` for whatever separates them. Two names with the same form are one name here.
+//! `tests/frameworks` checks that against real frameworks.
 
 use crate::{Method, graphql};
 
@@ -18,7 +17,7 @@ pub struct NameWriter {
 }
 
 impl NameWriter {
-    /// The next character, escapes undone.
+    /// Adds the next character, with escapes undone.
     pub fn push(&mut self, c: char) {
         match letter(c) {
             Some(c) => {
@@ -46,15 +45,15 @@ pub fn normal_name(name: &str) -> String {
     writer.text
 }
 
-/// The letters and digits of a normal form alone: what is compared where signs between
-/// words say nothing.
+/// Only the letters and digits of a normal form, for comparisons where separators between words
+/// mean nothing.
 pub fn letters_of(normal: &str) -> String {
     normal.replace('_', "")
 }
 
-/// As Go's encoding/json compares keys: without regard to case, where the long s
-/// and the Kelvin sign count as s and k (which it is in lower case by itself). Who
-/// sends `Tools` beside `tools` is read in two ways.
+/// Keys as Go's encoding/json compares them: ignoring case, where the long s and the Kelvin sign
+/// count as s and k (the Kelvin sign's lower case is k anyway). A body with both `Tools` and
+/// `tools` has two readings.
 pub fn fold_key(key: &str) -> String {
     key.chars()
         .map(|c| match c {
@@ -64,19 +63,18 @@ pub fn fold_key(key: &str) -> String {
         .collect()
 }
 
-/// What two spellings of a key have in common where words are written apart or in one:
-/// protobuf's JSON, and so Google, takes `fileUri` for `file_uri` and the other way round.
+/// What two spellings of a key share, whether words are written apart or together: protobuf's JSON,
+/// and so Google, takes `fileUri` for `file_uri` and vice versa.
 pub fn key_letters(key: &str) -> String {
     letters_of(&normal_name(key))
 }
 
-/// Every name, in its normal form, that some server makes of a parameter's name as it
-/// stands in a query or a form.
+/// Every name, in normal form, that some server makes of a parameter's name from a query or a form.
 pub fn parameter_names(raw: &str) -> Vec<String> {
     let mut writer = NameWriter::default();
     let (mut names, mut cut) = (Vec::new(), [false; 2]);
     for c in undo_escapes(raw).chars() {
-        // A NUL ends a name for PHP; a bracket begins an index of it, or is dropped (Rack, qs).
+        // A NUL ends a name for PHP; a bracket begins an index, or is dropped (Rack, qs).
         let ends = match c {
             '\0' => Some(0),
             '[' | ']' => Some(1),
@@ -128,14 +126,14 @@ pub fn undo_escapes(raw: &str) -> String {
 /// A name by which a server lets a request replace its method.
 struct Override {
     letters: &'static str,
-    /// Only with a sign before it: `_method`. `method` alone is a word like others.
+    /// Only with a separator before it: `_method`. `method` alone is an ordinary word.
     marked: bool,
-    /// Whether it counts among the fields of a body.
+    /// Whether it also counts as a field of a body.
     in_body: bool,
 }
 
-/// What is read, and by whom. Those of `tests/frameworks` were asked; the others are from
-/// their documents and sources.
+/// What is read, and by whom. `tests/frameworks` asked some of them; the others are from their
+/// documents and sources.
 const OVERRIDES: [Override; 8] = [
     // Rack::MethodOverride and so Rails and Sinatra (forms), Symfony's Request::getMethod and so
     // Laravel (query, forms, JSON), Mojolicious (query), method-override of Express (query), Spring's
@@ -153,12 +151,12 @@ const OVERRIDES: [Override; 8] = [
     // Google's front end (`$httpMethod`: Closure's goog.net.rpc.HttpCors, which its JavaScript
     // clients use to go without a preflight) and Salesforce's REST API (`_HttpMethod`).
     Override { letters: "httpmethod", marked: false, in_body: false },
-    // The same of headers, also those above (`$httpHeaders`).
+    // The same for headers, including those above (`$httpHeaders`).
     Override { letters: "httpheaders", marked: false, in_body: false },
 ];
 
-/// Whether a parameter of a query (`name=value` as it stands) asks the server to take a
-/// request with this method for another one.
+/// Whether a query parameter (`name=value` as it stands) asks the server to treat a request with
+/// this method as another one.
 pub fn parameter_asks(pair: &str, method: Method) -> bool {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     if name.is_empty() {
@@ -169,20 +167,20 @@ pub fn parameter_asks(pair: &str, method: Method) -> bool {
     names.iter().any(asks)
 }
 
-/// The same of a field of a form or a JSON body, by its normal form.
+/// The same for a field of a form or a JSON body, by its normal form.
 pub fn field_asks(normal: &str) -> bool {
     is_override(normal, |one| one.in_body)
 }
 
-/// Whether a GET carries what is no reading: a GraphQL mutation in a parameter.
+/// Whether a GET does more than read: a GraphQL mutation in a parameter.
 pub fn parameter_writes(pair: &str) -> bool {
     let value = pair.split_once('=').map_or(pair, |(_, value)| value);
-    // Undoing escapes is for the few that can be one.
+    // Escapes are undone only for the few values that can be one.
     value.len() > "mutation".len() && graphql::holds_mutation(&undo_escapes(value))
 }
 
 fn is_override(normal: &str, counts: impl Fn(&Override) -> bool) -> bool {
-    // By far the most names are none of these.
+    // Most names are none of these.
     if !normal.ends_with(['d', 'e', 's']) {
         return false;
     }
@@ -190,8 +188,8 @@ fn is_override(normal: &str, counts: impl Fn(&Override) -> bool) -> bool {
     OVERRIDES.iter().any(|one| one.letters == letters && (!one.marked || normal.starts_with('_')) && counts(one))
 }
 
-/// `method=delete` at Facebook's Graph API. The word alone is in many APIs, so the value
-/// decides: what names no method at all, or the one that is used, asks for nothing.
+/// `method=delete` at Facebook's Graph API. Many APIs use the word, so the value decides: if it
+/// names no method, or the request's own, it asks for nothing.
 fn is_another(value: &str, method: Method) -> bool {
     const WITHOUT_RULES: [&str; 6] = ["COPY", "MOVE", "LINK", "UNLINK", "PURGE", "SEARCH"];
     let value = undo_escapes(value).trim().to_ascii_uppercase();
@@ -201,15 +199,15 @@ fn is_another(value: &str, method: Method) -> bool {
     }
 }
 
-/// Letters and digits in the form in which they are compared: .NET and Go compare names
-/// without case, and to Go's encoding/json the long s and the Kelvin sign are s and k.
+/// Letters and digits as they are compared: .NET and Go ignore case, and for Go's encoding/json the
+/// long s and the Kelvin sign are s and k.
 fn letter(c: char) -> Option<char> {
     match c {
         'a'..='z' | '0'..='9' => Some(c),
         'A'..='Z' => Some(c.to_ascii_lowercase()),
         '\u{17f}' => Some('s'),
         '\u{212a}' => Some('k'),
-        // Letters of other scripts are no signs between words.
+        // Letters of other scripts do not separate words.
         _ => (!c.is_ascii() && c.is_alphanumeric()).then_some(c),
     }
 }
@@ -294,7 +292,7 @@ mod tests {
         }
         assert!(parameter_asks("method=get", Method::Post) && !parameter_asks("method=post", Method::Post));
         assert!(field_asks("_method") && field_asks("x_http_method_override"));
-        // JSON-RPC, and what a gateway of AWS tells of a request.
+        // JSON-RPC, and the fields in which AWS's gateway describes a request.
         assert!(!field_asks("method") && !field_asks("http_method") && !field_asks("httpmethod"));
     }
 }

@@ -1,16 +1,15 @@
-//! One way to read a path and a query: what was judged is what is sent.
+//! One way to read a path and a query: what is judged is what is sent.
 //!
-//! A path that two servers could read in two ways is refused, not repaired: dot
-//! segments, also in disguise, backslashes, escapes within escapes, bytes that are no
-//! UTF-8 (an overlong dot is a dot to some, CVE-2000-0884). Percent-encoding
-//! of unreserved characters is undone, hex digits are written in upper case
-//! (RFC 3986 §6.2.2), and what clients leave unencoded although it should not be
-//! (`[`, `|`, letters of other scripts) is encoded; the result is judged, logged *and* sent.
+//! A path that two servers could read in two ways is refused, not repaired: dot segments, even in
+//! disguise, backslashes, escapes within escapes, bytes that are not UTF-8 (some read an overlong
+//! dot as a dot, CVE-2000-0884). Percent-encoded unreserved characters are decoded, hex digits are
+//! written in upper case (RFC 3986 §6.2.2), and characters that clients wrongly leave unencoded
+//! (`[`, `|`, letters of other scripts) are encoded; the result is judged, logged *and* sent.
 //!
-//! Three things have two readings that APIs need all the same, and only a rule that spells
-//! them lets them through: `%2F` and `%25`, each one character of its segment that no star
-//! covers and that is never undone, and `//`. What they become where a server does undo
-//! them is checked here like any path: no dots, no further escapes, no empty segments.
+//! Three things have two readings and are needed by APIs all the same; only a rule that spells them
+//! out lets them through: `%2F` and `%25`, each one character of its segment that no star covers
+//! and that is never decoded, and `//`. What a server that decodes them would read is checked here
+//! like any path: no dots, no further escapes, no empty segments.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,36 +20,36 @@ use crate::likeness;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path(Box<str>);
 
-/// A query, without the `?`. It is sent as it came, but for what may not stand there unencoded;
-/// its values are never logged.
+/// A query, without the `?`. It is sent as it came, except for characters that must be encoded; its
+/// values are never logged.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Query(Box<str>);
 
-/// Why a text is no path that can be judged.
+/// Why a text is not a path that can be judged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// Only origin-form is a path here.
+    /// Only origin-form is accepted as a path here.
     #[error("the path does not start with a slash")]
     NotAbsolute,
-    /// A byte that must be percent-encoded, or must not be there at all.
+    /// A byte that must be percent-encoded, or is not allowed at all.
     #[error("the path holds a byte that may not stand there unencoded (0x{0:02x})")]
     Byte(u8),
     /// The same of a query.
     #[error("the query holds a byte that may not stand there unencoded (0x{0:02x}); write it as %{0:02X}")]
     QueryByte(u8),
-    /// `%` without two hex digits behind it.
+    /// `%` without two hex digits after it.
     #[error("a percent sign in the path is not followed by two hex digits")]
     Percent,
-    /// Escapes that are no UTF-8: overlong forms, or letters of another charset.
+    /// Escapes that are not UTF-8: overlong forms, or letters of another charset.
     #[error("the path holds escapes that are no UTF-8, which servers read in different ways")]
     NotUtf8,
     /// `.` or `..`, plain, encoded or in disguise.
     #[error("the path holds a dot segment, which servers resolve in different ways")]
     DotSegment,
-    /// A segment that is empty to some: `;x`, or beside a `%2F`. A plain `//` is not meant.
+    /// A segment that some read as empty: `;x`, or one beside a `%2F`. A plain `//` does not count.
     #[error("the path holds a segment that is empty to some servers and not to others")]
     EmptySegment,
-    /// `%25` in front of what makes an escape of it.
+    /// `%25` before digits that make it an escape.
     #[error("the path holds an escape within an escape (%25), which servers undo in different ways")]
     SecondEscape,
     /// `/(S(x))/`: a session in the path.
@@ -86,22 +85,22 @@ impl Path {
         &self.0
     }
 
-    /// As a rule writes it, in which a star stands for more than itself.
+    /// As a rule writes it, where a literal star is escaped.
     pub fn spelt(&self) -> Self {
         Path(self.without_stars().0.replace('!', "%21").into())
     }
 
-    /// As the log has it, in which a star stands for what is withheld.
+    /// As the log has it, where a star marks what is withheld.
     pub fn without_stars(&self) -> Self {
         Path(self.0.replace('*', "%2A").into())
     }
 
-    /// Whether it has one reading. One that has not needs a rule that spells it.
+    /// Whether it has only one reading. If not, a rule must spell it out.
     pub fn is_plain(&self) -> bool {
         self.to_spell().is_none()
     }
 
-    /// What a rule must spell for it to pass, in words.
+    /// The part that a rule must spell out, in words.
     pub fn to_spell(&self) -> Option<&'static str> {
         match &*self.0 {
             text if text.contains(ESCAPED_SLASH) => Some("an escaped slash (%2F)"),
@@ -111,7 +110,7 @@ impl Path {
         }
     }
 
-    /// The other reading: as a server has it that undoes escapes before it cuts the path.
+    /// The other reading: that of a server that undoes escapes before it splits the path.
     pub fn undone(&self) -> Cow<'_, str> {
         match self.0.contains(ESCAPED_SLASH) || self.0.contains(ESCAPED_PERCENT) {
             true => self.0.replace(ESCAPED_SLASH, "/").replace(ESCAPED_PERCENT, "%").into(),
@@ -121,8 +120,8 @@ impl Path {
 }
 
 impl Query {
-    /// Reads a query without a fragment. Quotes, angle brackets and letters beyond ASCII are encoded, as
-    /// browsers do; everything else stays.
+    /// Reads a query without a fragment. Encodes quotes, angle brackets and letters beyond ASCII, as
+    /// browsers do, and keeps everything else.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         if let Some(byte) = text.bytes().find(|byte| matches!(byte, 0..=b' ' | b'#' | 0x7f)) {
             return Err(PathError::QueryByte(byte));
@@ -144,7 +143,7 @@ impl Query {
     }
 }
 
-/// Undoes `%41`, keeps `%20` as `%20`, refuses separators in disguise.
+/// Decodes `%41`, keeps `%20`, refuses separators in disguise.
 fn decode_unreserved(text: &str) -> Result<String, PathError> {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(bytes.len());
@@ -202,8 +201,8 @@ fn push_escape(out: &mut String, byte: u8) {
 
 fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
     let plain = percent_encoding::percent_decode_str(segment).decode_utf8().map_err(|_| PathError::NotUtf8)?;
-    // Some servers cut path parameters off before they look at the segment, some undo
-    // the escape in front of another that does.
+    // Some servers cut off path parameters before they look at the segment; some undo the escape
+    // before another server does.
     let bare = plain.split(';').next().unwrap_or(&plain);
     match bare {
         _ if likeness::is_dots(&plain) => Err(PathError::DotSegment),
@@ -214,7 +213,7 @@ fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
     }
 }
 
-/// What a segment becomes where `%2F` and `%25` are undone, to the loosest reader.
+/// Checks a segment as the loosest reader sees it, with `%2F` and `%25` undone.
 fn check_undone(segment: &str, last: bool) -> Result<(), PathError> {
     let plain = likeness::plain(segment);
     if plain.match_indices('%').any(|(at, _)| makes_escape(&plain.as_bytes()[at + 1..])) {
@@ -239,9 +238,9 @@ fn makes_escape(behind: &[u8]) -> bool {
     digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// A slash that is part of a segment, as it stands in a canonical path.
+/// An escaped slash within a segment, as it stands in a canonical path.
 pub const ESCAPED_SLASH: &str = "%2F";
-/// A percent sign that is.
+/// The same for a percent sign.
 pub const ESCAPED_PERCENT: &str = "%25";
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -255,13 +254,13 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986 §3.3: what a path segment may hold besides.
+/// RFC 3986 §3.3: the other characters allowed in a path segment.
 fn is_sub_delimiter(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@')
 }
 
-/// What a path may not hold and clients leave in it: curl all of it, browsers and Node.js the first four. It
-/// separates nothing, so its escape means the same.
+/// Characters that are not allowed in a path but that clients leave in it: curl all of them, browsers and
+/// Node.js the first four. They separate nothing, so their escapes mean the same.
 fn is_left_plain(byte: u8) -> bool {
     matches!(byte, b'[' | b']' | b'^' | b'|' | b'`' | b'{' | b'}' | b'"' | b'<' | b'>' | 0x80..)
 }
@@ -311,14 +310,14 @@ mod tests {
         check("/%2Egit", Ok("/.git"));
     }
 
-    /// What clients leave as it is, though it should be encoded, is sent as its escape.
+    /// Characters that clients wrongly leave unencoded are sent encoded.
     #[test]
     fn what_should_be_encoded_is() {
         check("/a[0]|b^c", Ok("/a%5B0%5D%7Cb%5Ec"));
         check("/{id}/`x`", Ok("/%7Bid%7D/%60x%60"));
         check("/\"a\"<b>", Ok("/%22a%22%3Cb%3E"));
         check("/caf\u{e9}", Ok("/caf%C3%A9"));
-        // In whichever form: the same path, and the same disguises.
+        // In either form it is the same path, or the same disguise.
         check("/a%5B0%5D%7cb%5ec", Ok("/a%5B0%5D%7Cb%5Ec"));
         check("/a/\u{ff0e}\u{ff0e}/b", Err(PathError::DotSegment));
         check("/a/..\u{a0}/b", Err(PathError::DotSegment));
@@ -337,7 +336,7 @@ mod tests {
         for text in ["/a/..%20/b", "/a/.%20", "/a/%2E%2E%20;x/b", "/a/%EF%BC%8E%EF%BC%8E/b", "/a/%E2%80%A5/b"] {
             check(text, Err(PathError::DotSegment));
         }
-        // Overlong, cut short, a surrogate, and another charset.
+        // Overlong, truncated, a surrogate, and another charset.
         for text in ["/a/%c0%ae%c0%ae/b", "/%e0%80%ae", "/%c3", "/%ed%a0%80", "/%ff%fe", "/caf%e9"] {
             check(text, Err(PathError::NotUtf8));
         }
@@ -379,8 +378,8 @@ mod tests {
         assert_eq!(Path::parse("/50%25-off%2fx/y").unwrap().undone(), "/50%-off/x/y");
     }
 
-    /// What comes out where a server undoes the escape is a path that could stand there
-    /// by itself, whatever a rule spells.
+    /// Where a server undoes the escape, the result is a path that could stand by itself, whatever
+    /// a rule spells.
     #[test]
     fn an_escape_undone_hides_nothing() {
         for text in [

@@ -9,15 +9,15 @@ use crate::{Code, RuleRef};
 pub struct Refusal {
     /// The stable reason.
     pub code: Code,
-    /// One sentence in plain words, ending without a full stop. Whoever asked reads it: it
-    /// holds no path of the host, and no name of what is other groups'.
+    /// One sentence in plain words, without a full stop. The agent reads it, so it holds no path of
+    /// the host and no name that belongs to other groups.
     pub why: String,
-    /// What the owner's log says instead, where the owner may know more than who asked.
+    /// The text for the owner's log, if the owner may know more than the agent.
     pub logged: Option<String>,
-    /// The rule that decided, where one did.
+    /// The rule that decided, if one did.
     pub rule: Option<RuleRef>,
-    /// TOML lines for the group's policy file that would lift it, where such
-    /// lines exist. Nothing is suggested for what no policy can allow.
+    /// TOML lines for the group's policy file that would lift it. Empty if no policy can allow the
+    /// request.
     pub lift: Vec<String>,
 }
 
@@ -27,25 +27,25 @@ impl Refusal {
         Refusal { code, why: why.into(), logged: None, rule: None, lift: Vec::new() }
     }
 
-    /// Whoever answers DNS over HTTPS asks any name for the sandbox, and names carry data.
+    /// A server of DNS over HTTPS resolves any name for the sandbox, and names carry data.
     pub fn dns_over_https() -> Self {
         let why =
             "DNS over HTTPS would have this host look up any name; what the policy allows is resolved by Doorward";
         Refusal::new(Code::Unsupported, why)
     }
 
-    /// The same, and in the owner's log the whole of it.
+    /// The same, with the full text for the owner's log.
     #[must_use]
     pub fn logged_as(self, whole: impl Into<String>) -> Self {
         Refusal { logged: Some(whole.into()), ..self }
     }
 
-    /// As the owner's log says it.
+    /// The text for the owner's log.
     pub fn for_log(&self) -> &str {
         self.logged.as_deref().unwrap_or(&self.why)
     }
 
-    /// As who asked may hear it, and nothing besides.
+    /// What the agent may see of it.
     #[must_use]
     pub fn to_tell(self) -> Self {
         Refusal { logged: None, ..self }

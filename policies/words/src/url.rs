@@ -1,16 +1,15 @@
-//! Facts from a method and a URL, as a person writes them: for `[[test]]` and
-//! `policy explain`. The door does not use this: it builds facts from what stands
-//! in the request, with the same parsers.
+//! Facts from a method and a URL, as a person writes them: for `[[test]]` and `policy explain`. The
+//! door does not use this: it builds facts from the request itself, with the same parsers.
 
 use crate::{Authority, AuthorityError, Facts, Method, Path, PathError, Query, Scheme, Upgrade};
 
-/// Why a text is no request that could be judged.
+/// Why a text is not a request that can be judged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Methods are upper case and known by name.
     #[error("{0:?} is no method that Doorward knows; methods are written like GET or POST")]
     Method(String),
-    /// Neither `http://` nor `https://`, nor their WebSocket forms.
+    /// Neither `http://` nor `https://`, nor a WebSocket scheme.
     #[error("the URL does not start with https:// or http://")]
     Scheme,
     /// Host and port.
@@ -22,8 +21,8 @@ pub enum UrlError {
 }
 
 impl Facts {
-    /// Reads `POST` and `https://api.github.com/gists?x=1`; `wss://` and `ws://` ask
-    /// for a WebSocket.
+    /// Reads `POST` and `https://api.github.com/gists?x=1`; `wss://` and `ws://` ask for a
+    /// WebSocket.
     pub fn parse(method: &str, url: &str) -> Result<Facts, UrlError> {
         let method = Method::parse(method).ok_or_else(|| UrlError::Method(method.to_owned()))?;
         let (scheme, upgrade, rest) = match url.split_once("://") {

@@ -1,12 +1,12 @@
-//! Ar, which packages of Debian are: a header of 60 bytes before each file.
+//! Ar, the format of Debian packages: a header of 60 bytes before each file.
 
 use super::{Output, Unreadable};
 
-/// An ar under way.
+/// An ar archive in progress.
 pub(super) struct Ar {
     header: Vec<u8>,
     left: u64,
-    /// Whether a byte fills the file up to an even length.
+    /// Whether a byte pads the file to an even length.
     filling: bool,
     begun: bool,
 }

@@ -1,6 +1,6 @@
-//! What is packed behind other bytes: behind the line of a script (zipapp, archives that unpack themselves), the header of a
-//! browser's extension, an empty line, a byte order mark. Readers of zip look for its end, those of PDF take 1024 bytes of
-//! anything before it.
+//! Packed files that begin after other bytes: after the script of a zipapp or self-extracting archive, the header of
+//! a browser extension, an empty line or a byte order mark. Readers of zip search for its end, and those of PDF allow
+//! 1024 bytes of anything before it.
 
 use memchr::memmem;
 
@@ -9,24 +9,25 @@ use super::layer::Layer;
 use super::pdf::Pdf;
 use super::zip::Zip;
 
-/// So much of a file is searched. What comes later is found by nobody here (SECURITY.md).
+/// This much of a file is searched. Whatever begins later is not found here (SECURITY.md).
 const FAR: usize = 64 << 10;
-/// Behind so much no reader looks for a PDF (ISO 32000-1, annex H.3.4).
+/// No reader looks for a PDF beyond this (ISO 32000-1, annex H.3.4).
 const FAR_OF_PDF: usize = 1024;
-/// The fixed part of a local header of zip, which is the longest of all.
+/// The fixed part of a local header of zip, the longest of these headers.
 const HEADER: usize = 30;
 
-/// Searches the beginning of one file, as it goes by.
+/// Searches the beginning of one file as it passes.
 #[derive(Default)]
 pub(super) struct Behind {
     /// How many bytes have gone by.
     gone: usize,
-    /// The last of them, in which a header may have begun.
+    /// The last of them, where a header may have begun.
     tail: Vec<u8>,
 }
 
 impl Behind {
-    /// Takes the next bytes. The first packed file that begins in them, and what is known of it.
+    /// Takes the next bytes. Returns the first packed file that begins in them, with its bytes so
+    /// far.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Option<(Layer, Vec<u8>)> {
         if self.gone >= FAR {
             return None;
@@ -58,7 +59,7 @@ fn first(bytes: &[u8], from: usize) -> Option<(usize, Layer)> {
     all.into_iter().flatten().min_by_key(|(at, _)| *at)
 }
 
-/// A local header (APPNOTE 4.3.7): a version, flags that mean something, a way of packing that somebody has, a name.
+/// A local header (APPNOTE 4.3.7): a valid version, flags and method, and a name.
 fn is_zip(header: &[u8]) -> bool {
     let Some(header) = header.get(..HEADER) else { return false };
     let word = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
@@ -66,7 +67,7 @@ fn is_zip(header: &[u8]) -> bool {
     word(4) <= 63 && word(6) & 0xc000 == 0 && method && (1..=4096).contains(&word(26))
 }
 
-/// RFC 1952: flags that mean something, how hard it was packed, and on what.
+/// RFC 1952: valid flags, compression level and operating system.
 fn is_gzip(header: &[u8]) -> bool {
     let Some(header) = header.get(..10) else { return false };
     header[3] & 0xe0 == 0 && matches!(header[8], 0 | 2 | 4) && (header[9] <= 13 || header[9] == 255)

@@ -1,10 +1,10 @@
-//! Brotli (RFC 7932), without the large windows that are not part of it.
+//! Brotli (RFC 7932), without the large windows, which are not part of it.
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
 use super::{Output, Unreadable};
 
-/// A stream of brotli under way.
+/// A brotli stream in progress.
 pub(super) struct Brotli {
     state: Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>,
     ended: bool,

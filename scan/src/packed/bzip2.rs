@@ -1,16 +1,16 @@
-//! Bzip2: streams one behind the other, each of blocks that are unpacked whole.
+//! Bzip2: consecutive streams of blocks, each of which is unpacked whole.
 
 use bzip2::{Decompress, Status};
 
 use super::{Output, Unreadable};
 
-/// A file of bzip2 under way.
+/// A bzip2 file in progress.
 pub(super) struct Bzip2 {
     decoder: Decompress,
-    /// Whether something of a stream came.
+    /// Whether any of a stream has come.
     begun: bool,
     streams: u64,
-    /// Something else than a stream came, which `bzip2` does not look at either.
+    /// Something other than a stream followed, which `bzip2` ignores too.
     ended: bool,
 }
 

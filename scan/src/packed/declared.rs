@@ -1,4 +1,4 @@
-//! What the headers of a body say of how it is packed.
+//! What a body's headers say about how it is packed.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -9,14 +9,14 @@ use super::multipart::Multipart;
 use super::{Look, Unreadable, codings_of_request};
 
 impl Look {
-    /// Into a request's body, with its codings.
+    /// A look into a request's body, codings included.
     pub fn declared(headers: &HeaderMap) -> Result<Self, Unreadable> {
         let layers = codings_of_request(headers)?.into_iter().chain(form(headers)?);
         Ok(Look::into(layers.collect(), false))
     }
 
-    /// Into an answer's body, whose codings are undone already. What cannot be looked into
-    /// stops it.
+    /// A look into an answer's body, whose codings are already undone. Contents that cannot be
+    /// looked into stop it.
     pub fn into_answer(headers: &HeaderMap) -> Result<Self, Unreadable> {
         if let Some(kind) = closed(headers) {
             return Err(Unreadable::Kind(kind));
@@ -25,8 +25,8 @@ impl Look {
     }
 }
 
-/// What the type says: parts, or messages. Of two types one server takes the first, another
-/// the last.
+/// What the content type says: parts, or messages. If there are two types, some servers take the
+/// first and some the last.
 fn form(headers: &HeaderMap) -> Result<Option<Layer>, Unreadable> {
     let types = headers.get_all(CONTENT_TYPE).iter();
     let mut types: Vec<_> = types.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
@@ -46,14 +46,14 @@ fn form_of(value: &str) -> Result<Option<Layer>, Unreadable> {
     if !kind.starts_with("multipart/") {
         return Ok(None);
     }
-    // Without a boundary there are no parts, for nobody.
+    // Without a boundary there are no parts, for any server.
     let boundaries = parameters(value, "boundary");
     let Some(first) = boundaries.first() else { return Ok(None) };
     let parts = Multipart::new(first.as_bytes()).filter(|_| boundaries.iter().all(|one| one == first));
     parts.map(|parts| Some(Layer::Multipart(parts))).ok_or(Unreadable::Broken)
 }
 
-/// Types that say of what no first byte tells.
+/// Types for formats that no first bytes reveal.
 const CLOSED: [(&str, &str); 6] = [
     ("application/x-lzma", "an lzma file"),
     ("application/x-brotli", "a brotli file"),
@@ -72,8 +72,8 @@ fn closed(headers: &HeaderMap) -> Option<&'static str> {
     })
 }
 
-/// The parameters of this name of a header's value (RFC 9110 §5.6.6), in quotes or not. Of
-/// several, some take the first and some the last.
+/// The parameters with this name in a header value (RFC 9110 §5.6.6), quoted or not. If there are
+/// several, some servers take the first and some the last.
 pub fn parameters(value: &str, name: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = value.split_once(';').map(|(_, rest)| rest);

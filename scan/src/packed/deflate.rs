@@ -1,12 +1,12 @@
-//! Deflate (RFC 1951), and the coding of that name, which is zlib (RFC 1950) and from
-//! some senders deflate without a frame.
+//! Deflate (RFC 1951), and the coding of that name: zlib (RFC 1950), but bare deflate from some
+//! senders.
 
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use super::{Output, Unreadable};
 
-/// A stream of deflate under way.
+/// A deflate stream in progress.
 pub(super) struct Inflating(Box<InflateState>);
 
 impl Inflating {
@@ -14,9 +14,9 @@ impl Inflating {
         Inflating(InflateState::new_boxed(format))
     }
 
-    /// Takes bytes in; says how many, and whether the stream has ended behind them.
+    /// Takes bytes; returns how many, and whether the stream ended after them.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output<'_, '_>) -> Result<(usize, bool), Unreadable> {
-        // As long as the window: where the stream is damaged, all that came before is seen.
+        // As large as the window: if the stream is damaged, everything before the damage is seen.
         let mut piece = [0; 32 << 10];
         let mut taken = 0;
         loop {

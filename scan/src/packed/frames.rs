@@ -1,15 +1,15 @@
-//! aws-chunked: the frames in which S3 takes an upload. Each says its length in hex and, where
-//! it is signed, a signature; sums of the whole may follow the last. It always lies outermost,
-//! wherever among the codings it is named.
+//! aws-chunked: the frames in which S3 takes an upload. Each gives its length in hex and, if
+//! signed, a signature; checksums of the whole may follow the last. It is always the outermost
+//! coding, wherever it is listed.
 
 use http::HeaderMap;
 
 use super::{Output, Unreadable};
 
-/// A body of frames under way.
+/// A framed body in progress.
 pub(super) struct Frames {
     step: Step,
-    /// The line that is being read.
+    /// The line being read.
     line: Vec<u8>,
     /// How many bytes of payload came, and how many were promised.
     came: u64,
@@ -18,24 +18,25 @@ pub(super) struct Frames {
 
 enum Step {
     Head,
-    /// So many bytes of a frame.
+    /// This many bytes of a frame.
     Data(u64),
-    /// The line break behind it.
+    /// The line break after it.
     Break,
-    /// Behind the last frame; so many bytes more may come.
+    /// After the last frame; this many bytes may still come.
     Sums(usize),
 }
 
 /// The name of the coding.
 pub(super) const NAME: &str = "aws-chunked";
-/// No line is longer: the longest signature has 144 letters (SigV4A), and some sums have as many.
+/// The longest line: the longest signature has 144 letters (SigV4A), and some checksums have as
+/// many.
 const LONGEST_LINE: usize = 512;
-/// More than all sums together.
+/// More than all checksums together.
 const LONGEST_SUMS: usize = 4 << 10;
 const SIGNATURE: &[u8] = b";chunk-signature=";
 
 impl Frames {
-    /// For a request of this head.
+    /// For a request with these headers.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Unreadable> {
         let mut promised = None;
         for value in headers.get_all("x-amz-decoded-content-length") {
@@ -48,7 +49,7 @@ impl Frames {
         Ok(Frames { step: Step::Head, line: Vec::new(), came: 0, promised })
     }
 
-    /// Whether a head asks S3 to read frames without naming the coding, as some clients do.
+    /// Whether the headers ask S3 to read frames without naming the coding, as some clients do.
     pub(super) fn are_meant(headers: &HeaderMap) -> bool {
         let mut said =
             headers.get_all("x-amz-content-sha256").iter().map(|value| value.as_bytes().to_ascii_uppercase());
@@ -89,7 +90,7 @@ impl Frames {
         if whole { Ok(()) } else { Err(Unreadable::Frames) }
     }
 
-    /// What follows a line.
+    /// The step after a line.
     fn next(&mut self, line: &[u8]) -> Option<Step> {
         match self.step {
             Step::Head => {
@@ -103,7 +104,7 @@ impl Frames {
             }
             Step::Break => (line == b"\r\n").then_some(Step::Head),
             Step::Sums(left) => {
-                // Some end a line of these with a mere LF, and leave an empty one between them.
+                // Some end these lines with a bare LF and leave an empty one between them.
                 let line = line.strip_suffix(b"\n")?;
                 is_sum(line.strip_suffix(b"\r").unwrap_or(line)).then_some(Step::Sums(left))
             }
@@ -122,7 +123,7 @@ fn length(head: &[u8]) -> Option<u64> {
     let (digits, signature) = head.split_at(end);
     if !signature.is_empty() {
         let signature = signature.strip_prefix(SIGNATURE)?;
-        // A signature of SigV4A is filled up with asterisks.
+        // SigV4A signatures are padded with asterisks.
         if signature.is_empty() || !signature.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'*') {
             return None;
         }
@@ -133,7 +134,8 @@ fn length(head: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// A sum, or the signature of the sums: nothing else that a server might take for a header.
+/// A checksum, or the signature of the checksums: nothing else that a server might take for a
+/// header.
 fn is_sum(line: &[u8]) -> bool {
     if line.is_empty() {
         return true;

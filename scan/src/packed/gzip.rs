@@ -1,14 +1,14 @@
-//! Gzip (RFC 1952): members one behind the other, each with a header of its own.
+//! Gzip (RFC 1952): consecutive members, each with its own header.
 
 use miniz_oxide::DataFormat;
 
 use super::deflate::Inflating;
 use super::{Output, Unreadable};
 
-/// A file of members under way.
+/// A gzip file in progress.
 pub(super) struct Gzip {
     step: Step,
-    /// Whether a header of HTTP says that it is one, and so nothing else stands behind it.
+    /// Whether an HTTP header declares it, so that nothing else may follow it.
     declared: bool,
     members: u64,
 }
@@ -17,13 +17,13 @@ enum Step {
     /// The beginning of a header.
     Header(Vec<u8>),
     Deflated(Inflating),
-    /// So many bytes of the sums behind a member.
+    /// This many bytes of the checksum and length after a member.
     Sums(usize),
-    /// Something else than a member came, which `gzip` does not look at either.
+    /// Something other than a member followed, which `gzip` ignores too.
     Ended,
 }
 
-/// No header is longer.
+/// The longest header.
 const LONGEST_HEADER: usize = 256 << 10;
 const SUMS: usize = 8;
 
@@ -48,7 +48,7 @@ impl Gzip {
                     header.extend_from_slice(bytes);
                     match length_of_header(header) {
                         Ok(Some(length)) => {
-                            // The header cannot have been whole before these bytes came.
+                            // The header cannot have been complete before these bytes.
                             bytes = &bytes[length.saturating_sub(before)..];
                             self.step = Step::Deflated(Inflating::new(DataFormat::Raw));
                         }
@@ -91,7 +91,7 @@ impl Gzip {
     }
 }
 
-/// How long the header is, once it is whole (RFC 1952 §2.3).
+/// The length of the header, once it is complete (RFC 1952 §2.3).
 fn length_of_header(bytes: &[u8]) -> Result<Option<usize>, Unreadable> {
     let magic = [0x1f, 0x8b, 8];
     if !bytes.starts_with(&magic[..bytes.len().min(3)]) {
@@ -103,7 +103,7 @@ fn length_of_header(bytes: &[u8]) -> Result<Option<usize>, Unreadable> {
         let Some(&[low, high]) = bytes.get(at..at + 2) else { return Ok(None) };
         at += 2 + usize::from(u16::from_le_bytes([low, high]));
     }
-    // The name, then a comment, each up to a zero.
+    // The name, then a comment, each ended by a zero.
     for flag in [8, 16] {
         if flags & flag != 0 {
             let Some(end) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0)) else {

@@ -1,4 +1,4 @@
-//! One way of packing, and what comes out of it.
+//! One way of packing, and its output.
 
 use super::Unreadable;
 use super::ar::Ar;
@@ -15,7 +15,7 @@ use super::xz::Xz;
 use super::zip::Zip;
 use super::zstd::Zstd;
 
-/// Something packed, or something that holds files, under way.
+/// Something packed, or a container of files, in progress.
 pub(super) enum Layer {
     Ar(Ar),
     Brotli(Brotli),
@@ -32,27 +32,27 @@ pub(super) enum Layer {
     Zstd(Box<Zstd>),
 }
 
-/// What comes out of a layer.
+/// The output of a layer.
 #[derive(Clone, Copy)]
 pub enum Piece<'a> {
-    /// Another file begins here.
+    /// Another file begins.
     Begins,
-    /// Bytes of it that did not stand like this in what was taken in.
+    /// Bytes of it that did not stand like this in the input.
     Unpacked(&'a [u8]),
-    /// Bytes of it that did.
+    /// Bytes of it that stood like this in the input.
     Within(&'a [u8]),
 }
 
-/// Takes what comes out of a layer.
+/// Receives the output of a layer.
 pub(super) type Onward<'a> = dyn FnMut(Piece<'_>) -> Result<(), Unreadable> + 'a;
 
-/// Hands on what comes out of a layer, in pieces that are worth looking at.
+/// Passes on the output of a layer, in pieces of a useful size.
 pub(super) struct Output<'a, 'b> {
     onward: &'a mut Onward<'b>,
     unpacked: Vec<u8>,
 }
 
-/// So much is handed on at once.
+/// The size of a piece.
 const PIECE: usize = 64 << 10;
 
 impl<'a, 'b> Output<'a, 'b> {
@@ -66,7 +66,7 @@ impl<'a, 'b> Output<'a, 'b> {
         if self.unpacked.len() >= PIECE { self.flush() } else { Ok(()) }
     }
 
-    /// Bytes that stood in what was taken in.
+    /// Bytes that stood in the input.
     pub(super) fn within(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
         self.flush()?;
         (self.onward)(Piece::Within(bytes))
@@ -107,7 +107,7 @@ impl Layer {
         }
     }
 
-    /// No more bytes come. Wrong if it is not whole.
+    /// No more bytes follow. An error if the layer is incomplete.
     pub(super) fn finish(&mut self, out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
         let whole = match self {
             Layer::Frames(layer) => return layer.finish(),
@@ -121,13 +121,13 @@ impl Layer {
             Layer::Tar(layer) => layer.is_whole(),
             Layer::Xz(layer) => layer.is_whole(),
             Layer::Zip(layer) => layer.is_whole(),
-            // What is cut short here hides nothing.
+            // Truncation hides nothing here.
             Layer::Messages(_) | Layer::Pdf(_) => true,
         };
         if whole { Ok(()) } else { Err(Unreadable::Broken) }
     }
 
-    /// How many of the bytes that were taken in were not looked at yet.
+    /// How many bytes of the input were not looked at yet.
     pub(super) fn lag(&self) -> u64 {
         match self {
             Layer::Multipart(layer) => layer.lag(),
@@ -137,7 +137,7 @@ impl Layer {
         }
     }
 
-    /// How many bytes were unpacked at most and not given out yet.
+    /// The most bytes that were unpacked but not given out yet.
     pub(super) fn retained(&self) -> u64 {
         match self {
             Layer::Zstd(layer) => layer.retained(),
@@ -145,7 +145,7 @@ impl Layer {
         }
     }
 
-    /// Whether something is compressed here, and not just kept.
+    /// Whether it decompresses, rather than only contains.
     pub(super) fn unpacks(&self) -> bool {
         !matches!(self, Layer::Ar(_) | Layer::Frames(_) | Layer::Messages(_) | Layer::Multipart(_) | Layer::Tar(_))
     }
@@ -156,7 +156,7 @@ impl Layer {
     }
 }
 
-/// What undoes a coding of HTTP.
+/// The layer that undoes an HTTP coding.
 pub(super) fn of_coding(coding: &str) -> Result<Layer, Unreadable> {
     Ok(match coding {
         "gzip" | "x-gzip" => Layer::Gzip(Gzip::declared()),

@@ -1,5 +1,5 @@
-//! A look into all that a body holds: a chain of levels, each of which takes what the one
-//! before unpacks. Which it is, its first bytes say, anew for every file that begins there.
+//! A look into everything that a body holds: a chain of levels, each of which takes what the one
+//! before unpacks. The first bytes of every file that begins at a level decide what the level is.
 
 use std::collections::VecDeque;
 
@@ -8,32 +8,32 @@ use super::layer::{Layer, Output, Piece};
 use super::sniff::{self, Kind, Trust};
 use super::{DEEPEST_FILE, RATIO, SLACK, Unreadable};
 
-/// Takes what a file holds, with the depth it lies at: 1 for what is in the body itself.
+/// Takes the contents of a file, with its depth: 1 for a file directly in the body.
 pub type Sink<'a> = dyn FnMut(usize, Piece<'_>) -> Result<(), Unreadable> + 'a;
 
-/// A look into one body as it goes by.
+/// A look into one body as it passes.
 pub struct Look {
     levels: Vec<Level>,
     terms: Terms,
 }
 
-/// What the whole look goes by.
+/// What all levels share.
 #[derive(Clone, Copy)]
 struct Terms {
     /// How many bytes of the body came.
     came: u64,
-    /// Whether what cannot be looked into is wrong, or is nothing that anybody promised.
+    /// Whether contents that cannot be looked into are an error, or are let pass.
     strict: bool,
 }
 
 struct Level {
     content: Content,
-    /// How many bytes came here, of all files.
+    /// How many bytes came to this level, of all files.
     taken: u64,
-    /// How many they were unpacked to.
+    /// How many bytes they unpacked to.
     made: u64,
-    /// Once the next level has looked at so many of its bytes, so many are looked at here:
-    /// the second of a mark says when, the first how many.
+    /// Pairs: once the next level has looked at the second number of its bytes, the first number of
+    /// bytes is looked at here.
     marks: VecDeque<(u64, u64)>,
     digested: u64,
 }
@@ -41,23 +41,23 @@ struct Level {
 enum Content {
     /// The first bytes of a file.
     Unknown(Vec<u8>),
-    /// Nothing packed, so far.
+    /// Not packed, so far.
     Plain(Behind),
     Packed(Layer, Trust),
-    /// It is looked into no further.
+    /// Not looked into any further.
     Passed,
 }
 
-/// So many that are large may lie in each other.
+/// How many large layers may be nested.
 const LARGE: usize = 2;
 
 impl Look {
-    /// Into a stream of which nothing is said.
+    /// A look into a stream about which nothing is known.
     pub fn sniffing() -> Self {
         Look::into(Vec::new(), false)
     }
 
-    /// Into a stream that is this, in this order; then whatever its bytes say.
+    /// A look into a stream with these layers, in this order; below them, its bytes decide.
     pub(super) fn into(layers: Vec<Layer>, strict: bool) -> Self {
         let unknown = (0..=DEEPEST_FILE).map(|_| Level::new(Content::Unknown(Vec::new())));
         let mut look = Look::through(layers);
@@ -66,7 +66,7 @@ impl Look {
         look
     }
 
-    /// Through these layers alone.
+    /// A look through these layers alone.
     pub(super) fn through(layers: Vec<Layer>) -> Self {
         let declared = layers.into_iter().map(|layer| Level::new(Content::Packed(layer, Trust::Declared)));
         Look { levels: declared.collect(), terms: Terms { came: 0, strict: false } }
@@ -78,7 +78,7 @@ impl Look {
         feed(&mut self.levels, self.terms, 0, bytes, sink)
     }
 
-    /// The body is at its end.
+    /// Ends the body.
     pub fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), Unreadable> {
         if self.terms.came == 0 {
             return Ok(());
@@ -86,13 +86,13 @@ impl Look {
         finish(&mut self.levels, self.terms, 0, sink)
     }
 
-    /// How many bytes of the body were looked at with all that is in them. `held` says how
-    /// many bytes of what was unpacked at a depth nobody has decided about.
+    /// How many bytes of the body were looked at, contents included. `held` says how many unpacked
+    /// bytes at a depth are still undecided.
     pub fn digested(&mut self, held: &dyn Fn(usize) -> u64) -> u64 {
         digested(&mut self.levels, 0, held)
     }
 
-    /// Whether something is being unpacked: it takes memory, and time.
+    /// Whether something is being unpacked, which takes memory and time.
     pub fn unpacks(&self) -> bool {
         self.levels.iter().any(|level| matches!(&level.content, Content::Packed(layer, _) if layer.unpacks()))
     }
@@ -102,7 +102,7 @@ impl Look {
         self.levels.iter().any(Level::is_large)
     }
 
-    /// Whether it would unpack a body that goes on like this.
+    /// Whether it would unpack a body that continues like this.
     pub fn would_unpack(&self, bytes: &[u8]) -> bool {
         let Some(Level { content: Content::Unknown(start), .. }) = self.levels.first() else { return self.unpacks() };
         let start: Vec<u8> = start.iter().chain(bytes.iter().take(sniff::ENOUGH)).copied().collect();
@@ -119,7 +119,7 @@ impl Level {
         matches!(&self.content, Content::Packed(layer, _) if layer.is_large())
     }
 
-    /// What this file is; the bytes that say so, which go on to it.
+    /// Decides what this file is; returns the bytes that said so, for its layer.
     fn begin(&mut self, bytes: &[u8], last: bool, at: Place, terms: Terms) -> Result<Option<Vec<u8>>, Unreadable> {
         let start = match &mut self.content {
             Content::Unknown(start) => start,
@@ -147,7 +147,7 @@ impl Level {
                 self.content = Content::Plain(Behind::default());
                 return Ok(self.behind(bytes, at));
             }
-            // Beyond the last level nobody looks; what only may be something is let go.
+            // Nothing looks beyond the last level; what is only perhaps a file may pass.
             Kind::Layer(_, Trust::Perhaps) if at.is_last => Content::Passed,
             Kind::Layer(..) if at.is_last => return Err(Unreadable::Nested),
             Kind::Layer(layer, _) if layer.is_large() && at.large >= LARGE => return Err(Unreadable::Nested),
@@ -161,7 +161,7 @@ impl Level {
 }
 
 impl Level {
-    /// Whether something packed begins behind what is plain; from there on it is that.
+    /// Whether something packed begins within plain bytes; from there on the level is that.
     fn behind(&mut self, bytes: &[u8], at: Place) -> Option<Vec<u8>> {
         let Content::Plain(behind) = &mut self.content else { return None };
         let (layer, rest) = behind.look(bytes).filter(|_| !at.is_last)?;
@@ -174,7 +174,7 @@ impl Level {
 #[derive(Clone, Copy)]
 struct Place {
     is_last: bool,
-    /// How many before it are large.
+    /// How many levels before it are large.
     large: usize,
 }
 
@@ -190,7 +190,7 @@ fn feed(levels: &mut [Level], terms: Terms, depth: usize, bytes: &[u8], sink: &m
     unpack(levels, terms, depth, begun.as_deref().unwrap_or(bytes), false, sink)
 }
 
-/// The file at this level is at its end, and so are those in it; another may begin.
+/// Ends the file at this level and those in it; another may begin.
 fn finish(levels: &mut [Level], terms: Terms, depth: usize, sink: &mut Sink<'_>) -> Result<(), Unreadable> {
     if depth >= levels.len() {
         return Ok(());
@@ -217,7 +217,7 @@ fn unpack(
     last: bool,
     sink: &mut Sink<'_>,
 ) -> Result<(), Unreadable> {
-    // Taken out while the levels behind it work; what those say is theirs.
+    // Taken out while the deeper levels work; their errors are their own.
     let content = std::mem::replace(&mut levels[depth].content, Content::Passed);
     let Content::Packed(mut layer, trust) = content else {
         levels[depth].content = content;
@@ -233,7 +233,7 @@ fn unpack(
                 levels[depth].made += bytes.len() as u64;
                 match levels[depth].made > SLACK + RATIO * terms.came {
                     true => Err(Unreadable::Bomb),
-                    // What begins deeper is told before what it lies in.
+                    // What begins deeper is reported before the bytes that contain it.
                     false => feed(levels, terms, depth + 1, bytes, sink).and_then(|()| sink(depth + 1, piece)),
                 }
             }
@@ -248,7 +248,7 @@ fn unpack(
     let flushed = out.flush();
     deeper.and(flushed)?;
     match pushed {
-        // Of what is damaged in a file, as much was seen as anybody sees.
+        // If a file within is damaged, as much of it was seen as any reader sees.
         Err(Unreadable::Broken)
             if !(trust == Trust::Declared || (trust == Trust::Sure && terms.strict && depth == 0)) =>
         {
@@ -264,7 +264,7 @@ fn unpack(
     Ok(())
 }
 
-/// What came here is looked at when what came behind is, but for the last bytes of it.
+/// Bytes here are looked at once their output is, except for the last `lag` of them.
 fn mark(levels: &mut [Level], depth: usize, lag: u64, retained: u64) {
     let behind = levels.get(depth + 1).map_or(0, |deeper| deeper.taken);
     let level = &mut levels[depth];
@@ -275,7 +275,7 @@ fn mark(levels: &mut [Level], depth: usize, lag: u64, retained: u64) {
     level.marks.push_back((here, when));
 }
 
-/// Marks that are no further apart are one: there are never many.
+/// Marks closer than this are merged, so there are never many.
 const NEAR: u64 = 4 << 10;
 
 fn digested(levels: &mut [Level], depth: usize, held: &dyn Fn(usize) -> u64) -> u64 {

@@ -1,13 +1,13 @@
-//! Messages of gRPC, gRPC-Web and Connect: five bytes before each, and one bit of them says
-//! that it is compressed. What is not compressed stands in the body as it is.
+//! Messages of gRPC, gRPC-Web and Connect: a prefix of five bytes, one bit of which says that the
+//! message is compressed. An uncompressed message stands in the body as it is.
 
 use super::Unreadable;
 
-/// Messages under way.
+/// A stream of messages in progress.
 pub(super) struct Messages {
     prefix: Vec<u8>,
     left: u64,
-    /// For gRPC-Web as text: the letters of base64 that are no whole three bytes yet.
+    /// For gRPC-Web as text: base64 letters that do not make three bytes yet.
     letters: Option<Vec<u8>>,
 }
 
@@ -54,7 +54,7 @@ impl Messages {
     }
 }
 
-/// Four letters of base64; each piece of a stream may end with padding.
+/// Four letters of base64; each part of a stream may end with padding.
 fn quad(letters: [u8; 4]) -> Option<Vec<u8>> {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.decode(letters).ok()

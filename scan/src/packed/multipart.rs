@@ -6,11 +6,11 @@ use memchr::memmem;
 
 use super::{Output, Unreadable};
 
-/// A body of parts under way.
+/// A multipart body in progress.
 pub(super) struct Multipart {
     /// A line break, two hyphens and the boundary.
     delimiter: Vec<u8>,
-    /// What came and may belong to a delimiter or to the head of a part.
+    /// Bytes that may belong to a delimiter or to the header of a part.
     came: Vec<u8>,
     step: Step,
 }
@@ -24,15 +24,15 @@ enum Step {
     Part,
 }
 
-/// No head of a part is longer.
+/// The longest header of a part.
 const LONGEST_HEAD: usize = 64 << 10;
-/// No boundary is longer (RFC 2046 §5.1.1), and some senders do not know.
+/// Longer than any boundary may be (RFC 2046 §5.1.1), because some senders ignore that.
 const LONGEST_BOUNDARY: usize = 200;
 
 impl Multipart {
     pub(super) fn new(boundary: &[u8]) -> Option<Self> {
         let fits = (1..=LONGEST_BOUNDARY).contains(&boundary.len());
-        // The first one has no line before it.
+        // The first delimiter has no line before it.
         let came = b"\n".to_vec();
         fits.then(|| Multipart { delimiter: [b"\n--", boundary].concat(), came, step: Step::Before })
     }
@@ -53,7 +53,7 @@ impl Multipart {
         Ok(())
     }
 
-    /// What was no delimiter after all is the end of a part.
+    /// An unfinished delimiter is the end of a part.
     pub(super) fn finish(&mut self, out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
         let rest = std::mem::take(&mut self.came);
         if self.step == Step::Part { out.within(&rest) } else { Ok(()) }
@@ -63,7 +63,7 @@ impl Multipart {
         self.came.len() as u64
     }
 
-    /// How many bytes were taken; none where the next ones are needed.
+    /// How many bytes were taken; `None` if the next ones are needed.
     fn step(&mut self, rest: &[u8], out: &mut Output<'_, '_>) -> Result<Option<usize>, Unreadable> {
         if self.step == Step::Head {
             let Some(end) = end_of_head(rest) else {
@@ -84,8 +84,7 @@ impl Multipart {
         Ok(Some(line.unwrap_or(at)).filter(|taken| *taken > 0))
     }
 
-    /// Where a delimiter begins and ends; without an end, where one may begin that is not
-    /// there as a whole.
+    /// Where a delimiter begins and ends; without an end, where an incomplete one may begin.
     fn delimiter_in(&self, rest: &[u8]) -> (usize, Option<usize>) {
         for at in memmem::find_iter(rest, &self.delimiter) {
             let end = at + self.delimiter.len();
@@ -102,13 +101,13 @@ impl Multipart {
     }
 }
 
-/// The line break of a delimiter may have two letters.
+/// The line break of a delimiter may be CRLF.
 fn before_break(rest: &[u8], at: usize) -> usize {
     if rest[..at].ends_with(b"\r") && at < rest.len() { at - 1 } else { at }
 }
 
-/// Whether a boundary ends here: blanks and a line break, or the hyphens of the last one.
-/// Not known where nothing else came.
+/// Whether a boundary ends here: blanks and a line break, or the hyphens of the last one. `None` if
+/// more bytes are needed.
 fn ends_line(behind: &[u8]) -> Option<bool> {
     match behind.trim_ascii_start() {
         _ if behind.first().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) => Some(true),

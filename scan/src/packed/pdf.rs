@@ -1,7 +1,7 @@
-//! PDF (ISO 32000): the streams in it that are zlib, which nearly all text of today's is.
+//! PDF (ISO 32000): its zlib streams, which hold nearly all text in today's files.
 //!
-//! What it is not: a reader of PDF. Streams in other filters (pictures, LZW, ASCII85 around
-//! zlib) are not unpacked. A stream that says it is deflate alone and is none is encrypted.
+//! What it is not: a reader of PDF. Streams with other filters (pictures, LZW, ASCII85 around zlib)
+//! are not unpacked. A stream that declares deflate alone and is not deflate is encrypted.
 
 use memchr::memmem;
 use miniz_oxide::DataFormat;
@@ -9,15 +9,15 @@ use miniz_oxide::DataFormat;
 use super::deflate::{self, Inflating};
 use super::{Output, Unreadable};
 
-/// A PDF under way.
+/// A PDF in progress.
 pub(super) struct Pdf {
     step: Step,
-    /// Whether one that is encrypted is refused.
+    /// Whether an encrypted one is refused.
     strict: bool,
 }
 
 enum Step {
-    /// Outside of a stream: the last bytes, for what a stream is stands before it.
+    /// Outside of a stream: the last bytes, because a stream's type stands before it.
     Outside(Vec<u8>),
     /// In a stream that may be zlib: its first bytes, and whether it must be.
     Begins(Vec<u8>, bool),
@@ -25,7 +25,7 @@ enum Step {
 }
 
 const STREAM: &[u8] = b"stream";
-/// So far back the dictionary of a stream is read.
+/// How far back a stream's dictionary is read.
 const DICTIONARY: usize = 1 << 10;
 
 impl Pdf {
@@ -63,7 +63,7 @@ impl Pdf {
                         self.step = Step::Outside(vec![a, b]);
                     }
                 }
-                // Not zlib after all, or damaged: readers show what there is.
+                // Not zlib after all, or damaged: readers show what they can.
                 Step::Inflating(stream) => match stream.push(bytes, out) {
                     Ok((taken, ended)) => {
                         bytes = &bytes[taken..];
@@ -80,12 +80,12 @@ impl Pdf {
     }
 }
 
-/// Whether nothing stands between `stream` and `endstream`.
+/// Whether nothing lies between `stream` and `endstream`.
 fn is_empty(a: u8, b: u8) -> bool {
     matches!([a, b], [b'e', b'n'] | [b'\r' | b'\n', _])
 }
 
-/// Where a stream begins behind `seam`, and whether it is deflate and nothing else.
+/// Where a stream begins after `seam`, and whether deflate is its only filter.
 fn stream_in(text: &[u8], seam: usize) -> Option<(usize, bool)> {
     let from = seam.saturating_sub(STREAM.len() + 1);
     for at in memmem::find_iter(&text[from..], STREAM).map(|at| at + from) {

@@ -1,24 +1,24 @@
-//! Bytes of a body that wait until they were looked into.
+//! Bytes of a body that wait until they have been looked into.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// What waits, in the pieces that it came in.
+/// Waiting bytes, in the pieces in which they came.
 #[derive(Default)]
 pub struct Queue {
     pieces: VecDeque<Bytes>,
     length: usize,
-    /// How many bytes have gone on.
+    /// How many bytes were passed on.
     gone: u64,
 }
 
-/// No more waits: what keeps more than that waiting was made for it. Two windows, and what a
-/// piece may bring at once.
+/// The most that may wait; only a body made for the purpose exceeds it. Two windows, and the most
+/// that one piece may bring.
 const LONGEST: usize = 18 << 20;
 
 impl Queue {
-    /// Takes more in.
+    /// Adds a piece.
     pub fn push(&mut self, piece: Bytes) {
         self.length += piece.len();
         if !piece.is_empty() {
@@ -26,7 +26,7 @@ impl Queue {
         }
     }
 
-    /// Gives out what came before that many bytes of the whole body.
+    /// Returns the bytes up to this offset in the body.
     pub fn up_to(&mut self, place: u64) -> Bytes {
         let goes = usize::try_from(place.saturating_sub(self.gone)).unwrap_or(usize::MAX).min(self.length);
         self.gone += goes as u64;
@@ -44,7 +44,7 @@ impl Queue {
         }
     }
 
-    /// Gives out all of it.
+    /// Returns everything.
     pub fn rest(&mut self) -> Bytes {
         self.up_to(u64::MAX)
     }
@@ -54,7 +54,7 @@ impl Queue {
         self.length
     }
 
-    /// Whether more waits than ever has to.
+    /// Whether more waits than any ordinary body needs.
     pub fn is_too_long(&self) -> bool {
         self.length > LONGEST
     }

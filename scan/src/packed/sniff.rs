@@ -1,4 +1,4 @@
-//! What a file is by its first bytes.
+//! Tells what a file is by its first bytes.
 
 use super::ar::{self, Ar};
 use super::bzip2::Bzip2;
@@ -12,14 +12,14 @@ use super::xz::Xz;
 use super::zip::Zip;
 use super::zstd::Zstd;
 
-/// So many bytes say what a file is; all but a tar and a multipart body need fewer.
+/// This many bytes decide; all but tar and multipart need fewer.
 pub(super) const ENOUGH: usize = tar::BLOCK;
-/// No sign at the beginning of a file is longer.
+/// The longest signature at the beginning of a file.
 const SIGN: usize = LZMA;
-/// The header of an lzma file, and the first byte behind it.
+/// The header of an lzma file, and the byte after it.
 const LZMA: usize = 14;
 
-/// What it is.
+/// What a file is.
 pub(super) enum Kind {
     /// Something that can be looked into, and how sure that is.
     Layer(Layer, Trust),
@@ -31,10 +31,10 @@ pub(super) enum Kind {
     Unknown,
 }
 
-/// What follows where bytes are not what they seemed to be.
+/// What it means if the bytes turn out not to be the format.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// A header of HTTP says so: they are wrong.
+    /// An HTTP header declared the format: they are wrong.
     Declared,
     /// Nothing else begins like this: they are damaged.
     Sure,
@@ -42,7 +42,7 @@ pub(super) enum Trust {
     Perhaps,
 }
 
-/// Packed files of other kinds, by how they begin.
+/// Packed files of other kinds, by their first bytes.
 const CLOSED: [(&[u8], &str); 12] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a rar archive"),
@@ -58,7 +58,7 @@ const CLOSED: [(&[u8], &str); 12] = [
     (b"xar!\0", "a xar archive"),
 ];
 
-/// `last`: nothing comes behind these bytes. `strict`: what is encrypted is refused.
+/// `last`: nothing follows these bytes. `strict`: encrypted files are refused.
 pub(super) fn sniff(start: &[u8], last: bool, strict: bool) -> Kind {
     let sure = |layer| Kind::Layer(layer, Trust::Sure);
     match start {
@@ -82,7 +82,7 @@ pub(super) fn sniff(start: &[u8], last: bool, strict: bool) -> Kind {
     if start.len() < SIGN && !last {
         return Kind::Unknown;
     }
-    // Behind the sign stands how many inodes it has, never very many.
+    // After the signature stands the number of inodes, never very large.
     if start.starts_with(b"hsqs") && start.get(7) == Some(&0) {
         return Kind::Closed("a squashfs");
     }
@@ -106,8 +106,8 @@ pub(super) fn sniff(start: &[u8], last: bool, strict: bool) -> Kind {
     }
 }
 
-/// As liblzma tells one from other bytes (`lzma_alone_decoder`): lc, lp and pb in one byte, the size of the dictionary,
-/// the length or -1; then the zero that every range coder begins with. Encoders make no dictionary below 4 KiB.
+/// As liblzma recognises one (`lzma_alone_decoder`): lc, lp and pb in one byte, the size of the dictionary, the
+/// length or -1; then the zero that every range coder begins with. No encoder makes a dictionary below 4 KiB.
 fn is_lzma(start: &[u8]) -> bool {
     let Some((&[properties, d0, d1, d2, d3, ref length @ .., first], _)) = start.split_first_chunk::<LZMA>() else {
         return false;
@@ -119,12 +119,12 @@ fn is_lzma(start: &[u8]) -> bool {
     properties < 225
         && properties % 9 + properties / 9 % 5 <= 4
         && (dictionary == u32::MAX || (dictionary >= 4 << 10 && is_round))
-        // Big-endian numbers look like a file without any of the three.
+        // Big-endian numbers look like a file in which all three are zero.
         && (is_unknown || (is_short && properties > 0))
         && first == 0
 }
 
-/// A body of parts without a word about it, or in another: a boundary, then a header.
+/// A multipart body that is not declared, or is inside another: a boundary, then a header.
 fn multipart(start: &[u8]) -> Option<Multipart> {
     let mut lines = start.strip_prefix(b"--")?.split(|byte| *byte == b'\n');
     let boundary = lines.next()?.trim_ascii_end();

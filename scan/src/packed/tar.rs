@@ -1,12 +1,12 @@
-//! Tar (POSIX.1-2001 pax, ustar, GNU): a header of 512 bytes before each file, which is
-//! filled up to such a block.
+//! Tar (POSIX.1-2001 pax, ustar, GNU): a header of 512 bytes before each file, which is padded to a
+//! multiple of that.
 
 use super::{Output, Unreadable};
 
-/// A tar under way.
+/// A tar archive in progress.
 pub(super) struct Tar {
     header: Vec<u8>,
-    /// So many bytes of the file are to come, and then so many that fill its last block.
+    /// How many bytes of the file are still to come, and then how many pad its last block.
     left: u64,
     filling: u64,
     step: Step,
@@ -15,7 +15,7 @@ pub(super) struct Tar {
 #[derive(PartialEq, Eq)]
 enum Step {
     Files,
-    /// A block of zeros came: the end, unless one goes on (`tar --ignore-zeros`).
+    /// A block of zeros came: the end, unless the reader goes on (`tar --ignore-zeros`).
     Zeros,
     Ended,
 }
@@ -72,7 +72,7 @@ impl Tar {
     }
 }
 
-/// The beginning of the bytes, as long as there is something left of it.
+/// Cuts off the beginning of the bytes, at most `left` of them.
 fn cut<'a>(bytes: &mut &'a [u8], left: &mut u64) -> &'a [u8] {
     let length = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
     let (first, rest) = bytes.split_at(length);
@@ -81,7 +81,7 @@ fn cut<'a>(bytes: &mut &'a [u8], left: &mut u64) -> &'a [u8] {
     first
 }
 
-/// How long the file behind this block is, if the block is a header: its sum says so.
+/// The length of the file after this block, if the block is a header: its checksum decides.
 pub(super) fn size(block: &[u8]) -> Option<u64> {
     let block = block.get(..BLOCK)?;
     let sum = octal(&block[148..156])?;

@@ -39,7 +39,7 @@ fn unpacked(mut unpacker: Unpacker, bytes: &[u8], size: usize) -> Result<Vec<u8>
     Ok(out)
 }
 
-/// What a filter lets out, and what stopped it. What is not out is held: nothing is lost on the way.
+/// What a filter lets out, and what stopped it. The rest is held: nothing is lost on the way.
 fn filtered(mut filter: LeakFilter, bytes: &[u8], size: usize) -> (Vec<u8>, Option<Stop>) {
     let (mut out, mut came) = (Vec::new(), 0);
     for chunk in bytes.chunks(size) {
@@ -63,7 +63,7 @@ fn watching(value: &[u8]) -> LeakFilter {
     std::sync::Arc::new(list).filter()
 }
 
-/// Archives that say nothing about themselves but in their first bytes.
+/// Archives that only their first bytes reveal.
 fn archives(text: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("gzip", packing::gzip(text)),
@@ -133,7 +133,7 @@ proptest! {
     fn any_bytes_at_all_come_to_an_end(bytes in vec(any::<u8>(), 0..3000), size in 1usize..500, cut in any::<usize>()) {
         for coding in CODINGS {
             let whole = packed(coding, &bytes);
-            // Cut short, damaged, and nothing of the kind.
+            // Truncated, damaged, and something else entirely.
             let mut damaged = whole.clone();
             let at = cut % damaged.len();
             damaged[at] ^= 1 << (cut % 8);
@@ -177,7 +177,7 @@ fn bombs_are_refused_before_they_fill_anything() {
     let block = [0x02, 0x00, 0x10, b'x'];
     let frame = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x58][..], &block.repeat(20_000), &[1, 0, 0]].concat();
     assert_eq!(unpacked(declared("zstd").unwrap().unwrap(), &frame, 16 << 10), Err(Unreadable::Bomb));
-    // Within the ratio, and too much at once all the same.
+    // Within the ratio, but too much at once.
     let mut random = 1_u32;
     let noise = (0..900 << 10).map(|_| {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -186,7 +186,7 @@ fn bombs_are_refused_before_they_fill_anything() {
     let large = packed("deflate", &noise.chain(std::iter::repeat_n(0, 70 << 20)).collect::<Vec<u8>>());
     assert!(large.len() as u64 * super::RATIO > 72 << 20, "it is no bomb by its ratio");
     assert_eq!(unpacked(declared("deflate").unwrap().unwrap(), &large, large.len()), Err(Unreadable::Bomb));
-    // Nobody said that it is one, and it is one all the same.
+    // Nothing declares it as one, and it is one all the same.
     let (_, stopped) = filtered(watching(b"needle-in-the-haystack"), &packing::gzip(&zeros), 16 << 10);
     assert_eq!(stopped, Some(Stop::Unreadable(Unreadable::Bomb)));
 }

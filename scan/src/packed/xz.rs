@@ -1,13 +1,13 @@
-//! Xz (its format 1.2.1): streams one behind the other, zeros between them.
+//! Xz (format version 1.2.1): consecutive streams with zeros between them.
 
 use xz4rust::{XzDecoder, XzError, XzNextBlockResult};
 
 use super::{Output, Unreadable, WIDEST};
 
-/// A file of xz under way.
+/// An xz file in progress.
 pub(super) struct Xz {
     decoder: Box<XzDecoder<'static>>,
-    /// What the decoder could not begin with: it wants some bytes at once.
+    /// Bytes that the decoder could not begin with: it needs several at once.
     came: Vec<u8>,
     step: Step,
     streams: u64,
@@ -18,11 +18,11 @@ enum Step {
     /// Before a stream.
     Before,
     In,
-    /// Something else than a stream came, which `xz` does not look at either.
+    /// Something other than a stream followed, which `xz` ignores too.
     Ended,
 }
 
-/// How many bytes the decoder may take in without having decoded them.
+/// How many bytes the decoder may take without having decoded them.
 const TAKES_AHEAD: u64 = 64;
 const MAGIC: &[u8] = b"\xfd7zXZ\0";
 
@@ -78,7 +78,7 @@ impl Xz {
         if self.streams > 0 { Ok(()) } else { Err(Unreadable::Broken) }
     }
 
-    /// Decodes as far as it goes; says how many bytes were taken.
+    /// Decodes as far as possible; returns how many bytes were taken.
     fn decode(&mut self, bytes: &[u8], out: &mut Output<'_, '_>) -> Result<usize, Unreadable> {
         let mut piece = [0; 16 << 10];
         let mut taken = 0;
@@ -89,7 +89,7 @@ impl Xz {
                 Err(XzError::NeedsLargerInputBuffer) => return Ok(taken),
                 Err(XzError::DictionaryTooLarge(_)) => return Err(Unreadable::Wide),
                 Err(_) => {
-                    // What was made before the damage is somewhere in it.
+                    // The output from before the damage is somewhere in it.
                     out.take(&piece)?;
                     return Err(Unreadable::Broken);
                 }

@@ -1,5 +1,5 @@
-//! Zip (APPNOTE 6.3), read as it comes, by its local headers wherever they stand: what lies
-//! between members (sums, a signature of Android's, a directory, another zip) hides none.
+//! Zip (APPNOTE 6.3), read front to back by its local headers, wherever they are: bytes between
+//! members (checksums, an Android signature, a directory, another zip) hide none.
 
 use memchr::memmem;
 use miniz_oxide::DataFormat;
@@ -7,14 +7,14 @@ use miniz_oxide::DataFormat;
 use super::deflate::Inflating;
 use super::{Output, Unreadable};
 
-/// A zip under way.
+/// A zip archive in progress.
 pub(super) struct Zip {
     step: Step,
 }
 
 enum Step {
-    /// No member, or one that is kept without saying how long: the last bytes, which may
-    /// begin a header.
+    /// Between members, or in one that is stored without a length: the last bytes, which may begin
+    /// a header.
     Between {
         tail: Vec<u8>,
         loose: bool,
@@ -22,13 +22,13 @@ enum Step {
     /// The beginning of a local header.
     Header(Vec<u8>),
     Deflated(Inflating),
-    /// So many bytes of a member that is kept as it is.
+    /// This many bytes of a stored member.
     Stored(u64),
 }
 
 const BETWEEN: Step = Step::Between { tail: Vec::new(), loose: false };
 const LOCAL: &[u8] = b"PK\x03\x04";
-/// A local header without name and extra field.
+/// A local header without its name and extra field.
 const HEADER: usize = 30;
 
 impl Zip {
@@ -53,7 +53,7 @@ impl Zip {
                     }
                 }
                 Step::Header(header) => {
-                    // Byte by byte would do; it is short.
+                    // One byte at a time would be enough; this is short.
                     let wanted = length_of_header(header).unwrap_or(HEADER);
                     let take = bytes.len().min(wanted.saturating_sub(header.len()));
                     header.extend_from_slice(&bytes[..take]);
@@ -94,8 +94,8 @@ impl Zip {
     }
 }
 
-/// What stands before a header's first four bytes, and how many of these stand before their
-/// end, if they are there. Without them, the last that may begin one stay in the tail.
+/// The bytes before a header's signature, and where in `bytes` the signature ends, if there is one.
+/// If not, the last bytes that may begin one stay in the tail.
 fn header_in(tail: &mut Vec<u8>, bytes: &[u8]) -> (Vec<u8>, Option<usize>) {
     let seam = tail.len();
     tail.extend_from_slice(bytes);
@@ -107,7 +107,7 @@ fn header_in(tail: &mut Vec<u8>, bytes: &[u8]) -> (Vec<u8>, Option<usize>) {
     (before, None)
 }
 
-/// Of the header with name and extra field, once both lengths are there.
+/// Length of the header with name and extra field, once both lengths are known.
 fn length_of_header(header: &[u8]) -> Option<usize> {
     header.get(..HEADER).map(|header| HEADER + usize::from(number(header, 26)) + usize::from(number(header, 28)))
 }
@@ -116,7 +116,7 @@ fn number(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).map_or(0, |two| u16::from_le_bytes([two[0], two[1]]))
 }
 
-/// What follows a local header (APPNOTE §4.3.7).
+/// The contents after a local header (APPNOTE §4.3.7).
 fn member(header: &[u8]) -> Result<Step, Unreadable> {
     let (flags, method) = (number(header, 6), number(header, 8));
     let (name, extra) = header[HEADER..].split_at_checked(number(header, 26).into()).ok_or(Unreadable::Broken)?;
@@ -130,15 +130,15 @@ fn member(header: &[u8]) -> Result<Step, Unreadable> {
     match method {
         0 if flags & 8 == 0 && packed > 0 => Ok(Step::Stored(packed)),
         0 if flags & 8 == 0 || name.ends_with(b"/") => Ok(BETWEEN),
-        // Kept without saying how long: up to the next one.
+        // Stored without a length: up to the next header.
         0 => Ok(Step::Between { tail: Vec::new(), loose: true }),
         8 => Ok(Step::Deflated(Inflating::new(DataFormat::Raw))),
-        // Packed in another way.
+        // Another compression method.
         _ => Err(Unreadable::Encrypted),
     }
 }
 
-/// The packed length of a member of zip64 (APPNOTE §4.5.3): the second number of its field.
+/// The packed length of a zip64 member (APPNOTE §4.5.3): the second number in its field.
 fn long(mut extra: &[u8]) -> Option<u64> {
     loop {
         let (head, rest) = extra.split_at_checked(4)?;

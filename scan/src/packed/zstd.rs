@@ -1,5 +1,5 @@
-//! Zstandard (RFC 8878), block by block. Its decoder gives bytes out only when it needs them
-//! no more: up to a window of them is retained, and what they came from waits.
+//! Zstandard (RFC 8878), block by block. Its decoder gives bytes out only when it no longer needs
+//! them: up to a window of them is retained, and the input they came from waits.
 
 use std::io::Read;
 
@@ -8,13 +8,13 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::{Output, Unreadable, WIDEST};
 
-/// A body of zstd under way.
+/// A zstd body in progress.
 pub(super) struct Zstd {
-    /// What came and is no whole header or block yet.
+    /// Bytes that do not make a complete header or block yet.
     came: Vec<u8>,
     step: Step,
     decoder: FrameDecoder,
-    /// Whether a header of HTTP says that it is one, and so nothing else stands behind it.
+    /// Whether an HTTP header declares it, so that nothing else may follow it.
     declared: bool,
     frames: u64,
 }
@@ -23,15 +23,15 @@ pub(super) struct Zstd {
 enum Step {
     /// Before a frame.
     Frame,
-    /// In one; whether sums stand at its end, and how much of it is retained.
+    /// In a frame; whether it ends with a checksum, and how much of it is retained.
     Block { sums: bool, window: u64 },
-    /// So many bytes of a frame that is to be skipped.
+    /// This many bytes of a skippable frame.
     Skip(u64),
-    /// Something else than a frame came.
+    /// Something other than a frame followed.
     Ended,
 }
 
-/// The longest block, with its header and the sums behind the last.
+/// The longest block, with its header and the checksum after the last.
 const LONGEST_BLOCK: usize = (128 << 10) + 3 + 4;
 
 impl Zstd {
@@ -55,7 +55,7 @@ impl Zstd {
         Ok(())
     }
 
-    /// No more comes: what there is of a frame that breaks off is seen.
+    /// No more follows: the output of an incomplete frame is seen too.
     pub(super) fn finish(&mut self, out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
         if let Step::Block { .. } = self.step {
             self.give_all(out)?;
@@ -75,12 +75,12 @@ impl Zstd {
         self.came.len() as u64
     }
 
-    /// How many bytes at most are unpacked and not given out.
+    /// The most bytes that are unpacked and not given out.
     pub(super) fn retained(&self) -> u64 {
         if let Step::Block { window, .. } = self.step { window } else { 0 }
     }
 
-    /// Takes a header, a block or bytes to be skipped; none where it is not whole.
+    /// Takes a header, a block or bytes to be skipped; `None` if it is incomplete.
     fn step(&mut self, rest: &[u8], out: &mut Output<'_, '_>) -> Result<Option<usize>, Unreadable> {
         match self.step {
             Step::Frame => self.begin(rest),
@@ -101,7 +101,7 @@ impl Zstd {
     fn begin(&mut self, rest: &[u8]) -> Result<Option<usize>, Unreadable> {
         let Some(&[a, b, c, d, flags]) = rest.get(..5) else { return Ok(None) };
         match [a, b, c, d] {
-            // A frame to be skipped: magic, length, anything.
+            // A skippable frame: magic number, length, anything.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
                 let Some(length) = rest.get(4..8).and_then(|bytes| bytes.try_into().ok()) else { return Ok(None) };
                 let length = u32::from_le_bytes(length);
@@ -153,17 +153,17 @@ impl Zstd {
         }
     }
 
-    /// Gives out what is retained of a frame that goes no further: a last block of nothing,
-    /// with sums that nobody reads, is its end to the decoder.
+    /// Gives out what is retained of a frame that goes no further. To end it, the decoder gets an
+    /// empty last block, with a checksum that is not checked.
     fn give_all(&mut self, out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
         let mut end = &[1, 0, 0, 0, 0, 0, 0][..];
-        // It may be too damaged for that as well.
+        // It may be too damaged for that too.
         let _ = self.decoder.decode_blocks(&mut end, BlockDecodingStrategy::UptoBlocks(1));
         self.give(out)
     }
 }
 
-/// RFC 8878 §3.1.1.1: what its first byte says of the rest.
+/// RFC 8878 §3.1.1.1: the length, from the header's first byte.
 fn length_of_header(flags: u8) -> usize {
     let single = flags & 32 != 0;
     let dictionary = [0, 1, 2, 4][usize::from(flags & 3)];
@@ -176,8 +176,8 @@ fn length_of_header(flags: u8) -> usize {
     5 + usize::from(!single) + dictionary + content
 }
 
-/// RFC 8878 §3.1.1.1.2: what a window descriptor says. Without one, it is as wide as the whole
-/// frame, of which no more than the widest is taken.
+/// RFC 8878 §3.1.1.1.2: the window size from its descriptor. Without one, the window is as large as
+/// the whole frame, but no larger than the widest.
 fn window(header: &[u8]) -> u64 {
     if header[4] & 32 != 0 {
         return WIDEST;
@@ -186,7 +186,7 @@ fn window(header: &[u8]) -> u64 {
     base + base / 8 * u64::from(header[5] & 7)
 }
 
-/// RFC 8878 §3.1.1.2: with its header, and the sums behind the last.
+/// RFC 8878 §3.1.1.2: with its header, and the checksum after the last block.
 fn length_of_block(bytes: &[u8], sums: bool) -> Result<Option<usize>, Unreadable> {
     let Some(&[a, b, c]) = bytes.get(..3) else { return Ok(None) };
     let header = u32::from_le_bytes([a, b, c, 0]);

@@ -1,5 +1,5 @@
-//! What must pass: files and conversations of ordinary work, all made here. No watched
-//! value may be found in them; how many look like they held a secret is counted.
+//! What must pass: files and conversations of ordinary work, all made here. No watched value may be
+//! found in them; how many seem to hold a secret is counted.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{chunks, scrubbed, secret};
 /// How many of each kind.
 const EACH: u64 = 40;
 
-/// The same numbers in each run (xorshift64*).
+/// The same numbers on every run (xorshift64*).
 struct Numbers(u64);
 
 impl Numbers {
@@ -226,13 +226,13 @@ fn watchlist(n: &mut Numbers) -> Arc<Watchlist> {
     Arc::new(Watchlist::build(items).unwrap())
 }
 
-/// As on the way to a model: surrogates may be quoted, what looks like a secret is noted.
+/// As on the way to a model: surrogates may be quoted, lookalikes are noted.
 fn filter(list: &Arc<Watchlist>) -> LeakFilter {
     let passes = |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { .. } | WatchedKind::Lookalike { .. });
     list.filter().with_lookalikes().tolerating(passes)
 }
 
-/// What a filter lets out of a body, how many findings it noted that are not the surrogate.
+/// What a filter lets out of a body, and how many findings other than the surrogate it noted.
 fn sent(mut filter: LeakFilter, body: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, Vec<String>), Stop> {
     let mut out = Vec::new();
     for chunk in chunks(body, cuts) {
@@ -265,7 +265,7 @@ fn ordinary_work_passes_unchanged() {
             }
             let mut scrubber = Scrubber::new(std::slice::from_ref(&replacement));
             assert!(scrubbed(&mut scrubber, chunks(&body, &cuts)) == body, "{name} was scrubbed");
-            // As the messages of a WebSocket none would wait for the next one.
+            // As messages of a WebSocket: none may wait for the next one.
             assert_eq!(scrubber.push_last(body.clone().into()).unwrap().unwrap_or_default(), body, "{name}");
         }
     }

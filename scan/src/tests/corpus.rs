@@ -1,5 +1,5 @@
-//! The cases in `tests/corpus`: what leaves and must not, each with a near miss beside it. Their
-//! form is that of agent-egress-bench; texts and values are our own, and no key is real.
+//! The cases in `tests/corpus`: what must not leave, each with a near miss beside it. The format is
+//! that of agent-egress-bench; texts and values are our own, and no key is real.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::{chunks, filtered};
 
 struct Case {
     id: String,
-    /// The head as it is searched, and what follows it: a body, or messages.
+    /// The head as it is searched, and the body or messages after it.
     head: Vec<u8>,
     bodies: Vec<Vec<u8>>,
     known: Vec<String>,
-    /// Whether it is to be stopped where its values are watched, and where only shapes are.
+    /// Whether it must be stopped if its values are watched, and if only shapes are.
     watched: bool,
     shapes: bool,
 }
@@ -98,7 +98,7 @@ fn every_case_of_the_corpus_is_stopped_and_every_near_miss_passes() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Where nothing is looked for, nothing is stopped: the cases can fail.
+/// If nothing is searched for, nothing is stopped: the cases can fail.
 #[test]
 fn without_the_leak_check_the_corpus_passes() {
     assert!(cases().iter().flat_map(|(_, cases)| cases).all(|case| !case.is_stopped(&Arc::default(), false)));

@@ -1,4 +1,4 @@
-//! The forms that a value is given here, written without the code under test.
+//! The forms of a value, written without the code under test.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 /// A name for messages, and the value in that form.
 pub(super) type Encoded = (String, Vec<u8>);
 
-/// The forms that any bytes have.
+/// The forms of any bytes.
 pub(super) fn of_bytes(value: &[u8]) -> Vec<Encoded> {
     let mut all = vec![
         ("raw".into(), value.to_vec()),
@@ -42,7 +42,7 @@ pub(super) fn of_bytes(value: &[u8]) -> Vec<Encoded> {
     all
 }
 
-/// The forms that text has besides.
+/// The additional forms of text.
 pub(super) fn of_text(value: &str) -> Vec<Encoded> {
     let json = serde_json::to_string(value).unwrap();
     let all: Vec<(&str, String)> = vec![
@@ -90,7 +90,7 @@ fn wrapped(text: &str, width: usize, end: &str) -> String {
     text.as_bytes().chunks(width).map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>().join(end)
 }
 
-/// The forms that a key has besides: printable ASCII without blanks.
+/// The additional forms of a key: printable ASCII without blanks.
 pub(super) fn of_a_key(value: &str) -> Vec<Encoded> {
     let bytes = value.as_bytes();
     let utf16 = |order: fn(u16) -> [u8; 2]| value.encode_utf16().flat_map(order).collect::<Vec<u8>>();
@@ -185,14 +185,14 @@ pub(super) fn of_a_key(value: &str) -> Vec<Encoded> {
     all
 }
 
-/// Groups of so many characters, with the same between them.
+/// Groups of this many characters, with the same separator between them.
 pub(super) fn spelt(text: &str, group: usize, separator: &str) -> String {
     let groups: Vec<_> =
         text.as_bytes().chunks(group).map(|group| String::from_utf8_lossy(group).into_owned()).collect();
     groups.join(separator)
 }
 
-/// As mail has it: lines of nine characters, and a `=` in the value is `=3D`.
+/// As in mail: lines of nine characters, with `=3D` for a `=` in the value.
 fn mail(value: &str, end: &str) -> String {
     let text = value.replace('=', "=3D");
     let mut lines = vec![String::new()];

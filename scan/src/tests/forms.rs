@@ -1,5 +1,5 @@
-//! Forms that no single escape makes: other encodings, invisible and look-alike characters,
-//! separators. Each is found and scrubbed, and what only comes near it is not.
+//! Forms beyond single escapes: other encodings, invisible and look-alike characters, separators.
+//! Each is found and scrubbed, and near misses are not.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ proptest! {
         }
     }
 
-    /// What parts one value in these forms parts no other text.
+    /// A separator that splits one value in these forms splits no other text.
     #[test]
     fn nothing_else_is_found(text in vec(any::<u8>(), 0..3000), words in "([a-z]{1,5}[ -]|[0-9a-f]{2}:|[а-яa]{1,3} ){0,300}") {
         let list = watching(&[KEY.as_bytes(), b"correct horse battery staple", b"0123456789abcdef"]);
@@ -87,7 +87,7 @@ fn the_form_is_named() {
     assert_eq!(form("base64 of UTF-16 after 1"), Form::Base64);
 }
 
-/// Far into a long text, and far from anything else of the kind.
+/// Far into a long text, and far from anything similar.
 #[test]
 fn far_into_a_long_stream() {
     let list = watching(&[KEY.as_bytes()]);
@@ -112,7 +112,7 @@ fn far_into_a_long_stream() {
     }
 }
 
-/// What stands for nothing, again and again, is not held for ever.
+/// Endless bytes that stand for nothing are not held for ever.
 #[test]
 fn what_stands_for_nothing_is_let_go() {
     let list = watching(&[KEY.as_bytes()]);
@@ -139,21 +139,21 @@ fn what_comes_near_a_form_is_none() {
         // Not the same separator, and not the same distance.
         spelt(1, " ").replacen(' ', "", 9).replacen(' ', "--", 9),
         KEY.replace('a', "а b"),
-        // A character is missing, or another stands there.
+        // A character is missing or replaced.
         spelt(1, ".").replacen("d.", "", 1),
         spelt(1, ".").replacen("d.", "b.", 1),
         KEY.replace('a', "\u{e4}"),
         KEY.replace('1', "=3"),
         KEY.replace('1', "\\7"),
         KEY.encode_utf16().flat_map(|unit| [unit as u8, 1]).map(char::from).collect(),
-        // In full, but parted once.
+        // Complete, but split once.
         format!("{} {}", &KEY[..20], &KEY[20..]),
     ] {
         assert_eq!(list.find_in(text.as_bytes()), None, "{text}");
     }
 }
 
-/// What is put in the place of a secret in UTF-16 is UTF-16.
+/// The replacement for a secret in UTF-16 is UTF-16.
 #[test]
 fn a_surrogate_is_written_as_the_secret_was() {
     let once = |text: &[u8]| {
@@ -173,7 +173,7 @@ fn a_surrogate_is_written_as_the_secret_was() {
     assert_eq!(once(list.as_bytes()), b"{\"key\":[\"sk-look-alike\"]}");
 }
 
-/// What a stream is cut into plays no part in where disguises end to be looked for.
+/// Where the search for disguises ends does not depend on how a stream is cut.
 #[test]
 fn disguises_are_looked_for_in_the_first_mebibyte() {
     let list = watching(&[KEY.as_bytes()]);
@@ -186,7 +186,7 @@ fn disguises_are_looked_for_in_the_first_mebibyte() {
             let (_, stopped) = filtered(list.filter(), chunks(text.as_bytes(), &cuts));
             assert_eq!(stopped.is_some(), found, "{begins} in pieces of {size}");
         }
-        // What software writes is found wherever it stands.
+        // Forms that software writes are found anywhere.
         let text = "x\n".repeat(begins) + &KEY.replace('-', "%2d");
         assert!(filtered(list.filter(), chunks(text.as_bytes(), &[])).1.is_some());
     }

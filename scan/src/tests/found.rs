@@ -5,7 +5,7 @@ use super::super::{Form, Watched, WatchedKind, Watchlist};
 use super::encodings::{self, Encoded};
 use super::{chunks, filtered, secret, watching};
 
-/// Finds a value in a form, as a whole and in pieces, and lets none of its end out.
+/// Asserts that a value in a form is found, whole and in pieces, and that its end is never let out.
 fn assert_found(value: &[u8], (name, encoded): &Encoded, before: &[u8], after: &[u8], cuts: &[usize]) {
     let list = watching(&[b"another-secret-0123456789", value]);
     let text = [before, encoded, after].concat();
@@ -80,8 +80,8 @@ fn the_form_is_named() {
     assert_eq!(form("tok-0123-456"), None);
 }
 
-/// Two layers of escapes are undone and no more: what is deeper is out of scope, and
-/// undoing it all would cost whoever scans what the sender likes.
+/// Two layers of escapes are undone and no more. Deeper ones are out of scope: undoing everything
+/// would let the sender decide the cost of a scan.
 #[test]
 fn two_layers_are_undone() {
     let list = watching(&[b"tok-0123456789"]);
@@ -93,7 +93,7 @@ fn two_layers_are_undone() {
     assert!(!found(percent(&percent(&percent(value)))) && !found(json(&percent(&json(value)))));
 }
 
-/// What begins like an escape and is none stands for itself, also inside of a value.
+/// Something that begins like an escape and is none stands for itself, even inside a value.
 #[test]
 fn what_is_no_escape_stands_for_itself() {
     for (value, text) in [
@@ -105,7 +105,7 @@ fn what_is_no_escape_stands_for_itself() {
     ] {
         assert!(watching(&[value.as_bytes()]).find_in(text.as_bytes()).is_some(), "{value} in {text}");
     }
-    // A line of prose is no line of base64.
+    // A line of prose is not a line of base64.
     let prose = watching(&[b"abcdefghijklmnop more words"]);
     assert!(prose.find_in(b"abcdefghijklmnop\n more words").is_none());
 }
@@ -135,8 +135,8 @@ fn escapes_far_apart_do_not_hide_each_other() {
     assert!(list.find_in(torn.as_bytes()).is_none());
 }
 
-/// One layer under another stretches a value; all of it is looked at, and nothing comes
-/// together that stood apart.
+/// One layer under another stretches a value: all of it is searched, and nothing that stood apart
+/// is joined.
 #[test]
 fn what_stands_around_an_escape_is_seen_as_far_as_a_value_reaches() {
     let value = "needle-in-the-haystack";
@@ -210,10 +210,10 @@ fn no_message_shows_a_value() {
     assert!(shown.starts_with("Watchlist { values: 2"), "{shown}");
 }
 
-/// Whatever came and went before, a list finds what one that is made anew finds.
+/// Whatever was added and removed before, a list finds what a new one finds.
 #[test]
 fn a_list_that_is_rebuilt_finds_its_values_and_no_others() {
-    // Of all lengths, so that the least one of a class comes and goes.
+    // Of all lengths, so that the shortest of a class comes and goes.
     let value = |n: usize| format!("{n:03}-{}", "kR7zQ9wX2mLp".repeat(6)).into_bytes()[..8 + n * 7 % 40].to_vec();
     let watched = |n: usize| Watched { what: secret(&n.to_string()), value: value(n).into() };
     let mut list = Watchlist::default();
@@ -230,7 +230,7 @@ fn a_list_that_is_rebuilt_finds_its_values_and_no_others() {
     }
 }
 
-/// Odd bytes before the first or behind the last character of a value hide no escape in it.
+/// Odd bytes before the first or after the last character of a value hide no escape in it.
 #[test]
 fn odd_bytes_beside_an_escaped_value_hide_nothing() {
     let value = "$ecret-of-a-bench-42!";

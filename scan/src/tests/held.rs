@@ -1,4 +1,4 @@
-//! What is held back of a stream, and that nobody learns from it what is looked for
+//! How much of a stream is held back, and that this reveals nothing about what is searched for
 //! (invariant 16).
 
 use bytes::Bytes;
@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use super::super::{Borders, LeakFilter, Replacement, Scrubber, Watchlist};
 use super::{chunks, encodings, filtered, scrubbed, watching};
 
-/// What is held of a stream of plain text without borders, for short values.
+/// How much is held of a stream of plain text without borders, for short values.
 const HELD: usize = 511;
 
 fn scrubbing(secret: &str) -> Scrubber {
     Scrubber::new(&[Replacement { secret: secret.into(), surrogate: "surrogate-0123456789".into() }])
 }
 
-/// What a filter gives out, piece by piece; `None` from the piece on that stops it.
+/// What a filter gives out, piece by piece; `None` from the piece that stops it.
 fn given_out(filter: LeakFilter, pieces: &[Bytes]) -> Vec<Option<Bytes>> {
     let mut filter = filter;
     let mut out: Vec<_> =
@@ -32,7 +32,7 @@ fn scrubbed_pieces(scrubber: Scrubber, pieces: &[Bytes]) -> Vec<Option<Bytes>> {
     out
 }
 
-/// The formats of streams, as often as they are asked for.
+/// The formats of streams, each made anew for every use.
 const BORDERS: [fn() -> Borders; 5] = [
     || Borders::End,
     || Borders::Pieces,
@@ -44,8 +44,8 @@ const BORDERS: [fn() -> Borders; 5] = [
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// The same text goes by where the value is watched that it almost holds, and where another
-    /// of its length is. Nobody can tell which: not by what is given out, nor when.
+    /// The same text passes once where the value it almost holds is watched, and once where another
+    /// of the same length is. What is given out, and when, must not differ.
     #[test]
     fn no_part_of_a_value_changes_what_is_given_out(
         value in "[ -~]{8,60}", other in "[A-Z]{60}", before in vec(any::<u8>(), 0..1200), after in vec(any::<u8>(), 0..1200),
@@ -54,7 +54,7 @@ proptest! {
         let other = &other[..value.len()];
         let (is, is_not) = (watching(&[value.as_bytes()]), watching(&[other.as_bytes()]));
         for (form, encoded) in encodings::of_text(&value).into_iter().chain(encodings::of_bytes(value.as_bytes())) {
-            // Any part of any form, and ends at borders too.
+            // Any part of any form, with ends at borders too.
             let from = part.0 % encoded.len();
             let to = from + 1 + part.1 % (encoded.len() - from);
             let text = [&before[..], &encoded[from..to], if newline { b"\n" } else { b"" }, &after[..]].concat();
@@ -96,7 +96,7 @@ proptest! {
         let mut passed = 0;
         for chunk in vec![b'.'; length].chunks(size) {
             passed += filter.push(Bytes::copy_from_slice(chunk)).unwrap().unwrap_or_default().len();
-            // Little pieces are collected until they are half as much as what is held.
+            // Small pieces are collected until they are half as long as the part held.
             prop_assert!(filter.held() <= HELD + HELD / 2 && (filter.held() >= HELD || passed == 0));
         }
         passed += filter.finish().unwrap().unwrap_or_default().len();
@@ -104,7 +104,7 @@ proptest! {
     }
 }
 
-/// How long the values are that are watched does not show either, up to a power of two.
+/// The length of watched values is not revealed either, up to a power of two.
 #[test]
 fn short_and_long_values_hold_back_the_same() {
     let text =
@@ -137,7 +137,7 @@ fn messages_go_as_they_are_whole_and_a_value_over_two_stops_them() {
     assert!(filter.push("stack".into()).is_err());
 }
 
-/// What stands between the pieces is known, so it parts nothing.
+/// What stands between the pieces is known, so it separates nothing.
 #[test]
 fn a_value_over_two_events_or_two_messages_ends_the_stream() {
     let grpc = || BORDERS[4]();
@@ -155,7 +155,7 @@ fn a_value_over_two_events_or_two_messages_ends_the_stream() {
             assert!(scrubber.push(pieces[1].clone().into()).is_err(), "{cut}");
             let together = Bytes::from(pieces.concat());
             assert!(scrubbing(value).within(borders()).push(together).is_err(), "{cut}: no piece of it gets through");
-            // Whole in one of them it is taken off, as often as it comes.
+            // Complete in one of them, it is scrubbed every time.
             let mut scrubber = scrubbing(value).within(borders());
             for _ in 0..2 {
                 let clean = scrubber.push(made(value).into()).unwrap().unwrap();
@@ -185,8 +185,8 @@ fn an_empty_list_lets_everything_pass() {
     assert_eq!(Scrubber::new(&[]).push("any%".into()).unwrap().unwrap(), "any%");
 }
 
-/// However a text is written, so much of it is held at most: what is far behind is let go, also
-/// where little of it was undone.
+/// However a text is written, at most this much of it is held: text far back is let go, even if
+/// little of it was undone.
 #[test]
 fn no_text_makes_the_door_hold_more_and_more() {
     let list = watching(&[b"needle-in-the-haystack"]);

@@ -1,4 +1,4 @@
-//! What looks like a secret is told apart from what does not, however the text is cut.
+//! Lookalikes are told apart from other text, however the text is cut.
 
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ fn what_is_near_is_not_it() {
     }
 }
 
-/// Each signed URL of AWS's names the key that signed it; the other half of the key is the secret.
+/// Each signed URL of AWS names the key that signed it; the other half of the key is the secret.
 #[test]
 fn who_signed_a_url_is_no_secret() {
     let key = "AKIAVCODYLSA53PQK4ZA";
@@ -115,8 +115,8 @@ fn who_signed_a_url_is_no_secret() {
     }
 }
 
-/// A key begins where a word does, a card number where a number does; what stands far
-/// before it, or was no key itself, hides neither.
+/// A key begins where a word does, a card number where a number does. What stands far before it, or
+/// was no key itself, hides neither.
 #[test]
 fn where_one_may_stand() {
     for (name, secret) in secrets() {
@@ -130,7 +130,7 @@ fn where_one_may_stand() {
     }
 }
 
-/// What turned out to be none goes on at once, also where it would stop the stream.
+/// Text that turns out to be no key goes on at once, even where a key would stop the stream.
 #[test]
 fn a_near_miss_waits_no_longer_than_it_must() {
     for text in ["AKIAxxxx and so on, ", "-----BEGIN CERTIFICATE-----\nMIIDdz\n", "ghp_0123, and;", "4111 1111. So "] {
@@ -148,7 +148,7 @@ fn a_near_miss_waits_no_longer_than_it_must() {
         assert_eq!(filter.push(text.into()).unwrap().map_or(0, |bytes| bytes.len()), text.len() - waits, "{text}");
         assert_eq!(filter.finish().unwrap().unwrap().len(), waits);
     }
-    // However long a word goes on, it does not wait for its end.
+    // A word does not wait for its end, however long it goes on.
     let long = format!("hf_{}", "aB3dE6gH9j".repeat(200));
     assert!(blocking().push(long.into()).is_ok_and(|passed| passed.is_some()));
     let digits = "1234567890".repeat(200);

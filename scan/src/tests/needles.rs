@@ -1,4 +1,4 @@
-//! The search held against one that looks at every place for every needle.
+//! Compares the search with one that tries every needle at every place.
 
 use std::ops::ControlFlow;
 
@@ -45,8 +45,8 @@ fn at_every_place(needles: &[(Vec<u8>, usize)], text: &[u8]) -> Vec<(usize, Vec<
     all
 }
 
-/// Short ones and long ones, alone and together, of few letters, so that they overlap and resemble
-/// each other; wherever they begin.
+/// Short and long ones, alone and together, made of few letters so that they overlap and resemble
+/// each other, and starting anywhere.
 #[test]
 fn what_is_found_is_what_stands_there() {
     let mut random = Random(7);

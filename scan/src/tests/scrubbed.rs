@@ -58,7 +58,7 @@ fn each_form_gets_the_surrogate_in_that_form() {
     assert_eq!(once("sk-%22real%22%2F0123456789%20%C3%A9".into()), SURROGATE);
     assert_eq!(once("sk-&quot;real&quot;/0123456789 &#233;".into()), SURROGATE);
 
-    // Whatever is in it (of ASCII, as surrogates are): what was JSON, a query or markup is that still, and hex is in the case it was in.
+    // Whatever the surrogate contains (in ASCII): JSON, a query or markup stays valid, and hex keeps its case.
     let odd = "sk-\"odd\"\\\u{1}<>&~";
     let odd_once = |text: &str| String::from_utf8(scrubber(SECRET, odd).scrub_once(text.as_bytes()).unwrap()).unwrap();
     let json = serde_json::to_string(&format!("key={SECRET}")).unwrap();
@@ -71,7 +71,7 @@ fn each_form_gets_the_surrogate_in_that_form() {
     assert_eq!(once(hex(SECRET)), hex(SURROGATE));
     assert_eq!(once(hex(SECRET).to_uppercase()), hex(SURROGATE).to_uppercase());
 
-    // As long as the secret, so that base64 stays whole but for the characters at the seams.
+    // As long as the secret, so that base64 stays valid except for the characters at the seams.
     let same_length = &SURROGATE[..SECRET.len()];
     let text = STANDARD.encode(format!("me:{SECRET}:me"));
     let out = scrubber(SECRET, same_length).scrub_once(text.as_bytes()).unwrap();
@@ -80,7 +80,7 @@ fn each_form_gets_the_surrogate_in_that_form() {
     assert!(decoded.contains(&same_length[1..same_length.len() - 1]), "{decoded}");
 }
 
-/// Only the secret goes: what stands right beside it, and far before it, stays as it was.
+/// Only the secret goes: text right beside it, and far before it, is unchanged.
 #[test]
 fn nothing_beside_the_secret_is_touched() {
     let once = |text: &str| {
@@ -94,7 +94,7 @@ fn nothing_beside_the_secret_is_touched() {
     assert_eq!(once(&format!("%41{far}sk-real%2d0123456789{far}%42")), format!("%41{far}sk-look-alike{far}%42"));
 }
 
-/// Behind a border nothing is held, whether a secret stood before it or not.
+/// After a border nothing is held, whether a secret stood before it or not.
 #[test]
 fn an_event_that_holds_the_secret_is_not_delayed() {
     let mut scrubber = scrubber("sk-real-0123456789", SURROGATE).within(Borders::Lines);
@@ -108,7 +108,7 @@ fn an_event_that_holds_the_secret_is_not_delayed() {
     assert_eq!(scrubber.held(), 11);
 }
 
-/// What is gone cannot be taken off any more: the piece that completes it ends the stream.
+/// What is gone cannot be scrubbed any more: the piece that completes it ends the stream.
 #[test]
 fn a_secret_over_a_border_ends_the_stream() {
     for cut in 1..18 {
@@ -116,7 +116,7 @@ fn a_secret_over_a_border_ends_the_stream() {
         let mut scrubber = scrubber("sk-real-0123456789", SURROGATE).within(Borders::Pieces);
         assert_eq!(scrubber.push(format!("see {first}").into()).unwrap().unwrap(), format!("see {first}"));
         assert_eq!(scrubber.push(format!("{last}, or").into()), Err(InPieces), "{cut}");
-        // Both in hand, it is taken off as ever.
+        // If both are in hand, it is scrubbed as usual.
         let mut scrubber = scrubber_of_lines();
         let wrapped = "c2stcmVhbC0wMTIzNDU2\nNzg5";
         let out = scrubber.push(format!("{wrapped}\n").into()).unwrap().unwrap();
@@ -142,7 +142,7 @@ fn a_secret_that_begins_another() {
         assert_eq!(scrubbed(&mut both(), chunks(b"(token-01234-)", &[cut])), b"(SHORT234-)");
     }
     assert_eq!(scrubbed(&mut both(), vec!["(token-01".into()]), b"(SHORT");
-    // Also far into a long text.
+    // Far into a long text as well.
     let before = ".".repeat(10_000);
     let text = format!("{before}token-0123456789");
     assert_eq!(scrubbed(&mut both(), chunks(text.as_bytes(), &[10_008])), format!("{before}LONG").into_bytes());

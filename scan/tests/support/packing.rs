@@ -1,10 +1,10 @@
-//! Packs texts the way senders and servers do. Checksums are zeros: nothing here reads them.
+//! Packs texts the way senders and servers do. Checksums are zero: nothing here checks them.
 
 use std::io::Write;
 
 use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 
-/// The ways that a header can name, and a few that say the same.
+/// The codings that a header can name, with some aliases.
 pub const CODINGS: [&str; 7] = ["gzip", "x-gzip", "deflate", "deflate, without its frame", "br", "zstd", "gzip, br"];
 
 /// A text under a `Content-Encoding`.
@@ -23,8 +23,8 @@ pub fn packed(coding: &str, text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// An upload as S3 takes it, in frames of these lengths again and again, with a sum behind
-/// them. `signature`: what each says of itself.
+/// An upload as S3 takes it, in frames of these lengths, repeated, with a checksum after them.
+/// `signature`: what each frame says about itself.
 pub fn frames(text: &[u8], lengths: &[usize], signature: &str) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::new(), text);
     for length in lengths.iter().cycle().take_while(|_| !lengths.is_empty()) {
@@ -39,7 +39,7 @@ pub fn frames(text: &[u8], lengths: &[usize], signature: &str) -> Vec<u8> {
     out
 }
 
-/// With a name and a comment in its header, like from `gzip -N`.
+/// With a name and a comment in its header, as from `gzip -N`.
 pub fn gzip(text: &[u8]) -> Vec<u8> {
     let header = [0x1f, 0x8b, 8, 8 | 16, 0, 0, 0, 0, 0, 255];
     [&header[..], b"a.txt\0hello\0", &compress_to_vec(text, 6), &[0; 8]].concat()
@@ -74,7 +74,7 @@ pub fn xz(text: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-/// Files behind headers of 512 bytes.
+/// Files with headers of 512 bytes.
 pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, text) in files {
@@ -93,7 +93,7 @@ pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-/// As packages of Debian are made.
+/// The way Debian packages are made.
 pub fn ar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
     for (name, text) in files {
@@ -103,14 +103,14 @@ pub fn ar(files: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-/// A document with one stream. `encrypted`: what stands there is not what it says.
+/// A document with one stream. `encrypted`: its contents are not what it declares.
 pub fn pdf(text: &[u8], encrypted: bool) -> Vec<u8> {
     let stream = if encrypted { text.iter().map(|byte| byte ^ 0x5c).collect() } else { zlib(text) };
     let head = format!("%PDF-1.7\n%\u{fc}\n4 0 obj\n<< /Length {} /Filter /FlateDecode >>\nstream\r\n", stream.len());
     [head.as_bytes(), &stream, b"\nendstream\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF\n"].concat()
 }
 
-/// A form with one file, or the parts of a letter.
+/// A form with one file, or the parts of a mail.
 pub fn multipart(boundary: &str, file: &[u8]) -> Vec<u8> {
     let head = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--{boundary}\r\n\
@@ -119,12 +119,12 @@ pub fn multipart(boundary: &str, file: &[u8]) -> Vec<u8> {
     [head.as_bytes(), file, format!("\r\n--{boundary}--\r\n").as_bytes()].concat()
 }
 
-/// How a member of a zip is kept.
+/// How a member of a zip is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Stored,
     Deflated,
-    /// Deflated, with its sums behind it.
+    /// Deflated, with its checksum after it.
     Streamed,
     Encrypted,
     Bzip2,

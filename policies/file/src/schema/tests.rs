@@ -1,5 +1,5 @@
-//! The schema that editors read must say what the parser says. A validator of the
-//! few words that the schema uses stands here, so that nothing outside is trusted.
+//! The schema for editors must agree with the parser. A validator for the few keywords that the
+//! schema uses is included here, so that nothing external is trusted.
 #![allow(clippy::unwrap_used)]
 
 use policies::{GroupName, Limits};
@@ -11,7 +11,7 @@ fn schema() -> Value {
     serde_json::from_str(&super::schema()).unwrap()
 }
 
-/// Fails where a page is not what the code makes of it; with `UPDATE=1` writes it instead.
+/// Fails if a page differs from what the code generates; with `UPDATE=1`, writes it instead.
 fn page_is(name: &str, want: impl FnOnce(&str) -> String) {
     let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(&path).unwrap();
@@ -34,7 +34,7 @@ fn replaced(page: &str, head: &str, table: &str) -> String {
     format!("{before}{table}\n{after}")
 }
 
-/// What a preset says of each request that its tests want allowed.
+/// The sentence of each request that a preset's tests want allowed.
 fn sentences() -> String {
     let mut table = format!("{SENTENCES}| --- | --- | --- |\n");
     let group = GroupName::parse("family").unwrap();
@@ -102,7 +102,7 @@ fn presets_and_valid_policies_fit_the_schema() {
     }
 }
 
-/// The validator finds faults: a schema that fits everything would be no use.
+/// The validator finds faults: one that accepts everything would be useless.
 #[test]
 fn what_is_wrong_does_not_fit_the_schema() {
     for text in [
@@ -125,7 +125,7 @@ fn what_is_wrong_does_not_fit_the_schema() {
     }
 }
 
-/// What in `value` does not fit `schema`.
+/// Where `value` does not match `schema`.
 fn faults(root: &Value, schema: &Value, value: &Value) -> Vec<String> {
     if let Some(name) = schema["$ref"].as_str() {
         let definition = root.pointer(name.strip_prefix('#').unwrap()).unwrap();

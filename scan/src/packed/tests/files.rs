@@ -1,4 +1,4 @@
-//! Files in bodies, and in each other: found, or told.
+//! Files in bodies and in each other: found, or refused.
 
 use std::cell::RefCell;
 
@@ -82,7 +82,7 @@ fn the_parts_of_a_form_are_files() {
     }
     let two = headers("multipart/form-data; boundary=x; boundary=y");
     assert_eq!(Look::declared(&two).err(), Some(Unreadable::Broken), "some take the first, and some the last");
-    // A form in a form, and what only looks like a border.
+    // A form in a form, and something that only looks like a boundary.
     let inner = packing::multipart("inner", &packing::gzip(SECRET));
     let outer = packing::multipart("x", &inner);
     assert!(found(seen(answer("multipart/mixed; boundary=x"), &outer, 9)));
@@ -93,7 +93,7 @@ fn the_parts_of_a_form_are_files() {
     assert!(found(seen(answer("multipart/mixed; boundary=x"), &packing::multipart("x", &stored), 3)));
 }
 
-/// One server reads the first type, another the last.
+/// Some servers read the first content type, others the last.
 #[test]
 fn of_two_types_none_may_hide_parts() {
     let types = |all: &[&'static str]| -> HeaderMap {
@@ -118,9 +118,9 @@ fn of_two_types_none_may_hide_parts() {
 fn between_the_members_of_a_zip_may_lie_anything() {
     let one = zip(&[("a", b"harmless", Method::Deflated)]);
     let two = zip(&[("b", SECRET, Method::Deflated)]);
-    // Another behind the first, bytes before the directory (as Android's signature), a folder.
+    // Another one after the first, bytes before the directory (like Android's signature), a folder.
     let at = one.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
-    // Kept without saying how long, as Go's library does; and one that is damaged before it.
+    // Stored without a length, as Go's library does; and one that is damaged before it.
     let mut loose = zip(&[("b", &packing::gzip(SECRET), Method::Stored)]);
     loose[6] = 8;
     loose[18..26].fill(0);
@@ -157,16 +157,16 @@ fn a_file_that_nobody_can_read_is_told_of_an_answer() {
     ] {
         assert!(matches!(refused(sign), Some(Unreadable::Kind(_))), "{sign:?}");
         assert!(matches!(refused(&packing::gzip(sign)), Some(Unreadable::Kind(_))), "{sign:?}");
-        // What a sandbox itself packs may be anything.
+        // A sandbox may send what it packed itself.
         assert_eq!(filtered(watching(SECRET), sign, 3), (sign.to_vec(), None));
     }
     for kind in ["application/x-7z-compressed", "Application/X-Brotli; a=b", "application/vnd.rar"] {
         assert!(matches!(Look::into_answer(&headers(kind)), Err(Unreadable::Kind(_))), "{kind}");
     }
-    // Damaged in a file: as much is seen as anybody sees.
+    // Damaged within a file: as much is seen as any reader sees.
     let half = &packing::gzip(&SECRET.repeat(9))[..30];
     assert_eq!((refused(half), refused(&packing::tar(&[("a", half)]))), (Some(Unreadable::Broken), None));
-    // Damaged, or cut short.
+    // Damaged or truncated.
     for (name, bytes) in archives(&SECRET.repeat(30)) {
         if matches!(name, "gzip" | "zstd" | "bzip2" | "xz" | "tar.gz") {
             assert!(refused(&bytes[..bytes.len() / 2]).is_some(), "{name}");
@@ -174,7 +174,7 @@ fn a_file_that_nobody_can_read_is_told_of_an_answer() {
     }
 }
 
-/// What lies before a file takes nothing of what is looked for in it, packed or as it is.
+/// Bytes before a file take nothing from the search in it, packed or not.
 #[test]
 fn disguises_are_looked_for_in_the_first_mebibyte_of_each_file() {
     let long = b"a line of a log\n".repeat(80_000);
@@ -196,7 +196,7 @@ fn disguises_are_looked_for_in_the_first_mebibyte_of_each_file() {
     }
 }
 
-/// As programs write them that unpack themselves, and readers take them.
+/// In the form that self-extracting programs write and readers accept.
 #[test]
 fn what_is_packed_behind_other_bytes_is_looked_into() {
     let script = format!("#!/bin/sh\nexec java -jar $0 {}\n", "# and more\n".repeat(1000));
@@ -238,7 +238,7 @@ fn what_is_packed_behind_other_bytes_is_looked_into() {
             assert_eq!(found(seen(answer("a/b"), &[&before[..], &pdf].concat(), size)), finds, "{length} by {size}");
         }
     }
-    // So far and no further.
+    // This far and no further.
     let far = vec![b' '; 70_000];
     assert!(!found(seen(answer("a/b"), &[far, packing::gzip(&text)].concat(), 5000)));
 }
@@ -270,7 +270,7 @@ fn what_is_no_archive_passes() {
             assert_eq!(filtered(watching(SECRET), text, size), (text.to_vec(), None));
         }
     }
-    // Zeros behind a gzip, and what a tape has behind a tar.
+    // Zeros after a gzip file, and tape padding after a tar.
     let padded = [packing::gzip(b"x"), vec![0; 600], packing::gzip(SECRET), b"rest".to_vec()].concat();
     assert!(found(seen(answer("a/b"), &padded, 50)));
 }
@@ -305,7 +305,7 @@ fn a_compressed_message_is_told() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// However it is cut, the same is seen; what is damaged comes to an end.
+    /// However it is cut, the same is seen; a damaged file ends the look.
     #[test]
     fn cuts_change_nothing(text in vec(any::<u8>(), 0..3000), size in 1usize..700, flip in any::<usize>()) {
         for (name, bytes) in archives(&text) {
@@ -318,7 +318,7 @@ proptest! {
         }
     }
 
-    /// Nothing that somebody could still unpack goes by unseen.
+    /// Nothing that anybody could still unpack passes unseen.
     #[test]
     fn what_comes_before_the_damage_is_seen(noise in vec(any::<u8>(), 3000..60_000), cut in 1usize..200, size in 1usize..5000) {
         let text = [SECRET, &noise[..]].concat();

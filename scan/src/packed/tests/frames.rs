@@ -1,4 +1,4 @@
-//! Uploads in the frames of aws-chunked.
+//! Uploads in aws-chunked frames.
 
 use super::*;
 use crate::fuzzed::{self, NEEDLE};
@@ -9,7 +9,7 @@ fn head(fields: &[(&str, &str)]) -> HeaderMap {
     fields.iter().map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap())).collect()
 }
 
-/// What a head with a body of its own comes to.
+/// The verdict on a head with a body.
 fn sent(fields: &[(&str, &str)], bytes: &[u8]) -> Result<(), Unreadable> {
     let look = Look::declared(&head(fields))?;
     let (out, stopped) = filtered(watching(NEEDLE.as_bytes()).looking(Some(look)).with_lookalikes(), bytes, 7);
@@ -24,7 +24,7 @@ fn sent(fields: &[(&str, &str)], bytes: &[u8]) -> Result<(), Unreadable> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// The other reader is the fuzzer's.
+    /// The second reader is the fuzzer's.
     #[test]
     fn an_upload_in_frames_is_judged_like_the_same_without_them(
         before in vec(any::<u8>(), 0..300), needle in proptest::bool::ANY, packed in 0..3, after in "[ -~]{0,80}",
@@ -60,17 +60,17 @@ fn as_clients_write_them() {
     let boto = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n";
     let s3 = [("content-encoding", "aws-chunked"), ("x-amz-decoded-content-length", "5")];
     assert_eq!(sent(&s3, boto), Ok(()));
-    // With signatures, as older ones write them; and in two lines more, as others do.
+    // With signatures, as older clients write them; and in two extra lines, as others do.
     let signed = format!("5{SIGNATURE}\r\nhello\r\n0{SIGNATURE}\r\n");
     let sums = "x-amz-checksum-crc32c:sOO8/Q==";
     let of_sums = format!("x-amz-trailer-signature:{}", &SIGNATURE[17..]);
     for rest in ["\r\n", &format!("{sums}\r\n{of_sums}\r\n\r\n"), &format!("{sums}\n\r\n{of_sums}\r\n\r\n"), ""] {
         assert_eq!(sent(&s3, format!("{signed}{rest}").as_bytes()), Ok(()), "{rest:?}");
     }
-    // SigV4A, filled up.
+    // SigV4A, padded.
     let asymmetric = format!(";chunk-signature={}****", "3045022100abcdef".repeat(8) + &"0".repeat(12));
     assert_eq!(sent(&s3, &packing::frames(b"hello", &[5], &asymmetric)), Ok(()));
-    // Nothing at all, and a length that nobody knew before.
+    // An empty body, and a length that was not known in advance.
     assert_eq!(
         sent(&[("content-encoding", "aws-chunked"), ("x-amz-decoded-content-length", "0")], b"0\r\n\r\n"),
         Ok(())
@@ -96,11 +96,11 @@ fn frames_lie_outermost_wherever_they_are_named() {
         assert_eq!(sent(&[("content-encoding", coding)], b""), Err(Unreadable::Nested), "{coding}");
     }
     assert_eq!(sent(&[("content-encoding", "aws-chunked, lz4")], b""), Err(Unreadable::Unknown("lz4".into())));
-    // No host answers in frames: what calls itself so cannot be read.
+    // No host answers in frames: an answer that claims to is unreadable.
     assert!(declared("aws-chunked").is_err());
 }
 
-/// S3 reads frames where the sum of the body says so, whatever the coding says.
+/// S3 reads frames if the body's checksum header says so, whatever the coding says.
 #[test]
 fn frames_that_only_a_sum_tells_of_are_read_as_well() {
     let cut = packing::frames(NEEDLE.as_bytes(), &[9], SIGNATURE);
@@ -116,7 +116,7 @@ fn frames_that_only_a_sum_tells_of_are_read_as_well() {
         assert!(matches!(stopped, Some(Stop::Found(_))), "{said}: {stopped:?}");
         assert_eq!(sent(&fields, b"no frames"), Err(Unreadable::Frames), "{said}");
     }
-    // Events have frames of their own, and a sum is no word about frames.
+    // Event streams have frames of their own, and a checksum does not announce frames.
     for said in ["STREAMING-AWS4-HMAC-SHA256-EVENTS", "UNSIGNED-PAYLOAD", "e3b0c44298fc1c149afbf4c8996fb924"] {
         assert_eq!(sent(&[("x-amz-content-sha256", said)], b"no frames"), Ok(()), "{said}");
     }

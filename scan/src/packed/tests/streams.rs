@@ -1,4 +1,4 @@
-//! Long bodies: what is held is bounded, and what they come to is not.
+//! Long bodies: what is held is bounded, and their length is not.
 
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::deflate::stream::deflate;
@@ -6,12 +6,12 @@ use miniz_oxide::{DataFormat, MZFlush};
 
 use super::*;
 
-/// More than there may be of what is held whole, by far.
+/// Far more than may be held at once.
 const LONG: u64 = 5 << 28;
-/// No more than this is held while it goes by.
+/// The most that is held while it passes.
 const HELD: u64 = 20 << 20;
 
-/// Something that does not pack well.
+/// Something that does not compress well.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let step = |_| {
@@ -21,7 +21,7 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(step).collect()
 }
 
-/// Pieces of one stream of deflate that may follow each other as often as one likes.
+/// Pieces of one deflate stream that may be repeated any number of times.
 fn deflated(text: &[u8]) -> Vec<u8> {
     let flags = create_comp_flags_from_zip_params(1, DataFormat::Raw.to_window_bits(), 0);
     let mut state = CompressorOxide::new(flags);
@@ -32,14 +32,14 @@ fn deflated(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// How much memory this process ever had, in bytes.
+/// The peak memory of this process, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
-/// Lets a body go by that is unpacked to so much and more, and holds little of it.
+/// Passes a body that unpacks to at least this much, and checks that little of it is held.
 fn goes_by(head: &[u8], (piece, times): (&[u8], u64), tail: &[u8]) {
     let before = peak();
     let (mut look, mut made, mut came, mut waited) = (Look::into_answer(&HeaderMap::new()).unwrap(), 0, 0, 0);
@@ -108,7 +108,7 @@ fn a_window_that_is_too_wide_is_told() {
         look.push(bytes, &mut |_, _| Ok(()))
     };
     assert_eq!(refused(&wide), Err(Unreadable::Wide));
-    // Blocks of nothing: nothing ever comes of them, and they do not wait for ever.
+    // Empty blocks: they produce nothing and must not wait for ever.
     let look = Look::sniffing();
     let mut filter = watching(b"needle-in-the-haystack").looking(Some(look));
     let head = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x58];
