@@ -1,5 +1,5 @@
-//! The files fetched for an image, as they come out of a sandbox: an archive that may contain anything. Only plain files
-//! and folders with plain names are copied into another archive; none of them is ever on the host under its own name.
+//! The files fetched for an image, as they come out of a sandbox: an archive that may contain anything. Plain files and
+//! folders with plain names are copied into another archive; none of them is ever on the host under its own name.
 
 use std::{
     collections::BTreeSet,
