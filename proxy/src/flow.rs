@@ -267,8 +267,8 @@ async fn returned(
     Ok(response)
 }
 
-/// Removes digests and a body's ETag, because the body may come back changed. An upload's ETag has
-/// no body and is needed as it is, in the body of the request that completes it (S3).
+/// Removes digests and replaces a body's ETag: the body may come back changed. An upload's ETag comes
+/// without a body and is needed as it is, in the body of the request that completes it (S3).
 fn without_validators(keeper: &Keeper, facts: &Facts, body: &Arriving, headers: &mut HeaderMap) {
     let in_registry = facts.path.as_str().starts_with("/v2/");
     match &keeper.validators {

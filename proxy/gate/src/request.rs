@@ -36,8 +36,8 @@ struct Target {
 }
 
 impl Target {
-    /// Inside a tunnel the authority is the tunnel's; outside, it comes from the absolute form (RFC
-    /// 9112 §3.2).
+    /// Inside a tunnel the authority is the tunnel's; outside, it comes from the absolute form
+    /// (RFC 9112 §3.2).
     fn of<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Self, Refusal> {
         let uri = request.uri();
         let said = match (uri.scheme_str(), uri.authority()) {
