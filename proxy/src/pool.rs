@@ -162,6 +162,7 @@ impl<B> Pool<B> {
         }
         let begun = opening.get(key).copied().unwrap_or(0);
         if lines.len() + begun >= self.limits.idle_upstreams.max(1) {
+            // A place on a line that is held up is better than none.
             return lines.iter().find_map(on);
         }
         opening.insert(key.clone(), begun + 1);

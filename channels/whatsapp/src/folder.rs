@@ -60,7 +60,7 @@ impl Folder {
         self.0.join("status.json")
     }
 
-    /// The message that proved which chat is the owner's. If WhatsApp delivers it again, it must not reach the assistant.
+    /// The message that proved which chat is the owner's. Redelivered by WhatsApp, it must not reach the assistant.
     pub(crate) fn proof(&self) -> Option<String> {
         fs::read_to_string(self.0.join(PROOF)).ok()
     }

@@ -99,6 +99,7 @@ impl Driver {
         }
         self.wakes.task.register(cx.waker());
         let waker = Waker::from(self.wakes.clone());
+        // Either may enable the other to go on, and a wake-up of the task for that would cost more.
         for _ in 0..TURNS {
             self.wakes.begin();
             let inside = &mut Context::from_waker(&waker);
