@@ -1,7 +1,7 @@
-//! Builds the guest as a static binary of its own, so that the daemon carries it and
-//! any image can run it: glibc linked in needs no musl target.
+//! Builds the guest as a separate static binary, so that the daemon carries it and any image can
+//! run it: with glibc linked in, no musl target is needed.
 //!
-//! It is carried packed: half of it is zeros, names and what repeats.
+//! It is carried compressed: half of it is zeros, names and repetition.
 //!
 //! Not an artifact dependency: those are unstable, and would be linked dynamically.
 
@@ -35,7 +35,7 @@ fn build() -> Result<(), String> {
     let target_dir = out.ancestors().find(|folder| folder.ends_with("build")).unwrap_or(&out).with_file_name("guest");
     let mut cargo = Command::new(variable("CARGO")?);
     forget_outer_build(&mut cargo);
-    // The outer build has read the lock file and fetched all of it, so neither may change here.
+    // The outer build has read the lock file and fetched everything in it, so neither may change here.
     cargo
         .args(["build", "--release", "--locked", "--offline", "--bin", "doorward-guest", "--target", &target])
         .arg("--manifest-path")
@@ -59,8 +59,8 @@ fn build() -> Result<(), String> {
     fs::write(&packed, compress_to_vec_zlib(&guest, LEVEL)).map_err(|error| format!("{}: {error}", packed.display()))
 }
 
-/// Cargo hands its own settings down by environment: wrappers (clippy's among them),
-/// flags, profiles and target directories of the outer build do not fit the inner one.
+/// Cargo passes its own settings on through the environment: wrappers (clippy's among them), flags,
+/// profiles and target directories of the outer build do not fit the inner one.
 fn forget_outer_build(cargo: &mut Command) {
     for (name, _) in env::vars_os() {
         let Some(name) = name.to_str() else { continue };

@@ -1,5 +1,5 @@
-//! The sandbox's `/etc/passwd` and `/etc/group`: a name for the agent's user. No image may
-//! know its user id, and ssh, Node and Python look up the name.
+//! The sandbox's `/etc/passwd` and `/etc/group`: a name for the agent's user. An image cannot know
+//! its user id, and ssh, Node and Python look up the name.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -23,7 +23,7 @@ pub(crate) fn write(spec: &SandboxSpec) -> io::Result<()> {
     put(&spec.accounts.join(GROUP), &group)
 }
 
-/// Read by the agent's user, whatever our umask says.
+/// Readable by the agent's user, whatever our umask is.
 fn put(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))

@@ -77,7 +77,7 @@ fn by_guest(spec: &SandboxSpec, seen: &Attestation, findings: &mut Findings) {
     findings.unless(seen.door.is_none(), "door", || no_way_to_the_door(seen.door.unwrap_or_default()));
 }
 
-/// What stands between a sandbox and its door.
+/// Why the door cannot be reached.
 fn no_way_to_the_door(errno: i32) -> String {
     let error = io::Error::from_raw_os_error(errno);
     match error.kind() {
@@ -157,8 +157,8 @@ fn mounts(spec: &SandboxSpec, inspect: &ContainerInspectResponse, findings: &mut
     }
 }
 
-/// The folders of the owner's: the engine mounts by a path, and whoever could change what that leads to between the
-/// look and the mount would have it mount another folder. A kernel of the sandbox's own has numbers of its own.
+/// The owner's folders: the engine mounts by path, and whoever could change where that leads between the check and
+/// the mount could make it mount another folder. With a kernel of its own, a sandbox has other inode numbers.
 fn extra(spec: &SandboxSpec, guest: &Attestation, inspect: &ContainerInspectResponse, findings: &mut Findings) {
     let used = inspect.host_config.as_ref().and_then(|host| host.runtime.as_deref());
     let runtime = used.or(spec.runtime.as_deref()).unwrap_or_default();
@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// A file that is not there, what stands before it, nobody behind it, no socket at all.
+    /// A missing file, something in the way, no listener, not a socket.
     #[test]
     fn what_is_wrong_with_the_door_is_said() {
         for (errno, words) in [

@@ -23,7 +23,7 @@ pub enum BundleError {
     /// The engine did not give the image's file.
     #[error("the certificates of the image cannot be read: {0}")]
     Engine(#[from] Error),
-    /// Ours could not be written, or the image's is not what it should be.
+    /// Our file could not be written, or the image's is not what it should be.
     #[error("the CA bundle {path} cannot be made: {source}")]
     Io {
         /// Which file.
@@ -33,7 +33,7 @@ pub enum BundleError {
     },
 }
 
-/// Far more than any image's list of certificates.
+/// Far more than the certificate list of any image.
 const MAX_BUNDLE: usize = 16 << 20;
 
 /// Writes the image's own bundle plus the sandbox's CA, in both formats.
@@ -50,15 +50,15 @@ pub(crate) async fn write(engine: &Engine, image_id: &str, spec: &SandboxSpec) -
     put(&spec.trust_store(), &java::trust_store(&bundle, SystemTime::now())).map_err(io)
 }
 
-/// The agent's user reads it through the mount, whatever our umask says; the folder
-/// it is in is closed to others.
+/// The agent's user reads it through the mount, whatever our umask is; the folder around it is
+/// closed to others.
 fn put(path: &Path, bundle: &[u8]) -> io::Result<()> {
     fs::write(path, bundle)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
-/// The image's bundle; empty where it has none. Read once per image, from a container that
-/// is never started.
+/// The image's bundle; empty if it has none. Read once per image, from a container that is never
+/// started.
 async fn of_image(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result<Arc<[u8]>, BundleError> {
     let known = || engine.bundles.lock().map(|bundles| bundles.get(image_id).cloned()).ok().flatten();
     if let Some(bundle) = known() {
@@ -79,10 +79,10 @@ async fn of_image(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result
 fn never_run(image_id: &str, spec: &SandboxSpec) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(image_id.to_owned()),
-        // An image without a command of its own needs one to be created.
+        // An image without a command needs one for the container to be created.
         entrypoint: Some(vec![guest::PATH.to_owned()]),
         network_disabled: Some(true),
-        // If the daemon dies meanwhile, it is found like any orphan.
+        // If the daemon dies meanwhile, the container is found like any orphan.
         labels: Some(orphans::labels(spec)),
         ..Default::default()
     }
@@ -107,7 +107,7 @@ fn too_large() -> BundleError {
     BundleError::Io { path: CA_BUNDLE.to_owned(), source: io::Error::other("the image's file is too large") }
 }
 
-/// The only regular file of the archive; a link or a folder in its place counts as none.
+/// The only regular file in the archive; a link or folder in its place does not count.
 fn unpack(archive: &[u8]) -> io::Result<Vec<u8>> {
     for entry in tar::Archive::new(archive).entries()? {
         let mut entry = entry?;

@@ -1,4 +1,4 @@
-//! A container on the engine, from the request to create it until it is gone.
+//! A container on the engine, from the request to create it until it is removed.
 
 use std::time::Duration;
 
@@ -18,15 +18,14 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the end of a sandbox waits for the engine to remove its container.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two later attempts, and how many there are: an hour's worth.
+/// The pause between later attempts, and their number: an hour's worth.
 const REMOVAL_PAUSE: Duration = Duration::from_secs(15);
 const REMOVALS: u32 = 240;
 
 /// For this many attempts, an engine that has not answered may still create the container.
 const LATE: u32 = 20;
 
-/// The container on the engine. It does not outlive this value, whichever error or panic
-/// ends that.
+/// The container on the engine. It does not outlive this value, whatever error or panic ends it.
 pub(crate) struct Container {
     engine: Engine,
     /// The engine's id, or the container's name while the id is unknown.
@@ -43,15 +42,15 @@ impl Container {
         format!("doorward-{}-{}", safe(&spec.group), safe(&spec.id))
     }
 
-    /// Asks the engine to create it. Until the engine answers, a container may exist whose id
-    /// nobody knows; it can still be removed by its name.
+    /// Asks the engine to create it. Until the engine answers, a container may exist with an
+    /// unknown id; it can still be removed by its name.
     pub(crate) async fn create(engine: &Engine, name: String, body: ContainerCreateBody) -> Result<Self, Error> {
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let mut container = Container { engine: engine.clone(), id: name, unanswered: true, removed: false };
         let created = engine.docker.create_container(Some(options), body).await;
         match created {
             Ok(ref created) => container.id.clone_from(&created.id),
-            // The engine says that there is none.
+            // The engine says that it created none.
             Err(Error::DockerResponseServerError { .. }) => container.removed = true,
             Err(_) => container.remove_later(),
         }
@@ -59,7 +58,7 @@ impl Container {
         created.map(|_| container)
     }
 
-    /// The engine's id of it.
+    /// The engine's id of the container.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -69,8 +68,8 @@ impl Container {
         if self.removed {
             return;
         }
-        // A hanging engine must not hold up whoever ends the sandbox: the door is shut already,
-        // and the guest exits when our end of its stdin closes.
+        // A hanging engine must not hold up the caller: the door is already shut, and the guest
+        // exits when our end of its stdin closes.
         match timeout(REMOVAL_PATIENCE, self.engine.remove(&self.id)).await {
             Ok(Ok(())) => self.removed = true,
             Ok(Err(error)) => {
@@ -84,7 +83,7 @@ impl Container {
         }
     }
 
-    /// Removes it in the background, where nobody can wait.
+    /// Removes it in the background, for callers that cannot wait.
     fn remove_now(&mut self) {
         self.removed = true;
         let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
@@ -94,7 +93,7 @@ impl Container {
     }
 
     /// Asks until it is gone: a restarted engine still has it, and an engine that did not answer
-    /// may still create it. Without a runtime it becomes an orphan for the next start.
+    /// may still create it. Without a runtime it becomes an orphan, which the next start removes.
     fn remove_later(&mut self) {
         self.removed = true;
         let (engine, id, unanswered) = (self.engine.clone(), std::mem::take(&mut self.id), self.unanswered);
@@ -111,7 +110,7 @@ impl Container {
         });
     }
 
-    /// Waits for the exit; gives its code and whether memory ran out.
+    /// Waits for the exit; returns its code and whether memory ran out.
     pub(crate) async fn wait(&self) -> Option<(Option<i64>, bool)> {
         let mut exit = Box::pin(self.engine.docker.wait_container(&self.id, None));
         // An exit code other than 0 arrives as an error here; the inspection has it either way.

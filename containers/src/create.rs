@@ -20,11 +20,11 @@ use crate::{
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
 pub(crate) const SECCOMP: &str = include_str!("../seccomp/sandbox.json");
 
-/// The only name server in a sandbox: the sandbox itself, where nobody answers. Without it the
+/// The only name server in a sandbox: the sandbox itself, where none is listening. Without it the
 /// engine copies the host's, which shows the agent the owner's network.
 pub(crate) const NOWHERE: &str = "127.0.0.1";
 
-/// The options of a small folder in memory.
+/// Mount options of a small tmpfs.
 const SMALL: &str = "rw,noexec,nosuid,nodev,size=16m,mode=1777";
 
 /// The whole request to create the container. `seccomp` is the profile in this engine's form.
@@ -60,7 +60,7 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
             // Compilers and test runners execute files in /tmp.
             ("/tmp".to_owned(), "rw,exec,nosuid,nodev,size=1g,mode=1777".to_owned()),
             ("/run".to_owned(), SMALL.to_owned()),
-            // The host opens nothing there: the guest reads it.
+            // The host never opens it: the guest reads it.
             (IPC.to_owned(), SMALL.to_owned()),
         ])),
         cap_drop: Some(vec!["ALL".to_owned()]),
@@ -79,7 +79,7 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
         dns: Some(vec![NOWHERE.to_owned()]),
         // "." means no search domain; without it the engine copies the host's.
         dns_search: Some(vec![".".to_owned()]),
-        // The guest is pid 1 and reaps every process itself.
+        // The guest is pid 1 and reaps all processes itself.
         init: Some(false),
         mounts: Some(mounts(spec).chain(terminals(spec, facts)).collect()),
         runtime: spec.runtime.clone(),
@@ -90,15 +90,15 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
 fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
     let mut all = vec![
         ulimit("nofile", spec.limits.open_files),
-        // A core would contain the memory of the crashed process, and its command line goes to the host's journal.
-        // Where cores go to a program, 0 does not keep them from it, and 1 does (core(5)).
+        // A core dump would contain the crashed process's memory, and its command line goes to the host's journal.
+        // If cores are piped to a program, a limit of 0 does not prevent that, but 1 does (core(5)).
         ulimit("core", 1),
-        // Takes effect at once; the watch over folders is a moment later (docs/sandbox.md, "Disk").
+        // Takes effect at once; the check of folders follows later (docs/sandbox.md, "Disk").
         ulimit("fsize", spec.limits.file_bytes),
     ];
     if !spec.user.own {
-        // The kernel counts POSIX message queues by user. All sandboxes here are one user, so
-        // with any limit one sandbox could use it up for the others.
+        // The kernel counts POSIX message queues per user. All sandboxes here are one user, so with
+        // any limit one sandbox could use it up for the others.
         all.push(ulimit("msgqueue", 0));
     }
     all
@@ -108,7 +108,7 @@ fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
     ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) }
 }
 
-/// All mounts: where on the host, where inside, whether read-only.
+/// All mounts: path on the host, path inside, whether read-only.
 pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, Cow<'static, str>, bool)> {
     let folders = &spec.folders;
     let inbox = folders.inbox.clone().map(|folder| (folder, INBOX, true));
@@ -130,8 +130,8 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, Cow<'static, str>, bo
 }
 
 /// The sandbox's own pseudo-terminals. All containers of a machine share a maximum
-/// (`kernel.pty.max` less its reserve), and one could take them all. Only Docker mounts such a
-/// file system for us, and only where the sandbox runs on the host's kernel.
+/// (`kernel.pty.max` minus its reserve), and one could take them all. Only Docker mounts such a
+/// file system for us, and only if the sandbox runs on the host's kernel.
 pub(crate) fn terminals(spec: &SandboxSpec, facts: &Facts) -> Option<Mount> {
     let runtime = spec.runtime.as_deref().unwrap_or(&facts.default_runtime);
     let of_this_kernel = ["runc", "crun", "io.containerd.runc.v2"].contains(&runtime);
@@ -154,7 +154,7 @@ pub(crate) fn terminals(spec: &SandboxSpec, facts: &Facts) -> Option<Mount> {
 /// Where terminals are mounted.
 pub(crate) const TERMINALS: &str = "/dev/pts";
 
-/// The engines' own options, with a bound.
+/// The engines' own options, plus a limit.
 const TERMINAL_OPTIONS: &str = "newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,gid=5,max=128";
 
 fn mounts(spec: &SandboxSpec) -> impl Iterator<Item = Mount> {
@@ -165,7 +165,7 @@ fn mounts(spec: &SandboxSpec) -> impl Iterator<Item = Mount> {
         bind_options: Some(MountBindOptions {
             // What is mounted on the host later must not appear inside.
             propagation: Some(Propagation::RPRIVATE),
-            // Nor what is mounted below an owner's folder by now: older engines leave it writable.
+            // Nor what is already mounted below an owner's folder: older engines leave it writable.
             non_recursive: target.starts_with(EXTRA).then_some(true),
             ..Default::default()
         }),
@@ -230,7 +230,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// The sandbox's shape, whole: whoever changes it changes this on purpose.
+    /// The complete shape of a sandbox: it is only changed on purpose.
     #[test]
     fn the_shape_of_a_sandbox() {
         let config = request(&spec(), &facts(), "{}").host_config.unwrap();
@@ -297,7 +297,7 @@ pub(crate) mod tests {
         assert_eq!((config.pids_limit, config.memory, config.memory_swap, config.nano_cpus), (None, None, None, None));
     }
 
-    /// Of all sandboxes of one user each could use up what the kernel counts by user.
+    /// Sandboxes that share a user could each use up what the kernel counts per user.
     #[test]
     fn what_is_counted_by_user_is_not_there_where_all_sandboxes_are_one_user() {
         let shared = SandboxUser { own: false, ..spec().user };
@@ -360,7 +360,7 @@ pub(crate) mod tests {
         ] {
             assert_eq!(named(name).count(), 0, "{name}");
         }
-        // These are allowed for certain arguments only, or answered as unknown.
+        // Allowed for certain arguments only, or answered as unknown.
         for name in ["socket", "socketpair", "clone", "personality", "preadv2", "fadvise64"] {
             assert!(named(name).count() > 0 && named(name).all(|rule| !rule["args"].is_null()), "{name}");
         }

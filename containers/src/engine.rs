@@ -17,7 +17,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 pub struct Engine {
     pub(crate) docker: Docker,
     facts: Arc<Facts>,
-    /// The CA bundles of images by image id: an image never changes under its id.
+    /// The CA bundles of images, by image id: an image never changes under its id.
     pub(crate) bundles: Arc<Mutex<HashMap<String, Arc<[u8]>>>>,
 }
 
@@ -79,11 +79,11 @@ pub struct SandboxUser {
     pub gid: u32,
     /// For the engine.
     pub userns_mode: Option<String>,
-    /// Whether the caller must give the sandbox's folders to `uid:gid` first. It may then choose
-    /// another user for each group: [`SandboxUser::of_a_group`].
+    /// Whether the caller must give the sandbox's folders to `uid:gid` first. It may then choose a
+    /// separate user for each group: [`SandboxUser::of_a_group`].
     pub chown: bool,
-    /// Whether nobody else on this machine runs as this user: the kernel counts some resources
-    /// by user.
+    /// Whether nothing else on this machine runs as this user: the kernel counts some resources per
+    /// user.
     pub own: bool,
 }
 
@@ -99,7 +99,7 @@ pub enum ConnectError {
         /// Where a socket was looked for.
         looked: Vec<String>,
     },
-    /// No socket where one was named.
+    /// No socket at the configured place.
     #[error(
         "there is no container engine at {socket}, which `host` under [engine] names: correct that in doorward.toml, or \
          start the engine that listens there"
@@ -108,7 +108,7 @@ pub enum ConnectError {
         /// Where.
         socket: String,
     },
-    /// Not ours to use.
+    /// This user may not use it.
     #[error(
         "the container engine at {socket} does not let this user in. Add yourself to its group with \
          `sudo usermod -aG docker \"$USER\"`, then log in again"
@@ -123,7 +123,7 @@ pub enum ConnectError {
         /// The engine's socket.
         socket: String,
     },
-    /// Not on this machine, or where host sockets do not cross.
+    /// Not on this machine, or host sockets do not cross into containers.
     #[error(
         "{what} is not supported yet: a sandbox's door is a socket of this machine, and it does not cross into \
              containers there. Use an engine that runs directly on this Linux machine"
@@ -132,7 +132,7 @@ pub enum ConnectError {
         /// Which engine.
         what: String,
     },
-    /// It takes connections and answers nothing.
+    /// It accepts connections but does not answer.
     #[error(
         "the container engine at {socket} takes connections and does not answer. Restart it: `sudo systemctl restart \
          docker`"
@@ -204,14 +204,14 @@ impl Engine {
 }
 
 impl SandboxUser {
-    /// The same with a user for one group alone.
+    /// The same with a separate user for one group.
     pub fn of_a_group(self, uid: u32) -> Self {
         Self { uid, gid: uid, own: true, ..self }
     }
 }
 
 impl Facts {
-    /// Also names what makes the engine unsupported.
+    /// Also returns what makes the engine unsupported, if anything.
     async fn of(docker: &Docker, socket: PathBuf) -> Result<(Self, Option<String>), bollard::errors::Error> {
         let (version, info) = (docker.version().await?, docker.info().await?);
         let components = version.components.unwrap_or_default();
@@ -250,7 +250,7 @@ impl Facts {
         Ok((facts, unsupported))
     }
 
-    /// The table of DESIGN §4, for a daemon that runs as `uid:gid`.
+    /// The user for a daemon that runs as `uid:gid` (the table of DESIGN §4).
     fn sandbox_user(&self, uid: u32, gid: u32) -> SandboxUser {
         let user = |uid, gid, userns: Option<&str>, chown| SandboxUser {
             uid,
@@ -259,7 +259,7 @@ impl Facts {
             chown,
             own: false,
         };
-        // With remapping, no uid of the host would own the folders: opt our sandboxes out.
+        // With remapping, no uid of the host would own the folders: our sandboxes opt out.
         let host = self.remaps_users.then_some("host");
         match self.kind {
             EngineKind::Docker | EngineKind::Podman if uid == 0 => user(FIXED_UID, FIXED_UID, host, true),
@@ -270,8 +270,8 @@ impl Facts {
     }
 }
 
-/// Whether the engine refused a request for what it asks (a runtime that it does not know, say),
-/// and would refuse it again.
+/// Whether the engine refused a request because of its content (an unknown runtime, say), and would
+/// refuse it again.
 pub fn is_bad_request(error: &bollard::errors::Error) -> bool {
     matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 400, .. })
 }
@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(remapped.sandbox_user(1000, 1000).userns_mode.as_deref(), Some("host"));
     }
 
-    /// An engine that hangs is told, and not waited for without end.
+    /// A hanging engine is reported, and not waited for without end.
     #[tokio::test]
     async fn a_deaf_engine_is_told() {
         let dir = tempfile::tempdir().unwrap();

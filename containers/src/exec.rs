@@ -15,7 +15,7 @@ use crate::Engine;
 pub struct Exec<'a> {
     /// The command and its arguments.
     pub argv: &'a [String],
-    /// With a terminal of this size inside; the caller's own must be in raw mode.
+    /// The size of the terminal inside, if there is one; the caller's own must be in raw mode.
     pub terminal: Option<TerminalSize>,
 }
 
@@ -34,17 +34,17 @@ pub enum ExecError {
     /// The sandbox is not there, or the engine refused.
     #[error("the command could not be run in the sandbox: {0}")]
     Engine(#[from] Error),
-    /// Its output could not be handed on.
+    /// Its output could not be passed on.
     #[error("the command's output could not be written: {0}")]
     Output(std::io::Error),
 }
 
 impl Engine {
-    /// Runs a command in a sandbox until it ends, and gives its exit code. It runs as
-    /// the sandbox's user, under the same seccomp profile, in the same environment.
+    /// Runs a command in a sandbox until it ends, and returns its exit code. It runs as the
+    /// sandbox's user, under the same seccomp profile, in the same environment.
     ///
-    /// It always has an input of its own, if an empty one: without any, the engine opens the
-    /// machine's `/dev/null` for it, a file that every sandbox could lock.
+    /// It always has its own input, even if empty: without one, the engine opens the machine's
+    /// `/dev/null`, a file that every sandbox could lock.
     pub async fn exec<I, O, E>(
         &self,
         container: &str,
@@ -67,7 +67,7 @@ impl Engine {
         if let Some(size) = exec.terminal {
             let _ = self.docker.resize_exec(&id, ResizeExecOptions { height: size.rows, width: size.columns }).await;
         }
-        // Ended with the command: otherwise reading a terminal would wait for another key.
+        // Stopped with the command: otherwise reading a terminal would wait for another key.
         let _feed = Feed(tokio::spawn(feed(stdin, input)));
         while let Some(chunk) = output.next().await {
             let written = match chunk? {

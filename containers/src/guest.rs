@@ -1,4 +1,4 @@
-//! Installs the guest binary that the daemon carries where the engine can mount it.
+//! Installs the guest binary from the daemon where the engine can mount it.
 
 use std::{
     fs, io,
@@ -9,7 +9,7 @@ use std::{
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use sha2::{Digest, Sha256};
 
-/// Where the guest is inside every sandbox.
+/// The guest's path inside every sandbox.
 pub const PATH: &str = "/opt/doorward/guest";
 
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/doorward-guest.zlib"));
@@ -17,8 +17,8 @@ static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/doorward-guest.
 /// Larger than any guest.
 const MOST: usize = 64 << 20;
 
-/// Writes the guest into `dir` under a name derived from its content, unless it is there:
-/// sandboxes of an older daemon keep the file they were started with.
+/// Writes the guest into `dir` under a name derived from its content, unless it is already there:
+/// sandboxes of an older daemon keep the file that they were started with.
 pub fn install(dir: &Path) -> io::Result<PathBuf> {
     install_bytes(dir, "guest", &binary()?, 0o555)
 }
@@ -27,7 +27,7 @@ fn binary() -> io::Result<Vec<u8>> {
     decompress_to_vec_zlib_with_limit(PACKED, MOST).map_err(|error| io::Error::other(format!("the guest: {error}")))
 }
 
-/// Also used for the seccomp profile, where an engine wants it as a file.
+/// Also used for the seccomp profile, if an engine wants it as a file.
 pub(crate) fn install_bytes(dir: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
     let digest = Sha256::digest(bytes);
     let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();

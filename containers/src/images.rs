@@ -26,7 +26,7 @@ pub use fetch::FetchError;
 pub use fetched::{FILES, Fetched, FetchedError, MOST_FETCHED, PACK};
 pub use programs::{AgentProgram, PROGRAMS};
 
-/// Every image of Doorward's own carries the hash of its recipe under this label.
+/// Every image of Doorward's carries the hash of its recipe under this label.
 pub(crate) const RECIPE: &str = "doorward.recipe";
 
 /// An image that was built for Doorward.
@@ -58,7 +58,7 @@ pub enum BuildError {
         /// What the engine says.
         error: Error,
     },
-    /// What it begins with is missing.
+    /// Its base image is missing.
     #[error("the image {0} that it begins with is not there; `{how}` makes it", how = how_to_get(.0))]
     NothingToBuildOn(String),
     /// The engine's disk is full.
@@ -67,7 +67,7 @@ pub enum BuildError {
          (`docker system df` shows what is there, `docker image prune` removes what nothing uses), then try again"
     )]
     NoSpace,
-    /// A part of it could not be fetched.
+    /// Part of it could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// mmdebstrap failed.
@@ -108,7 +108,7 @@ pub fn how_to_get(image: &str) -> String {
     }
 }
 
-/// Whether an image of the owner's may be called so: what Doorward's own are called is taken.
+/// Whether an owner may give an image this name: the names of Doorward's own are taken.
 pub fn is_free(name: &str) -> bool {
     name != "base" && AgentProgram::named(name).is_none()
 }
@@ -126,7 +126,7 @@ pub async fn list(engine: &Engine) -> Result<Vec<Image>, Error> {
         .collect())
 }
 
-/// Removes an image, unless a container is made of it; tells whether it is gone.
+/// Removes an image unless a container uses it; returns whether it is gone.
 pub async fn remove(engine: &Engine, image: &Image) -> Result<bool, Error> {
     for name in if image.tags.is_empty() { std::slice::from_ref(&image.id) } else { &image.tags } {
         match engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await {

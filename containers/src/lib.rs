@@ -1,8 +1,8 @@
 //! Sandboxes on a container engine, and what is in them.
 //!
-//! What it is not: it knows nothing of policies, chats or the proxy. It is given the folders
-//! and the door of a sandbox, starts it, and refuses to continue where what came up is not
-//! what was asked for.
+//! What it is not: it knows nothing of policies, chats or the proxy. It is given the folders and
+//! the door of a sandbox, starts it, and refuses to continue if the result is not what was asked
+//! for.
 //!
 //! **Invariants**
 //! - A sandbox has no network interface but loopback (invariant 1 of DESIGN): the

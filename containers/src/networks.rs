@@ -1,5 +1,5 @@
-//! A network for the drill: the deliberate hole that proves its attacks. No sandbox of a
-//! daemon ever joins it.
+//! A network for the drill: the deliberate hole that proves its attacks. A daemon's sandboxes never
+//! join it.
 
 use std::{
     collections::HashMap,
@@ -21,13 +21,13 @@ pub struct Network {
     pub name: String,
     /// The host's address on it; with a rootless engine, the engine's.
     pub gateway: Ipv4Addr,
-    /// The same for IPv6, where the engine could make it so.
+    /// The same for IPv6, if the engine could create it.
     pub gateway6: Option<Ipv6Addr>,
 }
 
 impl Engine {
-    /// Creates a network with the installation's label, with IPv6 where the machine has it.
-    /// Where the engine runs as root it leads to the host and no further.
+    /// Creates a network with the installation's label, with IPv6 if the machine has it. If the
+    /// engine runs as root, the network leads to the host and no further.
     pub async fn create_network(&self, installation: &str) -> Result<Network, Error> {
         let name = format!("doorward-drill-{}", &installation[..installation.len().min(12)]);
         // A unique local prefix (RFC 4193) from the installation's random id.
@@ -61,7 +61,7 @@ impl Engine {
         let filters = HashMap::from([("label", vec![format!("{INSTALLATION}={installation}")])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
         for network in self.docker.list_networks(Some(options)).await? {
-            // An engine that ignores the filter must not cost anybody a network.
+            // If an engine ignores the filter, networks of others must not be removed.
             let ours = network.labels.as_ref().and_then(|labels| labels.get(INSTALLATION));
             if let (Some(label), Some(id)) = (ours, &network.id)
                 && label == installation
@@ -76,7 +76,7 @@ impl Engine {
         let rootless = matches!(self.facts().kind, EngineKind::RootlessDocker | EngineKind::RootlessPodman);
         NetworkCreateRequest {
             name: name.to_owned(),
-            // A rootless engine reaches the host by its outer network only.
+            // A rootless engine reaches the host only through its outer network.
             internal: Some(!rootless),
             labels: Some(HashMap::from([(INSTALLATION.to_owned(), installation.to_owned())])),
             ..Default::default()

@@ -1,5 +1,5 @@
-//! Whose sandbox is this? Containers carry the installation, the group and the
-//! sandbox as labels, and only those with the installation's own are ever touched.
+//! Which sandboxes belong to this installation: containers carry the installation, the group and
+//! the sandbox as labels, and only those with this installation's label are touched.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -33,7 +33,7 @@ impl Engine {
         let listed = self.docker.list_containers(Some(options)).await?;
         let ours = listed.into_iter().filter_map(|container| {
             let mut labels = container.labels.unwrap_or_default();
-            // An engine that ignores the filter must not cost anybody a container.
+            // If an engine ignores the filter, containers of others must not be removed.
             if labels.get(INSTALLATION).map(String::as_str) != Some(installation) {
                 return None;
             }
@@ -60,12 +60,12 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Ends a sandbox that somebody else holds, who will find it gone.
+    /// Ends a sandbox that another part of the program holds, which will find it gone.
     pub async fn end(&self, container: &str) -> Result<(), Error> {
         self.remove(container).await
     }
 
-    /// Kills and removes one container, and returns once it is gone. One that is gone already is fine.
+    /// Kills and removes one container, and returns once it is gone. It may already be gone.
     pub(crate) async fn remove(&self, container: &str) -> Result<(), Error> {
         let mut tries_left = REMOVAL_TRIES;
         loop {

@@ -1,4 +1,4 @@
-//! One running sandbox: starts it, attests it, speaks with it, ends it.
+//! One running sandbox: starts it, attests it, talks to it, ends it.
 
 use std::{collections::VecDeque, io, pin::Pin, time::Duration};
 
@@ -46,7 +46,7 @@ pub enum StartError {
     /// No such image.
     #[error("the image {image} is not there. To get it: {how}", how = crate::images::how_to_get(.image))]
     ImageMissing {
-        /// As the spec names it.
+        /// Its name in the spec.
         image: String,
     },
     /// The engine refused.
@@ -57,13 +57,13 @@ pub enum StartError {
         /// What it said.
         source: Error,
     },
-    /// There is no engine behind its socket.
+    /// No engine is listening on the socket.
     #[error(
         "the container engine cannot be reached; it may have been stopped. On most machines `sudo systemctl start \
          docker` starts it, and `doorward doctor` says more"
     )]
     NoEngine,
-    /// The engine accepts requests and does not answer.
+    /// The engine accepts requests but does not answer.
     #[error(
         "the container engine does not answer (when asked to {step} the sandbox); restart it, or wait until it does"
     )]
@@ -83,7 +83,7 @@ pub enum StartError {
         /// All differences.
         findings: Vec<Finding>,
     },
-    /// The guest ended, or said something else.
+    /// The guest ended, or broke the protocol.
     #[error("the sandbox's guest did not start: {0}")]
     Guest(#[from] SandboxLost),
 }
@@ -94,7 +94,7 @@ pub enum SandboxLost {
     /// It ended by itself.
     #[error("the sandbox ended{}", if .why.is_empty() { String::new() } else { format!(": {}", .why) })]
     Ended {
-        /// As far as it is known.
+        /// The reason, as far as known.
         why: String,
     },
     /// It took too long.
@@ -125,9 +125,9 @@ impl Sandbox {
         sandbox.with_agent(spec).await
     }
 
-    /// Starts a sandbox with a deliberate hole, to prove that an attack succeeds where there is
-    /// one: for the drill and tests. `hole` edits the finished request to the engine. The
-    /// sandbox starts whatever attestation finds, which is in [`Sandbox::findings`].
+    /// Starts a sandbox with a deliberate hole, to prove that an attack succeeds through one: for
+    /// the drill and tests. `hole` edits the finished request to the engine. The sandbox starts
+    /// whatever attestation finds; see [`Sandbox::findings`].
     pub async fn start_with_hole(
         engine: &Engine,
         spec: &SandboxSpec,
@@ -136,7 +136,7 @@ impl Sandbox {
         Self::attested(engine, spec, hole).await?.with_agent(spec).await
     }
 
-    /// A running sandbox that was attested, without its agent yet.
+    /// A running, attested sandbox, whose agent has not been started.
     async fn attested(
         engine: &Engine,
         spec: &SandboxSpec,
@@ -173,7 +173,7 @@ impl Sandbox {
         self.container.id()
     }
 
-    /// Says something to the guest.
+    /// Sends a message to the guest.
     pub async fn send(&mut self, message: &ToGuest) -> Result<(), SandboxLost> {
         let mut line = serde_json::to_vec(message).map_err(|error| SandboxLost::Connection(error.to_string()))?;
         line.push(b'\n');
@@ -191,8 +191,8 @@ impl Sandbox {
         }
     }
 
-    /// The guest's next message; `None` once it has ended in good order. Cancel-safe: nothing
-    /// that has arrived is lost.
+    /// The guest's next message; `None` once it has ended normally. Cancel-safe: nothing that has
+    /// arrived is lost.
     pub async fn next(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
         loop {
             match self.lines.next_line() {
@@ -221,7 +221,7 @@ impl Sandbox {
     }
 
     async fn attach_and_start(engine: &Engine, container: Container) -> Result<Self, StartError> {
-        // Before the start: with log driver `none` what was said earlier is gone.
+        // Attached before the start: with log driver `none` earlier output is lost.
         let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
         let attached = engine.docker.attach_container(container.id(), Some(options)).await;
         let AttachContainerResults { output, input } = attached.map_err(at("attach to"))?;
@@ -262,7 +262,7 @@ impl Sandbox {
     async fn parse(&mut self, line: &[u8]) -> Result<FromGuest, SandboxLost> {
         match lines::message(line) {
             Ok(message) => Ok(message),
-            // The line is an agent's and may be private, so it is not repeated.
+            // The line comes from an agent and may be private, so it is not repeated.
             Err(error) => Err(self.malformed(error.to_string()).await),
         }
     }
@@ -276,7 +276,7 @@ impl Sandbox {
         why
     }
 
-    /// The guest's output has ended. Its exit code says whether that was asked for.
+    /// The guest's output has ended. Its exit code says whether that was requested.
     async fn ended(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
         let state = self.container.wait().await;
         let (code, killed) = state.unwrap_or((None, false));
@@ -294,7 +294,7 @@ impl Sandbox {
         Err(SandboxLost::Ended { why: why.join("; ") })
     }
 
-    /// Copies the guest's standard error to the log, escaped and bounded, since an agent could
+    /// Copies the guest's standard error to the log, escaped and bounded, because an agent could
     /// write there as well.
     fn complain(&mut self, bytes: &[u8]) {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -320,7 +320,7 @@ async fn image_id(engine: &Engine, spec: &SandboxSpec) -> Result<String, StartEr
     }
 }
 
-/// Docker takes the profile itself, Podman the path of a file that holds it.
+/// Docker takes the profile itself, Podman the path of a file with it.
 fn seccomp_for(engine: &Engine, spec: &SandboxSpec) -> Result<String, StartError> {
     match (engine.facts().kind, spec.guest.parent()) {
         (EngineKind::Podman | EngineKind::RootlessPodman, Some(dir)) => {
@@ -337,7 +337,7 @@ async fn create(engine: &Engine, spec: &SandboxSpec, request: CreateRequest) -> 
 
 fn at(step: &'static str) -> impl FnOnce(Error) -> StartError {
     move |source| match source {
-        // The library's own text is for programmers.
+        // The library's own message is for programmers.
         Error::HyperLegacyError { ref err } if err.is_connect() => StartError::NoEngine,
         Error::RequestTimeoutError => StartError::Deaf { step },
         source => StartError::Engine { step, source },

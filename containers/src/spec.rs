@@ -33,10 +33,10 @@ pub struct SandboxSpec {
     pub guest: PathBuf,
     /// The sandbox's own CA certificate, as PEM.
     pub ca: String,
-    /// Where on the host to write the CA bundle, and beside it the same for Java: a folder
-    /// that no sandbox can write.
+    /// Where on the host to write the CA bundle, and beside it Java's: a folder that no sandbox can
+    /// write.
     pub ca_bundle: PathBuf,
-    /// A folder on the host to make for its `passwd` and `group`: as above.
+    /// A folder on the host to create for its `passwd` and `group`: as above.
     pub accounts: PathBuf,
     /// Added to [`door_environment`], such as the variables that hold surrogates.
     pub environment: Vec<(String, String)>,
@@ -45,7 +45,7 @@ pub struct SandboxSpec {
 }
 
 impl SandboxSpec {
-    /// Where on the host Java's store of certificates is written.
+    /// Where on the host Java's certificate store is written.
     pub(crate) fn trust_store(&self) -> PathBuf {
         self.ca_bundle.with_extension("jks")
     }
@@ -62,13 +62,13 @@ pub struct Folders {
     pub inbox: Option<PathBuf>,
     /// At `/workspace/global`, read-only: memory that all groups share.
     pub global: Option<PathBuf>,
-    /// At `/workspace/skills`, read-only: what was accepted of skills.
+    /// At `/workspace/skills`, read-only: the parts of skills that were accepted.
     pub skills: Option<PathBuf>,
-    /// In `/workspace/extra`: folders of the owner's.
+    /// In `/workspace/extra`: the owner's folders.
     pub extra: Vec<Extra>,
 }
 
-/// A folder of the owner's, as it was found: what is mounted must be the same.
+/// An owner's folder, as it was found: what is mounted must be the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
     /// On the host: a path without links.
@@ -77,12 +77,12 @@ pub struct Extra {
     pub name: String,
     /// Whether the sandbox may not write it.
     pub read_only: bool,
-    /// Its device, and the number of its inode there.
+    /// Its device and inode number.
     pub inode: (u64, u64),
 }
 
 impl Extra {
-    /// Where it is inside.
+    /// Its path inside.
     pub(crate) fn target(&self) -> String {
         format!("{EXTRA}/{}", self.name)
     }
@@ -109,10 +109,10 @@ impl Default for Limits {
     }
 }
 
-/// The environment that makes everyday tools use the door and trust its CA. Both
-/// this and the mounted bundle are needed: each reaches tools that the other misses. Not
-/// `AWS_CA_BUNDLE`: with it, AWS' library for Go refuses programs that bring a client of their
-/// own (rclone), and what reads it reads others of these too.
+/// The environment that makes everyday tools use the door and trust its CA. Both this and the
+/// mounted bundle are needed: each reaches tools that the other misses. `AWS_CA_BUNDLE` is left
+/// out: with it, AWS's library for Go refuses programs that bring their own client (rclone), and
+/// everything that reads it reads others of these too.
 pub fn door_environment() -> Vec<(String, String)> {
     const PROXY: &str = "http://127.0.0.1:3128";
     const LOCAL: &str = "localhost,127.0.0.1,::1";
@@ -124,7 +124,7 @@ pub fn door_environment() -> Vec<(String, String)> {
         "PIP_CERT",
         "CARGO_HTTP_CAINFO",
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-        // What Google's library for Python asks with brings a list of its own.
+        // Google's library for Python brings its own list of certificates.
         "HTTPLIB2_CA_CERTS",
     ];
     let proxies = ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"];
@@ -134,7 +134,7 @@ pub fn door_environment() -> Vec<(String, String)> {
         ("NODE_EXTRA_CA_CERTS", CA_BUNDLE),
         // Node reads the proxy variables only with this (from 22.21 and 24.0 on).
         ("NODE_USE_ENV_PROXY", "1"),
-        // Otherwise uv trusts a list of its own; newer versions use the second name.
+        // Otherwise uv trusts its own list; newer versions use the second name.
         ("UV_NATIVE_TLS", "1"),
         ("UV_SYSTEM_CERTS", "1"),
         ("JAVA_TOOL_OPTIONS", JAVA),
@@ -156,20 +156,20 @@ const JAVA: &str = "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.pro
 pub(crate) const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The same for Java, in its own format.
 pub(crate) const TRUST_STORE: &str = "/etc/ssl/certs/doorward.jks";
-/// Where the agent's home is.
+/// The agent's home.
 pub const HOME: &str = doorward_guest::agents::HOME;
-/// Where the group's folder is.
+/// The group's folder.
 pub const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
-/// Where skills are.
+/// The skills.
 pub const SKILLS: &str = doorward_guest::agents::SKILLS;
-/// Where folders of the owner's are.
+/// The owner's folders.
 pub const EXTRA: &str = doorward_guest::agents::EXTRA;
 
-/// Where files that ask for something are written.
+/// The folder for IPC files, which ask for operations.
 pub(crate) const IPC: &str = doorward_guest::ipc::FOLDER;
-/// Where the door's folder is.
+/// The door's folder.
 pub const DOOR: &str = "/run/doorward";
 
 /// The shell that every image has.

@@ -1,4 +1,4 @@
-//! Tries an image: one command in a real sandbox, behind a door that nobody answers.
+//! Tries an image: one command in a real sandbox, behind a door without a listener.
 
 use std::{
     fs, io,
@@ -28,8 +28,8 @@ pub enum TrialError {
     Command(String),
 }
 
-/// Runs `command` in a sandbox of `image`, and returns its output. Its files are made in
-/// `dir`, which must be private and is the caller's to remove.
+/// Runs `command` in a sandbox of `image`, and returns its output. Its files are created in `dir`,
+/// which must be private and which the caller removes.
 #[expect(clippy::disallowed_methods, reason = "a door behind which there is nobody")]
 pub async fn try_out(
     engine: &Engine,

@@ -1,5 +1,5 @@
-//! The inner half of the drill: every attack fails in a sandbox as it must be, and
-//! succeeds in one that was weakened on purpose, so that a broken attack is no pass.
+//! The inner half of the drill: every attack fails in a proper sandbox, and succeeds in a
+//! deliberately weakened one, so that a broken attack does not pass.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -74,7 +74,7 @@ async fn the_kernels_side_entrances_are_shut_by_our_profile_and_open_without_it(
     }
 }
 
-/// The engine puts its own in place of ours.
+/// The engine uses its own profile instead of ours.
 fn engines_own_profile(host: &mut HostConfig) {
     host.security_opt.as_mut().unwrap().retain(|option| !option.starts_with("seccomp="));
 }

@@ -1,4 +1,4 @@
-//! The base image is built, and everyday tools work in it under all the hardening.
+//! Builds the base image, and runs everyday tools in it under all the hardening.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -45,12 +45,12 @@ async fn everyday_tools_work_in_the_base_image() {
             "python3 -c 'import sqlite3; c = sqlite3.connect(\"a.db\"); c.execute(\"pragma journal_mode = wal\"); c.execute(\"create table t(x)\"); c.commit(); print(c.execute(\"select count(*) from t\").fetchone())'",
             "(0,)\n",
         ),
-        // What is left out of it is advice, or answered as an older kernel would.
+        // The calls that were left out are advice, or answered as an older kernel would.
         (
             "python3 -c 'import os; f = os.open(\"/etc/passwd\", 0); b = bytearray(5); print(os.posix_fadvise(f, 0, 0, 4), os.preadv(f, [b], 0), os.preadv(f, [b], 0, 0))'",
             "None 5 5\n",
         ),
-        // A core would be handed to a program of the host with its command line; the limit stays, in whatever spelling.
+        // A core would be passed to a program of the host with its command line; the limit stays, in any spelling.
         (
             "ulimit -c 0; python3 -c 'import ctypes, resource as r; b = (ctypes.c_ulong * 2)(0, 0); s = ctypes.CDLL(None).syscall; n = {\"x86_64\": (302, 160), \"aarch64\": (261, 164)}[__import__(\"os\").uname().machine]; s(n[0], 0, ctypes.c_ulong(0x100000004), b, None); s(n[1], ctypes.c_ulong(0x100000004), b); r.setrlimit(r.RLIMIT_NOFILE, (99, 99)); print(r.getrlimit(r.RLIMIT_CORE), r.getrlimit(r.RLIMIT_NOFILE))'",
             "(1, 1) (99, 99)\n",

@@ -1,5 +1,5 @@
-//! Real sandboxes on the machine's real engine. Where there is none they fail: a
-//! sandbox that was never started proves nothing.
+//! Real sandboxes on the machine's real engine. Without one the tests fail: a sandbox that never
+//! started proves nothing.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -71,7 +71,7 @@ async fn the_agent_holds_none_of_the_guests_descriptors_and_cannot_read_its_memo
         let told = ask(&mut sandbox, 10 + id as u64, &format!("cat /proc/1/{secret}")).await;
         assert!(told.contains("ermission denied"), "{secret}: {told}");
     }
-    // Writing to the guest's own output would be speaking to the daemon in its name.
+    // Writing to the guest's own output would be impersonating it to the daemon.
     assert!(ask(&mut sandbox, 20, "echo '{}' > /proc/1/fd/1").await.contains("ermission denied"));
 }
 
@@ -137,8 +137,8 @@ async fn tools_reach_the_door_through_the_proxy_port() {
     let outside = std::thread::spawn(move || {
         let mut heard = Vec::new();
         for _ in 0..2 {
-            // Answers only once the other side has said all: its end must be passed on
-            // and leave the way back open.
+            // Answers only once the other side has sent everything: its end must be passed on and
+            // leave the way back open.
             let (mut connection, _) = door.accept().unwrap();
             connection.read_to_end(&mut heard).unwrap();
             connection.write_all(&vec![b'z'; 1 << 20]).unwrap();
@@ -197,7 +197,7 @@ fn the_sandbox_ends_when_the_daemon_dies() {
     let installation = runtime.block_on(Installation::new());
     let sandbox = runtime.block_on(installation.start());
     let id = sandbox.container_id().to_owned();
-    // As after a kill -9: nobody removes the container, its connection just breaks.
+    // As after a kill -9: the container is not removed, its connection just breaks.
     drop(sandbox);
     runtime.block_on(async {
         let docker = bollard::Docker::connect_with_unix(
@@ -241,7 +241,7 @@ async fn the_owner_runs_commands_beside_the_agent() {
     assert_eq!(exec("id -u; grep -c '^Seccomp:.2' /proc/self/status", b"").await.1, format!("{user}\n1\n"));
 }
 
-/// A file of the machine's could be locked by one sandbox, and felt by another.
+/// A file of the machine could be locked by one sandbox, and another would notice.
 #[tokio::test]
 async fn what_a_command_reads_and_writes_is_no_file_of_the_machines() {
     const EACH: &str = "stat -L -c %d:%i /dev/stdin /dev/stdout /dev/stderr";
@@ -267,7 +267,7 @@ async fn a_sandbox_that_is_not_as_asked_is_refused_and_removed() {
     assert_eq!(installation.engine.running(&installation.id).await.unwrap(), []);
 }
 
-/// A door that is there and cannot be connected to is none.
+/// A door that exists but cannot be connected to is no door.
 #[tokio::test]
 async fn a_door_that_does_not_open_is_found_before_the_agent_starts() {
     type Meddle = fn(&std::path::Path);
@@ -325,7 +325,7 @@ async fn a_guest_that_breaks_the_protocol_is_ended() {
     }
 }
 
-/// A shell script in the guest's place.
+/// Runs a shell script in the guest's place.
 async fn start_scripted(installation: &Installation, script: &str) -> Result<Sandbox, StartError> {
     let path = installation.path("scripted");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();

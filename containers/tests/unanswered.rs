@@ -1,5 +1,5 @@
-//! An engine that takes the request for a container and does not say that it made one: the
-//! container is removed all the same, though nobody was told its id.
+//! An engine that takes the request for a container but does not answer that it created one: the
+//! container is removed all the same, although its id is unknown.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -15,7 +15,7 @@ use std::{io, thread};
 use containers::{Engine, Sandbox};
 use support::Installation;
 
-/// What becomes of the answer to the request that makes a container.
+/// What happens to the engine's answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Answer {
     /// It never comes.
@@ -24,7 +24,7 @@ enum Answer {
     Cut,
 }
 
-/// Which container is asked for: the one that the image's certificates are read from, and the
+/// Which container is requested: the one from which the image's certificates are read, or the
 /// sandbox's own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Asked {
@@ -32,8 +32,8 @@ enum Asked {
     Sandbox,
 }
 
-/// Stands before the real engine and hands everything on but that answer. Says whether that
-/// has come.
+/// Stands in front of the real engine and forwards everything except that answer. The flag says
+/// whether that answer has come.
 fn front(at: &Path, engine: &Path, asked: Asked, answer: Answer) -> Arc<AtomicBool> {
     let (listener, engine) = (UnixListener::bind(at).unwrap(), engine.to_owned());
     let has_come = Arc::new(AtomicBool::new(false));
@@ -68,7 +68,7 @@ fn front(at: &Path, engine: &Path, asked: Asked, answer: Answer) -> Arc<AtomicBo
     has_come
 }
 
-/// Until it ends, or `passes` says that a piece does not.
+/// Runs until it ends, or until `passes` holds a piece back.
 fn relay(mut from: UnixStream, mut to: UnixStream, mut passes: impl FnMut(&[u8]) -> bool) {
     let mut piece = [0; 16 * 1024];
     loop {
@@ -95,7 +95,7 @@ async fn is_removed_though_nobody_knows_its_id(asked: Asked, answer: Answer) {
     let left = async || installation.engine.running(&installation.id).await.unwrap().len();
     assert_eq!(left().await, 1, "{asked:?}, {answer:?}");
     match answer {
-        // Whoever wanted it does not wait any longer.
+        // The caller does not wait any longer.
         Answer::Held => starting.abort(),
         Answer::Cut => drop(starting.await.unwrap().unwrap_err()),
     }

@@ -1,4 +1,4 @@
-//! Refusals as answers: for the agent to read, and to explain to its user.
+//! Refusals as answers: for the agent to read and to explain to its user.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::body::Body;
 
-/// What a refused request gets, as JSON. The names are stable.
+/// The body of a refusal, as JSON. The names are stable.
 #[derive(Serialize)]
 struct Refused<'a> {
-    /// All that many a client shows.
+    /// The only field that many clients show.
     error: String,
     code: Code,
     why: &'a str,
@@ -22,12 +22,12 @@ struct Refused<'a> {
     method: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
-    /// Lines for a person: what to do about it.
+    /// What to do about it, in lines for a person.
     how_to_ask: Vec<String>,
 }
 
-/// The answer to a refused request. Holds nothing of the request but what was
-/// judged: no header, no query.
+/// The answer to a refused request. It contains nothing of the request except what was judged: no
+/// header, no query.
 pub(crate) fn refused(refusal: Refusal, asked: Option<(&GroupName, &Facts)>) -> Response<Body> {
     let facts = asked.map(|(_, facts)| facts);
     let answer = Refused {
@@ -47,7 +47,7 @@ pub(crate) fn refused(refusal: Refusal, asked: Option<(&GroupName, &Facts)>) -> 
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("x-doorward", HeaderValue::from_static(refusal.code.as_str()));
-    // What the client still wants to send is not read.
+    // The rest of the request is not read.
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -59,7 +59,7 @@ fn how_to_ask(refusal: &Refusal, asked: Option<(&GroupName, &Facts)>) -> Vec<Str
     let intro = "Only the owner of this assistant can allow this, by adding to the group's policy file:";
     let how =
         "To tell them so, use the operation request_access; http://doorward.internal/policy says what is allowed now.";
-    // An address of a private network is in no command.
+    // No command allows an address of a private network.
     let is_a_rule = refusal.code != Code::ResolvedPrivate && refusal.lift.iter().any(|line| line == "[[allow]]");
     let command = asked.filter(|_| is_a_rule).map(|(group, facts)| {
         format!("or by running on the machine that Doorward runs on: {}", facts.command_to_allow(group))
@@ -68,7 +68,7 @@ fn how_to_ask(refusal: &Refusal, asked: Option<(&GroupName, &Facts)>) -> Vec<Str
     lines.chain(command).chain([how.to_owned()]).collect()
 }
 
-/// For what no line in a policy lifts.
+/// For refusals that no policy line lifts.
 fn general_advice(code: Code) -> &'static str {
     match code {
         Code::AuditUnavailable => {
@@ -129,7 +129,7 @@ fn status(code: Code) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         Code::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
-        // Of a body: a head that is too large is answered below, by hyper.
+        // For bodies: hyper answers a head that is too large.
         Code::TooLarge | Code::AskTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::GroupLimit | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::AuditUnavailable | Code::SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -173,7 +173,7 @@ mod tests {
         assert!(!json.to_string().contains("hidden"), "the query is nobody's business");
     }
 
-    /// What is to be changed or removed is no command's to write.
+    /// A change or a removal is not something a command can do.
     #[test]
     fn a_change_has_no_command() {
         let facts = Facts::parse("GET", "https://news.example/a").unwrap();

@@ -1,5 +1,5 @@
-//! A request that its owner is asked about, before it waits: what must not leave is looked for first, so
-//! that nothing of it is ever a question; its body is read, so that it can be described.
+//! A request that the owner is asked about, before it waits: the leak check comes first, so that nothing
+//! that must not leave is ever part of a question; then the body is read, so that it can be described.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::prepared::look;
 
 mod described;
 
-/// A request whose owner has answered, and what judges it now.
+/// A request that the owner has answered, and the case that judges it now.
 pub(crate) struct Answered {
     pub(crate) case: Case,
     pub(crate) keys: Keys,
@@ -28,7 +28,7 @@ pub(crate) struct Answered {
     pub(crate) request: Request<Came>,
 }
 
-/// Until its owner has answered.
+/// Waits for the owner's answer.
 pub(crate) async fn until_answered(
     door: &Door,
     seen: (&Case, &Keys),
@@ -57,7 +57,7 @@ pub(crate) async fn until_answered(
     Ok(Answered { case, keys: door.keeper.keys(), judged, request })
 }
 
-/// The body as a whole. One that does not end is not asked about.
+/// The complete body. A request whose body does not end is not asked about.
 async fn whole(door: &Door, ask: &Ask, body: Came) -> Result<(Bytes, Option<Held>), Refusal> {
     let full = |_| Refusal::new(Code::GroupLimit, "too many requests of the sandbox wait for the owner's answer");
     let place = door.rooms.asked.clone().try_acquire_owned().map_err(full)?;
@@ -72,8 +72,8 @@ async fn whole(door: &Door, ask: &Ask, body: Came) -> Result<(Bytes, Option<Held
     Ok((Bytes::copy_from_slice(&body), Some(Arc::new(place))))
 }
 
-/// A head in memory of its own, as the body gets one: both lie in the buffer that the connection reads into, and would
-/// keep all of that for as long as they wait.
+/// Copies the head into memory of its own, as is done for the body: both lie in the connection's
+/// read buffer and would keep all of it for as long as they wait.
 fn apart(mut head: Parts) -> Parts {
     let own = |(name, value): (&HeaderName, &HeaderValue)| {
         let name = HeaderName::from_bytes(name.as_str().as_bytes()).unwrap_or_else(|_| name.clone());
@@ -86,7 +86,7 @@ fn apart(mut head: Parts) -> Parts {
     head
 }
 
-/// The leak check of the body. What stands in the place of a credential is looked at once it is sent.
+/// The leak check of the body. A value in the place of a credential is checked when it is sent.
 fn look_through(
     door: &Door,
     (case, keys): (&Case, &Keys),

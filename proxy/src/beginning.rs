@@ -1,6 +1,6 @@
-//! What follows CONNECT: TLS, or plain HTTP as clients send it that open a tunnel for every
-//! scheme (fetch of Node.js, undici, `curl --proxytunnel`). Its first bytes say which; the
-//! wait for them is bounded, and they are read once more by whoever goes on.
+//! What follows CONNECT: TLS, or plain HTTP from clients that open a tunnel for every scheme (fetch
+//! of Node.js, undici, `curl --proxytunnel`). The first bytes decide; the wait for them is bounded,
+//! and they are returned to the stream.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,16 +11,16 @@ use policies::{Code, Method, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-/// The first byte of a TLS handshake's record (RFC 8446 §5.1).
+/// The first byte of a TLS handshake record (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 0x16;
 
-/// The longest name of a method that we carry, and the blank behind it.
+/// The longest name of a method that we carry, and the blank after it.
 const LONGEST: usize = 24;
 
-/// What a client begins with.
+/// How a client begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// May be TLS: whoever shakes hands finds out.
+    /// May be TLS: the handshake will show.
     Tls,
     /// A method and a blank.
     Plain,
@@ -30,8 +30,8 @@ pub(crate) enum Beginning {
     Late,
 }
 
-/// Waits for the first bytes. Nothing where the client closes before it has sent any: it was opened for later,
-/// and `unused` counts it.
+/// Waits for the first bytes. `None` if the client closes before it has sent any: it opened the
+/// connection for later use, and `unused` counts it.
 pub(crate) async fn first<S: AsyncRead + Unpin>(
     mut stream: S,
     time: Duration,
@@ -49,7 +49,7 @@ pub(crate) async fn first<S: AsyncRead + Unpin>(
     Some(Rewound { read: piece[..length].to_vec(), given: 0, stream })
 }
 
-/// Called when it is dropped, by whomever.
+/// Calls its function when it is dropped.
 struct Unused<F: Fn()>(Option<F>);
 
 impl<F: Fn()> Unused<F> {
@@ -64,7 +64,7 @@ impl<F: Fn()> Drop for Unused<F> {
     }
 }
 
-/// Reads as much as is needed to tell, and gives the stream back whole.
+/// Reads as much as is needed to decide, and returns the stream with those bytes in it.
 pub(crate) async fn of<S: AsyncRead + Unpin>(begun: Rewound<S>, time: Duration) -> (Beginning, Rewound<S>) {
     let Rewound { mut read, mut stream, .. } = begun;
     if read.is_empty() {
@@ -87,12 +87,12 @@ pub(crate) async fn of<S: AsyncRead + Unpin>(begun: Rewound<S>, time: Duration) 
     (told, Rewound { read, given: 0, stream })
 }
 
-/// What is said of neither.
+/// The refusal for bytes that are neither.
 pub(crate) fn neither() -> Refusal {
     Refusal::new(Code::NotTls, "what followed CONNECT is neither a TLS handshake nor HTTP/1.1")
 }
 
-/// Why there is no handshake: its client has gone, or `otherwise`.
+/// Why the handshake failed: the client has gone, or `otherwise`.
 pub(crate) fn no_handshake(error: &io::Error, otherwise: Refusal) -> Refusal {
     if error.kind() == io::ErrorKind::InvalidData {
         return otherwise;
@@ -102,7 +102,7 @@ pub(crate) fn no_handshake(error: &io::Error, otherwise: Refusal) -> Refusal {
     Refusal::new(Code::NotTls, why)
 }
 
-/// What the bytes say; nothing as long as more have to come.
+/// What the bytes show; nothing while more are needed.
 fn told(read: &[u8]) -> Option<Beginning> {
     match read.first()? {
         &HANDSHAKE => return Some(Beginning::Tls),
@@ -112,7 +112,7 @@ fn told(read: &[u8]) -> Option<Beginning> {
     match read.iter().position(|byte| !byte.is_ascii_uppercase()) {
         None if read.len() < LONGEST => None,
         Some(blank) if read[blank] == b' ' => {
-            // Neither PRI, which goes on in HTTP/2, nor CONNECT: a tunnel has no other in it.
+            // Neither PRI, which begins HTTP/2, nor CONNECT: tunnels do not nest.
             let method = std::str::from_utf8(&read[..blank]).ok().and_then(Method::parse);
             Some(method.map_or(Beginning::Other, |_| Beginning::Plain))
         }
@@ -120,7 +120,7 @@ fn told(read: &[u8]) -> Option<Beginning> {
     }
 }
 
-/// A stream whose first bytes were read already.
+/// A stream with its first bytes put back.
 pub(crate) struct Rewound<S> {
     read: Vec<u8>,
     given: usize,
@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    /// Every method that a rule can name, and what is beside it.
+    /// Every method that a rule can name, and near misses.
     #[test]
     fn a_method_and_a_blank_is_http_and_nothing_else_is() {
         for plain in ["GET /x HTTP/1.1", "GET ", "PROPFIND /", "POST http://a.test/"] {
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(told(&[0x16]), Some(Beginning::Tls));
     }
 
-    /// In one piece or in many, and whatever came with it.
+    /// In one piece or in many, and with whatever follows.
     #[tokio::test]
     async fn nothing_of_it_is_lost() {
         for piece in [1, 3, 64] {
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(of(nothing, Duration::from_secs(10)).await.0, Beginning::Late);
     }
 
-    /// Whether its client closes it, or nobody waits any more.
+    /// Whether the client closes it, or the wait is given up.
     #[tokio::test]
     async fn what_is_never_used_is_counted() {
         let count = std::cell::Cell::new(0);

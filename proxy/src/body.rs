@@ -1,5 +1,5 @@
-//! Bodies on their way: checked and counted going up, scrubbed and counted coming
-//! down (`returned.rs`), never collected.
+//! Bodies on their way: checked and counted going up, scrubbed and counted coming down
+//! (`returned.rs`), never collected.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,39 +27,39 @@ mod returned;
 pub(crate) use opened::Opened;
 pub(crate) use returned::{Body, Returned, Returning};
 
-/// What to say about what stops a body, and whether parts of it say Authorization.
+/// Makes the refusal for what stops a body, given whether parts of it contain Authorization.
 type Refuse = dyn Fn(&Stop, bool) -> Refusal + Send + Sync;
 
 /// The upstream connection of one request.
 pub(crate) type Lease = crate::pool::Lease<Outgoing>;
 
-/// A body that was cut; why is in the log.
+/// A body that was cut; the reason is in the log.
 #[derive(Debug, thiserror::Error)]
 #[error("cut by the door: {0}")]
 pub(crate) struct Cut(policies::Code);
 
 /// A request's body as it came.
 pub(crate) enum Came {
-    /// Goes by as it comes.
+    /// Streamed.
     Streaming(Received),
-    /// Is there as a whole: a rule looks into it, or the gateway wrote it.
+    /// Complete: a rule looks into it, or the gateway wrote it.
     Whole {
         body: Bytes,
-        /// The leak check is done, and a secret may stand in its place.
+        /// The leak check is done, and the body may already contain a secret.
         checked: bool,
-        /// Whether a piece was given out, and the next one waits for its turn.
+        /// Whether a piece was just given out, so that other tasks run before the next.
         rests: bool,
         slot: Option<Held>,
     },
 }
 
-/// The right to hold a body in memory, for as long as it is held.
+/// The right to hold a body in memory, kept for as long as it is held.
 pub(crate) type Held = Arc<OwnedSemaphorePermit>;
 
 /// A request's body on its way up.
 pub(crate) struct Outgoing {
     came: Came,
-    // Most have neither, and a body is moved more often than it is looked into: each connection has room for 32.
+    // Boxed, because most bodies have neither and are moved often: each connection has room for 32.
     filter: Option<Box<LeakFilter>>,
     fields: Option<Box<FieldWatch>>,
     refuse: Arc<Refuse>,
@@ -68,7 +68,7 @@ pub(crate) struct Outgoing {
     /// Runs while the client owes the next piece.
     owed: Option<Pin<Box<Sleep>>>,
     room: Option<Room>,
-    /// A piece that waits until there is room to unpack it.
+    /// A piece that waits for room to be unpacked.
     waiting: Option<Bytes>,
     trailing: bool,
 }
@@ -79,8 +79,8 @@ impl Came {
         request.map(|incoming| Came::Streaming(Received::new(incoming, version)))
     }
 
-    /// A body whole, read up to a limit where it is not there yet. At most so many at a time: what one
-    /// sandbox sends must not fill the daemon's memory.
+    /// The complete body, read up to a limit. The number at a time is limited: one sandbox must not
+    /// fill the daemon's memory.
     pub(crate) async fn into_whole(
         self,
         rooms: &Rooms,
@@ -99,7 +99,7 @@ impl Came {
         timeout(time, reading).await.map_err(|_| Came::late())?
     }
 
-    /// The same where a place for it was taken already.
+    /// The same for a caller that already has a place.
     pub(crate) async fn read_in(time: Duration, incoming: Received, limit: u64) -> Result<Bytes, Refusal> {
         timeout(time, Came::read(incoming, limit)).await.map_err(|_| Came::late())?
     }
@@ -120,12 +120,12 @@ impl Came {
         }
     }
 
-    /// A body that is there as a whole.
+    /// A complete body.
     pub(crate) fn held(body: Bytes, checked: bool, slot: Option<Held>) -> Self {
         Came::Whole { body, checked, rests: false, slot }
     }
 
-    /// Whether nothing of it is left to come.
+    /// Whether nothing is left to come.
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Came::Streaming(incoming) => incoming.is_end_stream(),
@@ -137,7 +137,7 @@ impl Came {
         match self {
             Came::Streaming(incoming) => Pin::new(incoming).poll_frame(cx),
             Came::Whole { body, .. } if body.is_empty() => Poll::Ready(None),
-            // Piece by piece, for each is checked: others have their turn in between.
+            // Piece by piece, because each is checked: other tasks run in between.
             Came::Whole { body, rests, .. } => {
                 *rests = !*rests;
                 if !*rests {
@@ -158,7 +158,7 @@ impl Came {
 }
 
 impl Outgoing {
-    /// `refuse`: what to say about what stops it.
+    /// `refuse` makes the refusal for what stops the body.
     pub(crate) fn new(mut came: Came, refuse: Arc<Refuse>, tally: Arc<Tally>) -> Self {
         if came.is_end_stream() {
             tally.mark_sent();
@@ -173,12 +173,12 @@ impl Outgoing {
         Outgoing { came, filter, fields, refuse, tally, cut, owed, room, waiting, trailing: false }
     }
 
-    /// With a check for what must not leave; `room`: where it has to unpack what goes by.
+    /// Adds a check for what must not leave; `room` is for unpacking.
     pub(crate) fn checked(self, filter: Option<LeakFilter>, room: Room) -> Self {
         Outgoing { filter: filter.map(Box::new), room: Some(room), ..self }
     }
 
-    /// With a look at the names of its fields.
+    /// Adds a check of field names.
     pub(crate) fn watching(self, fields: Option<FieldWatch>) -> Self {
         Outgoing { fields: fields.map(Box::new), ..self }
     }
@@ -189,7 +189,7 @@ impl Outgoing {
         looked.map_err(|refusal| self.cut_by(&refusal))
     }
 
-    /// The same body once more, where it is all there: none, or one that is held whole.
+    /// The same body again, if it is available: an empty one, or one held in memory.
     pub(crate) fn spare(&self) -> Option<Spare> {
         let (body, checked, slot) = match &self.came {
             Came::Streaming(incoming) if incoming.is_end_stream() => (Bytes::new(), true, None),
@@ -218,7 +218,7 @@ impl Outgoing {
         self.last(Bytes::new())
     }
 
-    /// Checks the last piece, and that nothing is left.
+    /// Checks the last piece and completes the checks.
     fn last(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
         self.trailing = true;
         let Some(mut filter) = self.filter.take() else {
@@ -238,8 +238,8 @@ impl Outgoing {
         Ok(rest)
     }
 
-    /// Whether the client has kept the next piece to itself for too long. Once the host
-    /// has begun to answer, a body without a stated length may rest: both may be talking.
+    /// Whether the client has owed the next piece for too long. Once the host has begun to answer,
+    /// a body without a stated length may pause: both sides may be talking.
     fn owes_for_too_long(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let patience = self.tally.patience();
@@ -259,8 +259,8 @@ impl Outgoing {
         Cut(Code::Timeout)
     }
 
-    /// Counts one piece, for limits are about what comes, and checks it. With the last one the
-    /// check ends as well: after a body of known length nobody asks for what comes behind it.
+    /// Counts one piece as it arrived, for the limits, and checks it. The last piece also completes
+    /// the check: after a body of known length no end is polled for.
     fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
         self.tally.add_up(data.len()).map_err(|refusal| self.cut_by(&refusal))?;
         self.look_at_fields(&data)?;
@@ -276,10 +276,10 @@ impl Outgoing {
     }
 }
 
-/// A body that may have to be sent once more.
+/// A body that may have to be resent.
 pub(crate) struct Spare {
     body: Bytes,
-    /// Nothing looks into it, or what did has seen all of it.
+    /// It needs no check, or its check is complete.
     checked: bool,
     slot: Option<Arc<OwnedSemaphorePermit>>,
     refuse: Arc<Refuse>,
@@ -290,7 +290,7 @@ impl Spare {
         self.body.is_empty()
     }
 
-    /// Whether every byte of it was checked: here, or when it went by the first time.
+    /// Whether every byte of it was checked: here, or when it was first sent.
     pub(crate) fn is_checked(&self, first: &Tally) -> bool {
         self.checked || first.is_sent()
     }
@@ -308,7 +308,7 @@ impl HttpBody for Outgoing {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.tally.asked(Direction::Up);
         let frame = self.poll(cx);
-        // Nobody comes back after the last one.
+        // After the last piece there is no further poll.
         if matches!(frame, Poll::Ready(Some(Ok(_)))) && !self.tally.is_sent() {
             self.tally.handed(Direction::Up);
         }
@@ -321,7 +321,7 @@ impl HttpBody for Outgoing {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // What is held back still counts, so that an exact length stays exact.
+        // Bytes held back still count, so that an exact length stays exact.
         let held = self.filter.as_ref().map_or(0, |filter| filter.held() as u64);
         let waits = self.waiting.as_ref().map_or(0, |data| data.len() as u64);
         let came = self.came.size_hint();
@@ -374,7 +374,7 @@ impl Outgoing {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => return Poll::Ready(Some(Ok(data))),
                     Err(frame) => {
-                        // Trailers are dropped: nothing judges them, and nobody we know needs them.
+                        // Trailers are dropped: they are not judged, and no known client needs them.
                         let trailers = frame.into_trailers().unwrap_or_default();
                         if let Err(cut) = self.check_trailers(&trailers) {
                             return Poll::Ready(Some(Err(cut)));
@@ -389,7 +389,7 @@ impl Outgoing {
         }
     }
 
-    /// Whoever puts a secret there meant it to leave.
+    /// A secret in a trailer was meant to leave.
     fn check_trailers(&self, trailers: &HeaderMap) -> Result<(), Cut> {
         let Some(filter) = &self.filter else { return Ok(()) };
         self.stopped(filter.check_trailers(trailers))

@@ -1,8 +1,8 @@
-//! Charsets: whether a text in one is read as what the scrubber reads, bytes of ASCII.
+//! Charsets: whether text in one is read as the scrubber reads it, as bytes of ASCII.
 //!
-//! In UTF-16, UTF-7 or EBCDIC a secret stands in other bytes than those that are looked
-//! for. So an answer in a charset that is not known to keep ASCII as it is does not come
-//! back from a host with a credential, and nobody asks for one there.
+//! In UTF-16, UTF-7 or EBCDIC a secret consists of other bytes than those searched for. So an
+//! answer in a charset that is not known to preserve ASCII does not come back from a host with a
+//! credential, and requests to such a host do not ask for one.
 
 use http::header::{ACCEPT, HeaderValue};
 use http::{HeaderMap, header};
@@ -10,7 +10,7 @@ use http::{HeaderMap, header};
 use scan::packed::parameters;
 
 /// Charsets whose first half is ASCII, without hyphens and the like (IANA's registry, and the
-/// encodings of the WHATWG's list but UTF-16 and ISO-2022-JP).
+/// WHATWG's encodings except UTF-16 and ISO-2022-JP).
 const KNOWN: [&str; 30] = [
     "ascii",
     "usascii",
@@ -44,7 +44,7 @@ const KNOWN: [&str; 30] = [
     "windows65001",
 ];
 
-/// The same, by how they begin.
+/// The same, by prefix.
 const BEGINNINGS: [&str; 13] = [
     "isolatin",
     "iso8859",
@@ -61,13 +61,13 @@ const BEGINNINGS: [&str; 13] = [
     "xmac",
 ];
 
-/// Code pages of DOS, which keep ASCII; those of EBCDIC have other numbers.
+/// DOS code pages, which preserve ASCII; those of EBCDIC have other numbers.
 const PAGES: [&str; 21] = [
     "437", "720", "737", "775", "850", "852", "855", "857", "858", "860", "861", "862", "863", "865", "866", "869",
     "932", "936", "949", "950", "65001",
 ];
 
-/// Whether the letters of ASCII stand in it as they are, and nothing else does for them.
+/// Whether ASCII letters are encoded as themselves, and in no other way.
 pub(crate) fn keeps_ascii(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let page = name.strip_prefix("cp").or_else(|| name.strip_prefix("ibm"));
@@ -76,7 +76,7 @@ pub(crate) fn keeps_ascii(name: &str) -> bool {
         || page.is_some_and(|page| PAGES.contains(&page))
 }
 
-/// The charset that a head names and that does not keep ASCII.
+/// A charset that the head names and that does not preserve ASCII.
 pub(crate) fn declared(headers: &HeaderMap) -> Option<String> {
     let types = headers.get_all(header::CONTENT_TYPE).iter();
     let texts = types.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -88,16 +88,16 @@ pub(crate) fn declared(headers: &HeaderMap) -> Option<String> {
         });
         extended.chain(parameters(&text, "charset")).collect::<Vec<_>>()
     });
-    // Some frameworks say the same twice: `utf-8,utf-8`.
+    // Some frameworks give it twice: `utf-8,utf-8`.
     named.find(|name| name.split(',').any(|name| !name.trim().is_empty() && !keeps_ascii(name)))
 }
 
-/// Names a charset to ASP.NET, for the query as for a form, where `User-Agent` begins with `UP` (rule 920490 of the OWASP
-/// CRS).
+/// Names a charset to ASP.NET, for the query and forms, if `User-Agent` begins with `UP` (rule
+/// 920490 of the OWASP CRS).
 const OF_FORMS: &str = "x-up-devcap-post-charset";
 
-/// The charset in which a server may read the query and the fields of a request, if it does not keep ASCII: `ibm037` is how
-/// filters are passed by. However it is written, since servers differ in how they read parameters.
+/// The charset in which a server may read a request's query and fields, if it does not preserve ASCII (`ibm037` evades
+/// filters). Accepts any notation, because servers differ in how they parse parameters.
 pub(crate) fn of_request(headers: &HeaderMap) -> Option<String> {
     if !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(OF_FORMS) {
         return None;
@@ -113,7 +113,7 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Option<String> {
     let named = headers.get_all(header::CONTENT_TYPE).iter().flat_map(|value| {
         let text = text(value);
         let named = text.split("charset").skip(1).map(|rest| match rest.strip_prefix('*') {
-            // As `declared` reads it; in parts (RFC 2231, `charset*0=`) nobody has to send it.
+            // As `declared` reads it; no client needs to send it in parts (RFC 2231, `charset*0=`).
             Some(rest) if rest.trim_start().starts_with('=') => String::new(),
             Some(_) => "in parts".to_owned(),
             None => word(rest),
@@ -124,16 +124,16 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Option<String> {
     named.chain(of_forms).find(|name| !name.is_empty() && !keeps_ascii(name)).or_else(|| declared(headers))
 }
 
-/// Whether it is one that is undone like a disguise: letters of ASCII with zeros between them.
+/// Whether it can be undone like a disguise: ASCII letters with zeros between them.
 pub(crate) fn is_wide(name: &str) -> bool {
     name.starts_with("utf-16") || name.starts_with("utf-32")
 }
 
-/// So much of a body says what it is.
+/// How much of a body is needed to decide its charset.
 pub(crate) const ENOUGH: usize = 1 << 10;
 
-/// What the first bytes of a text say, if that is a charset that does not keep ASCII:
-/// by a byte order mark, by the zeros between the first letters, or in so many words. `whole`: nothing comes behind.
+/// The charset that the first bytes of a text show, if it does not preserve ASCII: by a byte order
+/// mark, by zeros between the first letters, or by a declaration. `whole`: nothing follows.
 pub(crate) fn in_text(start: &[u8], is_html: bool, whole: bool) -> Option<String> {
     let marks: [(&[u8], &str); 9] = [
         (b"\xff\xfe", "utf-16"),
@@ -150,27 +150,27 @@ pub(crate) fn in_text(start: &[u8], is_html: bool, whole: bool) -> Option<String
     if let Some((_, name)) = marks.into_iter().find(|(mark, _)| start.starts_with(mark)) {
         return Some(name.to_owned());
     }
-    // RFC 4627 §3: what is text begins with two letters of ASCII.
+    // RFC 4627 §3: text begins with two ASCII letters.
     for (width, letters, name) in [(2, 3, "utf-16"), (4, 2, "utf-32")] {
         if is_wide_text(start, width, letters, whole) {
             return Some(name.to_owned());
         }
     }
     let start = &start[..start.len().min(ENOUGH)];
-    // Of another text nothing is read, so none of it is copied.
+    // Other text declares nothing, so it is not copied.
     if !is_html && !is_xml(start) {
         return None;
     }
     let text = String::from_utf8_lossy(start).to_ascii_lowercase();
     let xml = text.trim_start_matches('\u{feff}').strip_prefix("<?xml").and_then(|rest| rest.split("?>").next());
     let named = xml.and_then(|rest| after(rest, "encoding"));
-    // What can be read up to here is no UTF-16, which HTML takes for a slip (its §4.2.5.5).
+    // A declaration that can be read here is not UTF-16; HTML treats it as a mistake (its §4.2.5.5).
     let in_html = || is_html.then(|| after(&text, "charset")).flatten().filter(|name| !name.starts_with("utf-16"));
     named.or_else(in_html).filter(|name| !keeps_ascii(name))
 }
 
-/// Whether units of so many bytes are characters, the first ones of ASCII. Tables of small numbers and sound begin like
-/// that as well, but soon come to what no text holds.
+/// Whether units of this many bytes are characters, the first ones ASCII. Tables of small numbers
+/// and sound begin like that too, but soon have a unit that no text contains.
 fn is_wide_text(start: &[u8], width: usize, letters: usize, whole: bool) -> bool {
     const UNITS: usize = 16;
     let start = &start[..start.len().min(width * UNITS)];
@@ -195,7 +195,7 @@ fn is_xml(mut start: &[u8]) -> bool {
     start.get(..5).is_some_and(|sign| sign.eq_ignore_ascii_case(b"<?xml"))
 }
 
-/// The word behind `key=`.
+/// The word after `key=`.
 fn after(text: &str, key: &str) -> Option<String> {
     let rest = text.split_once(key)?.1.trim_start().strip_prefix('=')?;
     let rest = rest.trim_start().trim_start_matches(['"', '\'']);
@@ -203,7 +203,7 @@ fn after(text: &str, key: &str) -> Option<String> {
     Some(rest[..end].to_owned()).filter(|word| !word.is_empty())
 }
 
-/// Takes off what `Accept` asks of charsets, but for the one in which all is read anyway.
+/// Removes the charsets that `Accept` asks for, except the one in which everything is read anyway.
 pub(crate) fn ask_for_none(headers: &mut HeaderMap) {
     let asks = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(7).any(|word| word == b"charset");
     if !headers.get_all(ACCEPT).iter().any(asks) {

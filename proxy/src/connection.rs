@@ -38,20 +38,20 @@ use crate::onward::Onward;
 use crate::presence::Client;
 use crate::tls;
 
-/// How often what is in flight is held against the policy in force.
+/// How often requests in flight are checked against the policy in force.
 const REVIEW: Duration = Duration::from_millis(250);
 
-/// How often the log hears how many connections came without a request.
+/// How often the number of connections without a request is logged.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// How long a client is waited for that sends no more inside of TLS: none closes one side
-/// there to read on, so it has most likely gone.
+/// How long to wait for a client that has ended its sending side inside TLS: clients do not do that
+/// and read on, so it has most likely gone.
 const AFTER_TLS: Duration = Duration::from_secs(5);
 
 impl Door {
-    /// Serves the door until dropped. Every connection is a task of this future's
-    /// own: dropping it cuts them all, and with them what they were sending. What a
-    /// tightened policy no longer allows is cut within a moment, too.
+    /// Serves the door until dropped. Every connection is a task of this future: dropping it cuts
+    /// them all, with everything they were sending. What a tightened policy no longer allows is cut
+    /// within a moment, too.
     pub async fn serve(self: Arc<Self>, listener: UnixListener) {
         let mut connections = JoinSet::new();
         let mut review = tokio::time::interval(REVIEW);
@@ -80,14 +80,14 @@ impl Door {
         }
     }
 
-    /// A sandbox that opens too many connections waits for itself, not for others.
+    /// A sandbox that opens too many connections waits for itself only.
     async fn accept(&self, listener: &UnixListener) -> Option<(UnixStream, OwnedSemaphorePermit)> {
         let slot = self.slots.clone().acquire_owned().await.ok()?;
         match listener.accept().await {
             Ok((stream, _)) => Some((stream, slot)),
             Err(error) => {
                 tracing::warn!(door.group = %self.identity().group, %error, "Door could not accept");
-                // Out of descriptors, most likely: give others time to end.
+                // Most likely out of descriptors: gives other connections time to end.
                 sleep(Duration::from_millis(50)).await;
                 None
             }
@@ -95,18 +95,18 @@ impl Door {
     }
 }
 
-/// What every request of one connection has in common.
+/// Common to all requests of one connection.
 struct Connection {
     door: Arc<Door>,
     id: u64,
-    /// Set inside of a CONNECT that was opened: what it and SNI agreed on.
+    /// Set inside an opened CONNECT: what it and SNI agreed on.
     within: Option<Arc<Intercepted>>,
     onward: Onward,
-    /// Whether the log has something of it: a request, or why there was none.
+    /// Whether the log mentions it: a request, or why there was none.
     recorded: AtomicBool,
-    /// What was read of what may become a request.
+    /// The bytes read so far of a possible request.
     said: Arc<Said>,
-    /// Whether its CONNECT is opened, and TLS is spoken inside.
+    /// Whether its CONNECT was opened with TLS inside.
     within_tls: AtomicBool,
 }
 
@@ -117,18 +117,18 @@ impl Connection {
         Arc::new(Connection { door, id, within, onward, recorded, said, within_tls })
     }
 
-    /// A request was read from it, which has a record of its own.
+    /// A request was read from it, which has its own record.
     fn asks(&self, request: &mut http::Request<Incoming>) {
         self.recorded.store(true, Ordering::Relaxed);
         self.said.becomes(request);
     }
 
-    /// What is judged of it now.
+    /// The case for a request that is read now.
     fn case(&self) -> Case {
         self.door.gate.case(self.id, self.within.clone())
     }
 
-    /// The record of something that is no request.
+    /// The record of an event that is not a request.
     fn unread(&self, protocol: Protocol) -> Record {
         Record::unread(&self.door.gate, &self.case(), protocol)
     }
@@ -144,7 +144,7 @@ impl Connection {
     }
 }
 
-/// However it ended: if no request came, the log hears of that.
+/// If no request came, this is logged, however the connection ended.
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.recorded.load(Ordering::Relaxed) {
@@ -158,7 +158,7 @@ impl Drop for Connection {
     }
 }
 
-/// Serves one connection from first byte to last, or until its client is gone.
+/// Serves one connection until it ends or its client has gone.
 async fn serve(door: Arc<Door>, stream: UnixStream) {
     let id = door.next_connection();
     let connection = Connection::new(door, id, None);
@@ -197,8 +197,8 @@ async fn converse(connection: Arc<Connection>, stream: Client) {
     connection.onward.go().await;
 }
 
-/// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
-/// inside, where clients show it, and where method and path are known.
+/// Answers CONNECT. A readable one always gets its tunnel: a refusal is answered inside, where
+/// clients show it, and where method and path are known.
 async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
     let case = connection.case();
     let mut record = Record::unread(&connection.door.gate, &case, Protocol::Connect).target(&request).owed();
@@ -221,11 +221,11 @@ async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incomi
     }
 }
 
-/// What the inside of a CONNECT is to be.
+/// How the inside of a CONNECT is treated.
 enum Inside {
-    /// TLS, opened here, or plain HTTP, and requests that are judged one by one.
+    /// TLS, opened here, or plain HTTP, with requests that are judged one by one.
     Opened(Authority),
-    /// TLS of somebody else's, let through (`tls = "tunnel"`).
+    /// TLS passed through to the host (`tls = "tunnel"`).
     Unopened(AuditedTunnel),
 }
 
@@ -236,7 +236,7 @@ async fn inside(
     record: &mut Record,
 ) -> Result<Inside, Refusal> {
     let authority = gate::connect(request)?;
-    // A host that has a credential is always opened: unopened, nothing keeps other keys out.
+    // A host with a credential is always opened: a tunnel could not keep other keys out.
     let guarded = door.keeper.keyring.now().guards(&authority);
     match gate::judge_tunnel(case, &authority).filter(|_| !guarded) {
         None => Ok(Inside::Opened(authority)),
@@ -249,7 +249,7 @@ async fn inside(
     }
 }
 
-/// What is inside a CONNECT: TLS, or the requests as they are.
+/// Serves the inside of a CONNECT: TLS, or plain requests.
 async fn opened<S>(outer: &Connection, authority: Authority, to_ourselves: bool, stream: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -310,7 +310,7 @@ where
     let within = Intercepted { authority, scheme: Scheme::Https, sni, to_ourselves: false };
     let inner = Connection::new(outer.door.clone(), outer.id, Some(within));
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
-    // The streams' tasks live as long as this future: a door that shuts ends them.
+    // The streams' tasks live as long as this future, so a door that shuts ends them.
     let streams = Streams::default();
     let service = {
         let (inner, streams) = (inner.clone(), streams.clone());
@@ -326,7 +326,7 @@ where
         })
     };
     let served = if is_h2 {
-        // Its first bytes are no request: browsers send them for later.
+        // Its first bytes are not a request: browsers open connections for later.
         let told = inner.clone();
         let stream = Told::new(tls, move |refused: Refused| note(&told, Protocol::Https, refused.refusal()));
         h2(&inner, streams).serve_connection(TokioIo::new(stream), service).await
@@ -342,8 +342,8 @@ where
 
 type Handshaken<S> = (tokio_rustls::server::TlsStream<S>, Option<String>);
 
-/// Finishes the handshake if the client names the host that CONNECT named. A
-/// client that names none agrees with CONNECT; one that names another is cut off.
+/// Finishes the handshake if the client names the host that CONNECT named, or no host; a client
+/// that names another is cut off.
 async fn handshake<S>(
     connection: &Connection,
     authority: &Authority,
@@ -398,10 +398,10 @@ fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
-        // One that breaks the rules this often means it.
+        // A client that breaks the rules this often means it.
         .max_local_error_reset_streams(limits.streams as usize)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        // What may wait here for upstreams that do not read, on each of the connections.
+        // How much may be buffered here for upstreams that do not read, per connection.
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(64 << 10)
@@ -410,7 +410,7 @@ fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
     builder
 }
 
-/// hyper answers what it cannot read by itself; the log still hears of it.
+/// hyper itself answers what it cannot parse; this makes the log mention it.
 fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol: Protocol) {
     let Err(error) = served else { return };
     let refusal = if error.is_parse_too_large() {
@@ -422,8 +422,8 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
     } else if error.is_timeout() && !connection.recorded.load(Ordering::Relaxed) {
         Some(Refusal::new(Code::Timeout, "the request's head did not arrive in time"))
     } else {
-        // Most often the client went away, an answer was cut (its own record says so), or
-        // a connection was kept alive and idled for too long: nothing is refused.
+        // Most often the client went away, an answer was cut (which its own record says), or a
+        // kept-alive connection idled for too long: that is not a refusal.
         frames::ended_for(&error)
     };
     note(connection, protocol, refusal);

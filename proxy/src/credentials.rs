@@ -68,27 +68,27 @@ pub struct Credential {
     pub grant: Option<Grant>,
     /// Which of its host's answers bring new keys.
     pub mints: Vec<Mint>,
-    /// The key itself, where its host made it for this sandbox.
+    /// The key itself, if its host made it for this sandbox.
     pub minted: Option<MintedKey>,
 }
 
-/// OAuth 2: the gateway fetches access tokens, and answers for their endpoint.
+/// OAuth 2: the gateway fetches access tokens, and answers in place of their endpoint.
 #[derive(Clone)]
 pub struct Grant {
     /// The one request that the endpoint takes.
     pub endpoint: Facts,
-    /// Allows that request and nothing else: the owner's, not the group's.
+    /// Allows that request and nothing else: the owner's policy, not the group's.
     pub policy: Arc<Policy>,
     /// What the sandbox holds instead of the refresh token.
     pub surrogate: Arc<str>,
 }
 
-/// The credentials of one sandbox, and the hosts that take nothing else.
+/// The credentials of one sandbox, and the hosts that accept nothing else.
 #[derive(Clone, Default)]
 pub struct Keyring {
     credentials: Vec<Credential>,
     guarded: BTreeMap<Authority, Guard>,
-    /// What answers of these hosts brought to this sandbox.
+    /// Values that answers of these hosts brought to this sandbox.
     handed_out: Arc<HandedOut>,
 }
 
@@ -104,7 +104,7 @@ pub struct Guarded {
     pub harmless: Vec<Place>,
 }
 
-/// What is known of a guarded host.
+/// What is known about a guarded host.
 #[derive(Clone, Default)]
 struct Guard {
     credentials: Vec<Arc<str>>,
@@ -112,19 +112,19 @@ struct Guard {
     harmless: Vec<Place>,
 }
 
-/// What a look through a request found, and what was put on it. No `Debug`: it holds the secret.
+/// What a check of a request found, and what was put on it. No `Debug`: it holds the secret.
 pub(crate) struct Placed {
     lookalikes: Vec<Finding>,
     taken_off: Vec<HeaderName>,
     put_on: Option<PutOn>,
 }
 
-/// Who asks, and what it is looked for.
+/// Who is asking, and what is searched for.
 #[derive(Clone, Copy)]
 pub(crate) struct Looking<'a> {
     pub(crate) who: &'a Identity,
     pub(crate) watchlist: &'a Watchlist,
-    /// Whether what only looks like a secret is refused as well.
+    /// Whether a mere look-alike of a secret is refused as well.
     pub(crate) blocks_lookalikes: bool,
 }
 
@@ -141,7 +141,7 @@ impl Keyring {
     pub fn new(credentials: Vec<Credential>, guarded: impl IntoIterator<Item = Guarded>) -> Self {
         let mut keyring = Keyring { credentials, ..Keyring::default() };
         for Guarded { authority, credential, places, harmless } in guarded {
-            // The same service in the clear takes the same keys.
+            // The same service over plain HTTP takes the same keys.
             let in_the_clear = (authority.port == 443).then(|| Authority { port: 80, ..authority.clone() });
             for authority in [authority].into_iter().chain(in_the_clear) {
                 let guard = keyring.guarded.entry(authority).or_default();
@@ -165,7 +165,7 @@ impl Keyring {
         let head = Head::new(facts, &headers);
         let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, terms)).transpose());
         let found = found.map_err(|refusal| match refusal.code {
-            // Whose surrogate stands in the place says more than that it is not the right one.
+            // A surrogate that was recognised says more than that the value is not the right one.
             Code::CredentialNotSurrogate | Code::SurrogateMissing | Code::NotMinted => {
                 let leak = self.leak_in(who, head, watchlist);
                 leak.unwrap_or_else(|| self.without_surrogate(terms, refusal))
@@ -191,7 +191,7 @@ impl Keyring {
         Ok(Checked { headers, bytes: text.len() as u64, lookalikes, taken_off, found })
     }
 
-    /// What only looks like a secret is refused where the policy says so.
+    /// Refuses look-alikes of secrets if the policy says so.
     fn refuse_lookalikes(&self, terms: &Terms, found: &[Finding], looking: Looking<'_>) -> Result<(), Refusal> {
         match found.first() {
             Some(finding) if looking.blocks_lookalikes => {
@@ -201,9 +201,9 @@ impl Keyring {
         }
     }
 
-    /// What may come back from a host besides what was put on this request: the secrets
-    /// of all credentials, its own first, which an earlier request or another host may have
-    /// left there, and the keys that were made with them. Nothing where it has none.
+    /// What may come back from a host besides the secret put on this request: the secrets of all
+    /// credentials, the host's own first, which an earlier request or another host may have left
+    /// there, and the keys made with them. Nothing if the host has no credential.
     pub(crate) fn may_come_back(&self, authority: &Authority, secrets: &dyn Secrets) -> Vec<Replacement> {
         let mut all = Vec::new();
         let Some(own) = self.guarded.get(authority) else { return all };
@@ -213,7 +213,7 @@ impl Keyring {
             let made = held().filter_map(|own| Some((own.minted.as_ref()?.key.clone(), own.surrogate.as_ref())));
             let surrogate = held().find(|own| own.minted.is_none()).map_or(NOT_HELD, |own| &*own.surrogate);
             let known = secrets.held(name).into_iter().map(|secret| (secret, surrogate));
-            // What was made for another sandbox is nothing to this one.
+            // A key made for another sandbox has no surrogate in this one.
             let foreign = secrets.made(name).into_iter().map(|secret| (secret, NOT_HELD));
             for (secret, surrogate) in made.chain(known).chain(foreign) {
                 let one = Replacement { secret, surrogate: surrogate.into() };
@@ -223,7 +223,7 @@ impl Keyring {
         all
     }
 
-    /// Where the credential may stand, and others of its hosts.
+    /// The places of the credential, and of others for its hosts.
     fn places_of(&self, name: &Arc<str>) -> impl Iterator<Item = &Place> {
         let guards = self.guarded.values().filter(move |guard| guard.credentials.contains(name));
         guards.flat_map(|guard| &guard.places)
@@ -235,7 +235,7 @@ impl Keyring {
         self.credentials.iter().find(|credential| credential.grant.as_ref().is_some_and(is))
     }
 
-    /// The credential with a token endpoint that this request will have put on.
+    /// The credential with a token endpoint that this request will use.
     pub(crate) fn needs_token(&self, permit: &Permit, headers: &HeaderMap) -> Option<&Credential> {
         let name = permit.credential()?;
         self.credentials.iter().filter(|one| one.grant.is_some()).find(|one| one.name == *name)?;
@@ -243,8 +243,8 @@ impl Keyring {
         in_scope(found, permit).ok().map(|found| found.credential)
     }
 
-    /// The path as it may be written down: without what stands in a guarded place of
-    /// it, the surrogate or a key of somebody's. It is as a rule writes it, with a star there.
+    /// The path as it may be written down: without the value in a guarded place, which is a
+    /// surrogate or some other key. It has the form of a rule, with a star there.
     pub(crate) fn path_to_show(&self, facts: &Facts) -> Option<Path> {
         let places = &self.guarded.get(&facts.authority)?.places;
         let path = facts.path.spelt();
@@ -253,8 +253,8 @@ impl Keyring {
         Path::parse(&segment.with(path, "*")).ok()
     }
 
-    /// Looks for fields of forms that, by their normal form, authenticate at this host instead
-    /// of what stands in the head. Nothing where the host has no credential.
+    /// Looks for form fields that, by their normal form, authenticate at this host in place of the
+    /// head. Nothing if the host has no credential.
     pub(crate) fn foreign_field(&self, authority: &Authority) -> Option<Look> {
         let guard = self.guarded.get(authority)?;
         let letters = |text: &str| letters_of(&normal_name(text));
@@ -273,7 +273,7 @@ impl Keyring {
         })
     }
 
-    /// What remembers the keys that answers of a guarded host bring.
+    /// Remembers the keys that a guarded host's answers bring.
     pub(crate) fn guard_of(&self, authority: &Authority) -> Option<Handing> {
         self.guards(authority).then(|| Handing::new(self.handed_out.clone(), self.credentials_of(authority).into()))
     }
@@ -291,8 +291,8 @@ impl Keyring {
         self.guarded.contains_key(authority)
     }
 
-    /// The refusal for what is watched and stands where it does not belong in a head.
-    /// A surrogate in its place on its host does belong there, allowed or not.
+    /// The refusal for a watched value that is out of place in a head. A surrogate in its place on
+    /// its host belongs there, allowed or not.
     pub(crate) fn leak_in(&self, identity: &Identity, head: Head<'_>, watchlist: &Watchlist) -> Option<Refusal> {
         let found = self.find(head).ok().flatten();
         let text = head.text_beside(found.as_ref());
@@ -300,8 +300,8 @@ impl Keyring {
         Some(self.misplaced(identity, &head.facts.authority, &finding))
     }
 
-    /// Whether a finding in a body may pass: a surrogate of this sandbox in what is
-    /// said to a model, where the rule says `model = true`.
+    /// Whether a finding in a body may pass: a surrogate of this sandbox in text to a model, if the
+    /// rule says `model = true`.
     pub(crate) fn tolerates(
         identity: &Identity,
         terms: &Terms,
@@ -315,8 +315,8 @@ impl Keyring {
         }
     }
 
-    /// Looks for a surrogate of this sandbox in its place on its host. Whatever else
-    /// stands in a place of any of the host's credentials is refused.
+    /// Looks for a surrogate of this sandbox in its place on its host. Any other value in a place
+    /// of the host's credentials is refused.
     fn find<'a>(&'a self, head: Head<'_>) -> Result<Option<Found<'a>>, Refusal> {
         let authority = &head.facts.authority;
         let Some(guard) = self.guarded.get(authority) else { return Ok(None) };
@@ -331,32 +331,32 @@ impl Placed {
         self.put_on.as_ref().map(|put_on| &put_on.credential)
     }
 
-    /// What the log is to say: what looks like a secret, and the headers that went no further.
+    /// What to log: look-alikes of secrets, and the headers that were not passed on.
     pub(crate) fn findings(&self) -> Vec<String> {
         self.lookalikes.iter().map(ToString::to_string).chain(self.notes()).collect()
     }
 
-    /// What the client is to hear besides the answer.
+    /// What the client is told besides the answer.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         checked::notes(&self.taken_off)
     }
 
-    /// The credential that was put on, unless it was a key that its host had made.
+    /// The credential that was put on, unless it was a key made by its host.
     pub(crate) fn base_credential(&self) -> Option<&Arc<str>> {
         self.put_on.as_ref().filter(|put_on| !put_on.minted).map(|put_on| &put_on.credential)
     }
 
-    /// What takes secrets off the answer, made of what was put on.
+    /// The scrubber for the answer, made from what was put on.
     pub(crate) fn scrubber_with(self, scrubber: impl FnOnce(Vec<Replacement>) -> Option<Scrubber>) -> Option<Scrubber> {
         let forms = |put_on: PutOn| as_sent::with_forms(put_on.replacement, [&put_on.place].into_iter());
         scrubber(self.put_on.map(forms).unwrap_or_default())
     }
 }
 
-/// What stands in an answer for a secret that this sandbox has no surrogate of.
+/// Replaces a secret in an answer if this sandbox has no surrogate of it.
 pub(crate) const NOT_HELD: &str = "taken-off-by-doorward";
 
-/// The rule's credential and no other, its ceiling, and never in the clear.
+/// The rule's credential only, within its ceiling, and never over plain HTTP.
 fn in_scope<'a>(found: Found<'a>, terms: &Terms) -> Result<Found<'a>, Refusal> {
     let facts = terms.facts();
     let name = &found.credential.name;
@@ -378,7 +378,7 @@ fn in_scope<'a>(found: Found<'a>, terms: &Terms) -> Result<Found<'a>, Refusal> {
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
-/// What asks for an answer in another form than can be scrubbed, or for what it adds up to, by normal names:
+/// Ask for an answer in a form that cannot be scrubbed, or for its digest, by normal names:
 /// gateways read `Accept_Encoding` as `Accept-Encoding`.
 const OTHER_FORMS: [&str; 7] = [
     "accept_encoding",
@@ -390,7 +390,7 @@ const OTHER_FORMS: [&str; 7] = [
     "want_repr_digest",
 ];
 
-/// What comes back must be readable whole, and as what it is.
+/// The answer must be readable completely, and in its own form.
 fn prepare_for_scrubbing(headers: &mut HeaderMap, facts: &Facts) -> Result<Vec<HeaderName>, Refusal> {
     let asks = |name: &&HeaderName| OTHER_FORMS.contains(&&*normal_name(name.as_str()));
     let names: Vec<HeaderName> = headers.keys().filter(asks).cloned().collect();
@@ -402,7 +402,7 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap, facts: &Facts) -> Result<Vec<H
     readable::ask_for_all(headers, facts.method.is_read())
 }
 
-/// The refusal for a body that cannot be looked into before it leaves.
+/// The refusal for a body that cannot be searched before it leaves.
 pub(crate) fn unreadable(why: &Unreadable) -> Refusal {
     let why = format!("the body is looked into before it may leave, and {why}; {}", why.advice());
     Refusal::new(Code::BodyUnreadable, why)

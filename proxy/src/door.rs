@@ -1,5 +1,5 @@
-//! A door: one sandbox's only way out. Which door a request came through *is*
-//! who is asking.
+//! A door: one sandbox's only way out. The door that a request came through identifies who is
+//! asking.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,17 +20,17 @@ use crate::room::Rooms;
 use crate::send::Upstreams;
 use crate::tls::{CaError, SandboxCa};
 
-/// What all doors of a daemon share: the ports, and what is trusted upstream.
+/// Shared by all doors of a daemon: the ports, and the trust in upstreams.
 pub struct Gateway {
     /// The audit log.
     pub ledger: Arc<dyn Ledger>,
-    /// Names to addresses, for each door anew.
+    /// Makes a resolver for each door.
     pub resolvers: NewResolver,
     /// Credentials.
     pub secrets: Arc<dyn Secrets>,
-    /// What groups may use up.
+    /// What groups may use.
     pub budget: Arc<dyn Budget>,
-    /// What their models use up.
+    /// What their models use.
     pub meter: Arc<dyn Meter>,
     /// What agents may ask of the host.
     pub internal: Arc<dyn Internal>,
@@ -42,20 +42,20 @@ pub struct Gateway {
     pub latch: Arc<Latch>,
     /// What certificates are checked with.
     pub tls: Arc<ClientConfig>,
-    /// What one sandbox can make us spend.
+    /// The resources that one sandbox can use.
     pub limits: Limits,
     /// Numbers connections.
     pub connections: AtomicU64,
     /// Access tokens that are being fetched.
     pub refreshes: Refreshes,
-    /// What stands for ETags is made with it.
+    /// The secret from which the tokens in place of ETags are made.
     pub tags: TagSecret,
 }
 
 /// One sandbox's door.
 pub struct Door {
     gateway: Arc<Gateway>,
-    /// Who asks, under which policy, and all that leads out.
+    /// The gate: who is asking, under which policy, and every way out.
     pub(crate) gate: Arc<Gate>,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) ca: SandboxCa,
@@ -63,15 +63,14 @@ pub struct Door {
     pub(crate) rooms: Rooms,
     /// Connections through it at a time.
     pub(crate) slots: Arc<Semaphore>,
-    /// Connections that ended without a request, and are not in the log yet.
+    /// Connections that ended without a request and are not logged yet.
     idle: AtomicU64,
-    /// Whether the guest will look whether it can be connected to: a connection of its own.
+    /// Whether the guest will test the door, with a connection of its own.
     looked_at: AtomicBool,
 }
 
 impl Door {
-    /// Makes a door. `policy` may be replaced at any time: it is asked anew for
-    /// every request.
+    /// Makes a door. `policy` may be replaced at any time: it is looked up for every request.
     pub fn new(
         gateway: Arc<Gateway>,
         identity: Identity,
@@ -114,12 +113,12 @@ impl Door {
         self.gate.who()
     }
 
-    /// Says which run of the agent the next requests belong to.
+    /// Sets the run of the agent that the next requests belong to.
     pub fn set_run(&self, run: Option<u64>) {
         self.gate.set_run(run);
     }
 
-    /// Shuts the door, for good: what is under way is cut, and recorded as revoked for this
+    /// Shuts the door for good: requests in flight are cut, and recorded as revoked for this
     /// reason, and nothing new is let through. The first reason stands.
     pub fn shut(&self, why: &str) {
         if self.gate.shut(why) {
@@ -127,7 +126,7 @@ impl Door {
         }
     }
 
-    /// Cuts what is in flight, if the owner has locked the group.
+    /// Cuts what is in flight if the owner has locked the group.
     pub fn cut_if_locked(&self) {
         self.gate.cut_if_locked();
     }
@@ -137,20 +136,20 @@ impl Door {
         self.gate.why_shut()
     }
 
-    /// Before the agent starts, the guest connects once and says nothing, to see whether it
-    /// can: the first such connection is not told.
+    /// Before the agent starts, the guest connects once and sends nothing, to test the door: the
+    /// first such connection is not logged.
     pub fn will_be_looked_at(&self) {
         self.looked_at.store(true, Ordering::Relaxed);
     }
 
-    /// A connection ended without a request: some programs open them for later.
+    /// A connection ended without a request: some programs open them for later use.
     pub(crate) fn came_without_request(&self) {
         if !self.looked_at.swap(false, Ordering::Relaxed) {
             self.idle.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The log hears of those, together; from time to time without being asked.
+    /// Logs these together, so that they do not wait for a request to be logged.
     pub fn tell_idle_connections(&self) {
         let count = self.idle.swap(0, Ordering::Relaxed);
         if count == 0 {
@@ -168,7 +167,7 @@ impl Door {
         self.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Who counts what models use up.
+    /// The port to the count of what models use.
     pub(crate) fn meter(&self) -> &Arc<dyn Meter> {
         &self.gateway.meter
     }

@@ -1,9 +1,9 @@
-//! One request, top to bottom: read, judged, checked, written down, sent, returned.
+//! One request, top to bottom: read, judged, checked, recorded, sent, returned.
 //!
-//! Each stage takes what the one before it made, and cannot be called without it:
-//! `Request → Asked → Judged → Clean, Admitted, BodyJudged → Audited → answer`. Leaving a stage
-//! out does not compile (`scripts/stages.sh` tries). What a stage judges by stands in the case and
-//! the keys, which were taken when the request was read.
+//! Each stage takes the result of the one before, and cannot be called without it:
+//! `Request → Asked → Judged → Clean, Admitted, BodyJudged → Audited → answer`. Leaving a stage out
+//! does not compile (`scripts/stages.sh` tries). The policy and the credentials that a request is
+//! judged by are in its case and its keys, which were taken when it was read.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ use crate::usage::Metered;
 use crate::{headers, internal, minted, readable, refresh, websocket};
 use scan::{Borders, FreshKeys};
 
-/// Answers one request, whatever becomes of it. `onward`: what its connection goes on with. Each part is boxed by itself,
-/// because a request may wait long for its owner, and holds no room meanwhile for what comes before and after.
+/// Answers one request, whatever becomes of it. `onward`: the protocol that follows on its connection. Each part is
+/// boxed, so that a request that waits long for the owner holds no memory for the parts before and after.
 pub(crate) async fn handle(
     door: &Arc<Door>,
     case: Case,
@@ -53,14 +53,14 @@ pub(crate) async fn handle(
     })
 }
 
-/// How far a request comes by itself.
+/// How far a request gets without the owner.
 enum Passed {
     Answered(Response<Body>),
-    /// Its owner is to be asked.
+    /// The owner has to be asked.
     Asks(Box<Waiting>),
 }
 
-/// From the door to upstream and back, one line a stage, with what follows in `sent`.
+/// From the door to upstream and back, one line per stage; `sent` continues.
 async fn pass(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
@@ -95,7 +95,7 @@ async fn pass(
     }
 }
 
-/// What is prepared is stored as allowed, and goes.
+/// Stores a prepared request as allowed, and sends it.
 async fn sent(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
@@ -118,7 +118,7 @@ async fn sent(
     Ok(headers::with_notes(response?, &notes))
 }
 
-/// Waits for the owner's answer, and goes on by what is in force then.
+/// Waits for the owner's answer, and continues under what is in force then.
 async fn asked(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
@@ -142,7 +142,7 @@ enum Whose {
     Hosts(ToHost),
 }
 
-/// What was read of a request that is for the host that it names.
+/// A request for the host that it names, as it was read.
 struct ToHost(Asked);
 
 fn whose((case, keys): (&Case, &Keys), asked: Asked, request: &http::Request<Incoming>) -> Whose {
@@ -161,7 +161,7 @@ fn judge((case, _): (&Case, &Keys), ToHost(asked): ToHost, headers: &HeaderMap) 
 }
 
 impl Exchange {
-    /// Sends it, and gives the answer as the sandbox may have it.
+    /// Sends the request, and returns the answer as the sandbox may have it.
     async fn perform(
         self: Box<Self>,
         door: &Door,
@@ -204,8 +204,7 @@ impl Exchange {
     }
 }
 
-/// The answer on its way back: headers by listed rules, and everything that was
-/// put on taken off again.
+/// The answer on its way back: headers by listed rules, and every secret that was put on removed.
 async fn returned(
     door: &Door,
     audited: &Audited,
@@ -224,14 +223,14 @@ async fn returned(
     }
     let mut opened = None;
     if let Some(scrubber) = &scrubber {
-        // What has no body hides nothing in it.
+        // An answer without a body hides nothing in it.
         let opaque = audited.permit().opaque() || answer.body().is_end_stream();
         opened = Some(Opened::new(readable::by_head(status, answer.headers(), opaque)?, scrubber));
     }
     let guard = keeper.keyring.now().guard_of(&facts.authority);
     let mut headers = headers::returning(answer.headers(), guard.is_none(), &mut scrubber);
     if scrubber.is_some() {
-        // What was not undone goes as it came.
+        // If no coding had to be undone.
         if readable::coding(answer.headers()).is_ok() {
             headers.remove(CONTENT_ENCODING);
         }
@@ -250,7 +249,7 @@ async fn returned(
     }
     let borders = Borders::coming_down(answer.headers());
     let scrubber = scrubber.map(|scrubber| scrubber.within(borders));
-    // It comes, whoever waits: what cannot be read by its first bytes is refused in words.
+    // It is polled before the client asks for it: if its first bytes cannot be read, the refusal can still have words.
     let comes = opened.is_some() && answer.headers().contains_key(CONTENT_LENGTH);
     let (room, keeper, host) = (Room::new(&door.rooms.unpacked_down), keeper.clone(), facts.authority.clone());
     let in_pieces = Box::new(move || keeper.set_aside(&host));
@@ -268,8 +267,8 @@ async fn returned(
     Ok(response)
 }
 
-/// What a body adds up to is not told, nor an ETag of one: it may come back changed. What an
-/// upload got for an ETag is needed as it is, in the body that ends it (S3), and has no body.
+/// Removes digests and replaces a body's ETag: the body may come back changed. An upload's ETag comes
+/// without a body and is needed as it is, in the body of the request that completes it (S3).
 fn without_validators(keeper: &Keeper, facts: &Facts, body: &Arriving, headers: &mut HeaderMap) {
     let in_registry = facts.path.as_str().starts_with("/v2/");
     match &keeper.validators {

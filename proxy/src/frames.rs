@@ -1,7 +1,7 @@
-//! What the door's own frames tell about an HTTP/2 client: the library resets a stream
-//! that breaks the rules before any request is made of it, and says so to nobody else.
+//! What the door's own frames show about an HTTP/2 client: the library resets a stream that breaks
+//! the rules before there is a request, and reports it nowhere else.
 //!
-//! What it is not: a reader of what clients send. The bytes looked at are our own.
+//! What it is not: a parser of what clients send. It reads our own bytes only.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 
-/// What the client did, where an HTTP/2 connection was ended for it.
+/// The refusal of a client for which an HTTP/2 connection was ended.
 pub(crate) fn ended_for(error: &hyper::Error) -> Option<Refusal> {
     let error = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
     match error.reason().filter(|_| !error.is_io())? {
@@ -27,28 +27,28 @@ pub(crate) fn ended_for(error: &hyper::Error) -> Option<Refusal> {
     }
 }
 
-/// A connection of HTTP/2 that tells of the streams that are reset on it.
+/// An HTTP/2 connection that reports the streams that are reset on it.
 pub(crate) struct Told<S, F> {
     stream: S,
     frames: Frames,
     tell: F,
 }
 
-/// Reads frames as they go by, in whatever pieces.
+/// Reads frames as they pass, in pieces of any size.
 #[derive(Default)]
 struct Frames {
-    /// The beginning of a frame, as far as it is wanted.
+    /// The beginning of a frame, as far as it is needed.
     frame: Vec<u8>,
     /// How much of a payload is still to come.
     rest: usize,
-    /// The stream that the library has answered.
+    /// The stream that the library last answered.
     answered: [u8; 4],
 }
 
 /// What the library did to a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Answered by a status alone: the head is over the limit.
+    /// Answered with a status only: the head is over the limit.
     TooLarge,
     Reset(Reason),
 }
@@ -60,12 +60,12 @@ impl<S, F: FnMut(Refused)> Told<S, F> {
 }
 
 impl Refused {
-    /// What the client did; `None` where it is the end of a request that was read, which
-    /// has a record of its own.
+    /// The refusal; `None` if the stream belonged to a request that was read, which has its own
+    /// record.
     pub(crate) fn refusal(self) -> Option<Refusal> {
         Some(match self {
             Refused::TooLarge => Refusal::new(Code::TooLarge, "the request's head is too large"),
-            // The library says no more of a head that it cannot make a request of.
+            // The library gives no other reason for a head that it cannot make into a request.
             Refused::Reset(Reason::PROTOCOL_ERROR) => Refusal::new(
                 Code::Framing,
                 "a stream broke the rules of HTTP/2 (PROTOCOL_ERROR), as a URL does that holds a quote or an angle bracket \
@@ -98,8 +98,8 @@ impl Frames {
         }
     }
 
-    /// How much of the frame says something: its head, and the payload of a reset and
-    /// of an answer that is a head and a short one.
+    /// How much of the frame is needed: its head, and the payload of a reset or of a short answer
+    /// without a body.
     fn wanted(&self) -> usize {
         match self.frame[..] {
             [_, _, _, RST_STREAM, ..] => 13,
@@ -124,8 +124,8 @@ impl Frames {
     }
 }
 
-/// Whether nothing stands behind `:status`, as in no answer of ours: they have a date.
-/// It has a place in the static table, and needs no name spelt out (RFC 7541 §6, appendix A).
+/// Whether nothing follows `:status`; every answer of ours has a date. `:status` is in the static
+/// table, so its name is not spelt out (RFC 7541 §6, appendix A).
 fn is_status_alone(fields: &[u8]) -> bool {
     let is_update = |byte: &u8| byte & 0xe0 == 0x20;
     let updates = fields.iter().take_while(|byte| is_update(byte)).count();
@@ -184,7 +184,7 @@ mod tests {
         [&[0, 0, u8::try_from(payload.len()).unwrap_or(0), kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
-    /// However the bytes are cut, the same is told.
+    /// However the bytes are split, the result is the same.
     #[test]
     fn what_the_library_refuses_is_told_and_nothing_else() {
         let bytes = [

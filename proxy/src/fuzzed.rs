@@ -1,5 +1,5 @@
-//! What must hold whatever bytes come: the target of `fuzz/` for heads of requests, and a
-//! replay of its committed corpus as a test. Not part of what ships.
+//! What must hold for any bytes: the `fuzz/` target for request heads, and a replay of its
+//! committed corpus as a test. Not part of what ships.
 
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
@@ -15,14 +15,14 @@ use gate::{Intercepted, Limits, connect};
 
 use crate::connection;
 
-/// What one head was read as.
+/// The result of reading one head.
 enum Read {
     Connect(Authority),
     Request(Facts),
 }
 
-/// The bytes of a connection, as the door's own HTTP/1.1 reads them: in the clear, and
-/// inside a tunnel to `a.test:443`.
+/// The bytes of a connection, as the door's own HTTP/1.1 reads them: in the clear, and inside a
+/// tunnel to `a.test:443`.
 pub fn head(bytes: &[u8]) {
     let tunnel = tunnel();
     for read in all(bytes, None) {
@@ -46,7 +46,7 @@ pub fn head(bytes: &[u8]) {
     }
 }
 
-/// What is sent upstream is read as what was judged, and as one request.
+/// What is sent upstream is parsed as what was judged, and as one request.
 fn stays(facts: &Facts, target: &str, host: &str, tunnel: Option<&Intercepted>) {
     let upgrade = facts.upgrade.map_or("", |_| "Connection: upgrade\r\nUpgrade: websocket\r\n");
     let text = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n", facts.method);
@@ -63,7 +63,7 @@ fn all(bytes: &[u8], tunnel: Option<&Intercepted>) -> Vec<Read> {
         found.lock().unwrap().extend(read.ok());
         async move {
             let answer = http::Response::new(Empty::<Bytes>::new());
-            // What follows a CONNECT is another connection's business.
+            // What follows a CONNECT belongs to another connection.
             if is_connect { Err(std::io::Error::other("done")) } else { Ok(answer) }
         }
     });
@@ -85,7 +85,7 @@ thread_local! {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 }
 
-/// What was found, and what begins a search, stays right.
+/// Past findings, and the seeds of a search, stay right.
 #[test]
 fn the_corpus_replays() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/head");
@@ -96,7 +96,7 @@ fn the_corpus_replays() {
     }
 }
 
-/// The target looks at what it should: a head of each kind is read.
+/// The target covers what it should: a head of each kind is read.
 #[test]
 fn heads_are_read() {
     let tunnel = tunnel();
@@ -107,7 +107,7 @@ fn heads_are_read() {
     assert_eq!(all(b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n", Some(&tunnel)).len(), 0);
 }
 
-/// What a request inside of it is read with.
+/// The tunnel in which its requests are read.
 fn tunnel() -> Intercepted {
     let authority = Authority::parse("a.test:443", None).unwrap();
     Intercepted { authority, scheme: policies::Scheme::Https, sni: None, to_ourselves: false }

@@ -1,5 +1,5 @@
-//! Headers of answers, rebuilt by listed rules (those of requests are in the gate); and what
-//! they are cleaned of.
+//! Response headers, rebuilt by listed rules (the gate does this for requests), and cleaned of
+//! secrets.
 
 use http::HeaderMap;
 use http::header::{self, HeaderValue, SET_COOKIE};
@@ -12,15 +12,15 @@ mod validators;
 pub use validators::TagSecret;
 pub(crate) use validators::{Validators, without_digests, without_lengths};
 
-/// Taken off responses: names other ways to the upstream, acts by itself, or is ours to say.
+/// Removed from responses: names other ways to the upstream, acts by itself, or is ours to set.
 const NOT_BACK: [&str; 5] = ["alt-svc", "refresh", "clear-site-data", "x-doorward", "x-doorward-note"];
 
-/// How long names and values are, all together.
+/// The total length of names and values.
 pub(crate) fn length(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
-/// What the client is to hear about what did not go out. It asked for a part and gets the whole.
+/// Adds what the client should know about removed headers: it asked for a part and gets the whole.
 pub(crate) fn with_notes<B>(mut response: http::Response<B>, notes: &[String]) -> http::Response<B> {
     let headers = response.headers_mut();
     for note in notes.iter().filter_map(|note| HeaderValue::from_str(note).ok()) {
@@ -30,8 +30,8 @@ pub(crate) fn with_notes<B>(mut response: http::Response<B>, notes: &[String]) -
     response
 }
 
-/// The head of an answer as a sandbox may have it, or its trailers: by listed rules, and without
-/// what must not come back, in names and in values. `cookies`: whether those of the host may.
+/// The head of an answer, or its trailers, as a sandbox may have them: by listed rules, and with
+/// secrets removed from names and values. `cookies`: whether the host's own are allowed.
 pub(crate) fn returning<'s>(
     came: &HeaderMap,
     cookies: bool,
@@ -48,7 +48,7 @@ pub(crate) fn returning<'s>(
     back
 }
 
-/// The headers that come back, before anything is scrubbed.
+/// The headers that come back, before scrubbing.
 fn incoming(came: &HeaderMap) -> HeaderMap {
     let nominated = nominated(came);
     let mut back = HeaderMap::with_capacity(came.len());
@@ -60,7 +60,7 @@ fn incoming(came: &HeaderMap) -> HeaderMap {
     back
 }
 
-/// Takes off every value what was put on the request.
+/// Removes from every value what was put on the request.
 fn scrub(headers: &mut HeaderMap, scrubber: &mut Scrubber) {
     for value in headers.values_mut() {
         if let Some(scrubbed) = scrubber.scrub_once(value.as_bytes()) {
@@ -69,7 +69,7 @@ fn scrub(headers: &mut HeaderMap, scrubber: &mut Scrubber) {
     }
 }
 
-/// A header whose very name holds the secret does not come back (attack I02).
+/// A header with the secret in its name does not come back (attack I02).
 fn without_names(headers: HeaderMap, scrubber: &mut Scrubber) -> HeaderMap {
     let tells: Vec<_> =
         headers.keys().filter(|name| scrubber.scrub_once(name.as_str().as_bytes()).is_some()).cloned().collect();

@@ -1,13 +1,13 @@
-//! What a client has said over HTTP/1.1, beside what the library tells of it: whether it has
-//! said anything, since a connection that ends without a request is told apart from one that
-//! was opened for later and never used; and whether a request's target had a fragment, which
-//! the library cuts off before it makes a request.
+//! What a client has said over HTTP/1.1, beyond what the library reports: whether it has sent
+//! anything, which tells a connection that was opened for later and never used from one that ended
+//! without a request; and whether a request's target had a fragment, which the library cuts off.
 //!
-//! And it encodes what clients leave in targets and the library refuses without a word: quotes and
-//! angle brackets. That is before anything is read, so what is judged is what the library reads.
+//! It also encodes characters that clients leave in targets and the library refuses without a
+//! reason: quotes and angle brackets. This happens before parsing, so what is judged is what the
+//! library reads.
 //!
-//! What it is not: a second reader of requests. It keeps the bytes of the head that is coming,
-//! and a target counts only where what the library has read is its beginning.
+//! What it is not: a second parser of requests. It keeps the bytes of the head in progress, and a
+//! target counts only if what the library has read is its beginning.
 
 mod heads;
 
@@ -25,11 +25,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::heads::{Framing, Heads};
 
-/// A stream whose heads are heard.
+/// A stream whose request heads are observed.
 pub(crate) struct Heard<S> {
     stream: S,
     said: Arc<Said>,
-    /// What became longer than who reads had room for.
+    /// The rest of a read that encoding made longer than the caller's buffer.
     rest: Bytes,
 }
 
@@ -41,12 +41,12 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Whether anything was said at all.
+    /// Whether anything was sent at all.
     pub(crate) fn anything(&self) -> bool {
         self.anything.load(Ordering::Relaxed)
     }
 
-    /// A request was read: notes on it what was cut off its target.
+    /// A request was read: marks it if its target was cut off.
     pub(crate) fn becomes<B: Body>(&self, request: &mut Request<B>) {
         let framing = request.body().size_hint().exact().map_or(Framing::Chunks, Framing::Length);
         if self.heads().becomes(request.uri(), framing) {
@@ -54,14 +54,14 @@ impl Said {
         }
     }
 
-    /// It was answered: what comes behind an upgrade is another protocol's.
+    /// It was answered: what follows an upgrade is another protocol.
     pub(crate) fn answered<B>(&self, answer: &Response<B>) {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.no_more();
         }
     }
 
-    /// No more requests come here, but what a tunnel carries.
+    /// No more requests come here, only the bytes of a tunnel.
     pub(crate) fn no_more(&self) {
         self.heads().no_more();
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::connection::http;
 
-    /// One request as a client writes it, and whether a fragment was in its target.
+    /// One request as a client writes it, and whether its target had a fragment.
     fn request() -> impl Strategy<Value = (String, bool)> {
         let target = select(vec!["/a", "/a#", "/a#/b", "/a?b#c", "http://a.test/x#y", "/%23", "/a?b=%23"]);
         let body = select(vec![
@@ -166,8 +166,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 400 }))]
 
-        /// Whatever a client sends in one go, in whatever pieces: the library reads these requests, and each
-        /// fragment is seen, and no other.
+        /// Whatever a client sends in one go, in pieces of any size: the library reads these
+        /// requests, and each fragment is seen, and no other.
         #[test]
         fn of_requests_in_one_write_each_fragment_is_seen(
             requests in prop::collection::vec(request(), 1..12),
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// What the library reads of them, and of which a fragment was seen.
+    /// The requests that the library reads, and whether a fragment was seen in each.
     async fn served(requests: &[(String, bool)], piece: usize) -> Vec<bool> {
         let (client, door) = tokio::io::duplex(piece);
         let (said, seen) = (Arc::<Said>::default(), Arc::<Mutex<Vec<bool>>>::default());
@@ -205,7 +205,7 @@ mod tests {
             let mut answers = Vec::new();
             from.read_to_end(&mut answers).await.unwrap();
         };
-        // An empty line may be all that comes before the end, which the library calls an incomplete message.
+        // An empty line may be all that precedes the end, which the library calls an incomplete message.
         let _ = tokio::join!(serving, writing, reading);
         std::mem::take(&mut *seen.lock().unwrap())
     }

@@ -1,10 +1,10 @@
-//! Requests to the host itself: `http://doorward.internal`, plain, through a door, in
-//! absolute form or inside a CONNECT to `doorward.internal:80`, and by no other way. Here they are checked, counted, read whole and stored; what they
-//! ask for is behind a port ([`crate::ports::Internal`]).
+//! Requests to the host itself: `http://doorward.internal`, plain, through a door, in absolute form
+//! or inside a CONNECT to `doorward.internal:80`, and by no other way. They are checked, counted,
+//! read completely and stored here; their effect is behind a port ([`crate::ports::Internal`]).
 //!
-//! The name is never resolved and never dialled: nothing here can reach upstream. No web
-//! page speaks here: a request with `Origin` is refused, whatever the origin is (DNS
-//! rebinding and cross-site requests of a browser inside the sandbox).
+//! The name is never resolved or dialled: nothing here can reach upstream. Web pages are shut out:
+//! a request with `Origin` is refused, whatever the origin is (DNS rebinding and cross-site
+//! requests of a browser inside the sandbox).
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, ORIGIN};
@@ -21,21 +21,21 @@ use crate::door::Door;
 use crate::keeper::Keys;
 use crate::ports::Caller;
 
-/// The name under which the host answers, spelled so and not otherwise.
+/// The name under which the host answers, in exactly this spelling.
 pub(crate) const NAME: &str = "doorward.internal";
 
-/// The same in a CONNECT, which always says the port.
+/// The same in a CONNECT, which always includes the port.
 const TUNNEL: &str = "doorward.internal:80";
 
-/// The longest body: what is asked for here is short, but for files that go to a chat.
+/// The longest body: requests here are short, except for files that go to a chat.
 const LONGEST: u64 = 256 << 10;
 const LONGEST_FILE: u64 = 8 << 20;
 
-/// Where files are put.
+/// The path of uploaded files.
 const FILES: &str = "/files/";
 
-/// Whether a request is for the host itself. Another spelling, port or scheme of the
-/// name is not: the verdict refuses it like every reserved name.
+/// Whether a request is for the host itself. Another spelling, port or scheme of the name is not:
+/// the verdict refuses it like every reserved name.
 pub(crate) fn is_for<B>(case: &Case, request: &http::Request<B>) -> bool {
     let said = request.uri().authority().map(http::uri::Authority::as_str);
     match case.within() {
@@ -50,7 +50,7 @@ pub(crate) fn is_tunnel<B>(request: &http::Request<B>) -> bool {
     request.uri().authority().map(http::uri::Authority::as_str) == Some(TUNNEL)
 }
 
-/// From the door to the host and back, one line a stage.
+/// From the door to the host and back, one line per stage.
 pub(crate) async fn answer(
     door: &Door,
     (case, keys): (&Case, &Keys),
@@ -76,7 +76,7 @@ pub(crate) async fn answer(
     Ok(answer.map(Body::text))
 }
 
-/// What no request to the host may be or hold.
+/// Refuses what a request to the host must not be or contain.
 fn check(keys: &Keys, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
     let refuse = |why: &str| Err(Refusal::new(Code::OperationRefused, why));
     if let Some(leak) = keys.keyring.leak_in(&keys.who, Head::new(facts, headers), &keys.watchlist) {
@@ -107,7 +107,7 @@ async fn whole(door: &Door, body: Came, longest: u64) -> Result<(Bytes, Option<H
     })
 }
 
-/// The request as the host gets it: what was read, and headers by the listed rules.
+/// The request as the host gets it: the facts, and headers by the listed rules.
 fn handed_on(facts: &Facts, came: &HeaderMap, body: Bytes) -> Result<http::Request<Bytes>, Refusal> {
     let unwritable = || Refusal::new(Code::Unsupported, "the request cannot be handed on");
     let uri = Uri::try_from(format!("http://{NAME}{}", facts.path)).map_err(|_| unwritable())?;

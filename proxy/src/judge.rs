@@ -1,5 +1,5 @@
-//! What is said of a request by its head, beside what the gate says: of one that came through a
-//! door, and of one that `policy explain` asks about.
+//! Judges a request's head beyond what the gate does: for requests through a door, and for those
+//! that `policy explain` asks about.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use policies::{Facts, Moment, Policy, Refusal, Terms, Verdict};
 use crate::credentials::{Checked, Head, Keyring};
 use crate::keeper::Keys;
 
-/// What a request that is not allowed is told. A surrogate or secret on its way to a denied
-/// host is a leak attempt before it is anything else: the owner is told, and no
-/// line is suggested that would allow it (attack H01).
+/// The refusal of a request that is not allowed. A surrogate or secret on its way to a denied host
+/// is first of all a leak attempt: the owner is alerted, and no line is suggested that would allow
+/// it (attack H01).
 pub(crate) fn refusal(keys: &Keys, headers: &HeaderMap, denied: Denied) -> Refusal {
     match denied {
         Denied::ByHeader(refusal) => refusal,
@@ -40,8 +40,8 @@ pub(crate) fn check<'k>(
     keys.keyring.check(terms, headers, keys.looking(policy.blocks_lookalikes()))
 }
 
-/// Whether a door of `who` would let a request with these headers pass or ask about it, and in words what it
-/// would take off them. No secret is read, so none is found where it does not belong.
+/// Whether a door of `who` would let a request with these headers pass or ask about it, and in
+/// words which of them it would remove. No secret is read, so none is found out of place.
 pub fn foresee(
     (policy, now): (&Policy, Moment),
     who: Identity,

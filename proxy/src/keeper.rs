@@ -1,5 +1,5 @@
-//! The credentials behind one door: what a request may use of them, and what must not pass
-//! with it or come back.
+//! The credentials behind one door: which of them a request may use, and what must not pass with it
+//! or come back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use gate::Newest;
 use gate::audit::Identity;
 use scan::{LeakFilter, Scrubber, Watchlist};
 
-/// What one request is looked at with, taken once, when it is read.
+/// The keys for checking one request, taken once, when it is read.
 #[derive(Clone)]
 pub(crate) struct Keys {
     pub(crate) who: Identity,
@@ -26,11 +26,11 @@ pub(crate) struct Keys {
 pub(crate) struct Keeper {
     who: Identity,
     pub(crate) secrets: Arc<dyn Secrets>,
-    /// Grows with the keys that hosts make. What comes back is looked through with the newest.
+    /// Grows with the keys that hosts make. Answers are scrubbed with the newest.
     pub(crate) keyring: Newest<Keyring>,
-    /// What takes secrets off answers.
+    /// The scrubbers for answers.
     coming_back: ComingBack,
-    /// What stands for ETags; none where its keys could not be made, and then nothing does.
+    /// Makes the tokens for ETags; none if its keys could not be made, and then ETags are removed.
     pub(crate) validators: Option<Validators>,
     refreshes: Refreshes,
 }
@@ -43,7 +43,7 @@ pub struct Refreshes {
     by_credential: Arc<Mutex<Turns>>,
 }
 
-/// What is to be taken off an answer, and the credential that was put on its request.
+/// The scrubber for an answer, and the credential that was put on its request.
 pub(crate) struct Taking {
     pub(crate) put_on: Option<Arc<str>>,
     pub(crate) scrubber: Option<Scrubber>,
@@ -67,7 +67,7 @@ impl Keeper {
         }
     }
 
-    /// What a request that is read now is looked at with.
+    /// The keys for a request that is read now.
     pub(crate) fn keys(&self) -> Keys {
         Keys { who: self.who.clone(), keyring: self.keyring.snapshot(), watchlist: self.secrets.watchlist() }
     }
@@ -78,8 +78,8 @@ impl Keeper {
         turns.entry(credential.clone()).or_default().clone()
     }
 
-    /// What takes off the answer all that may come back by now: what was put on, and keys that were
-    /// made since the request was read as well.
+    /// The scrubber for everything that may come back by now: what was put on, and also keys made
+    /// since the request was read.
     pub(crate) fn taking(&self, placed: Placed, authority: &Authority) -> Taking {
         let put_on = placed.base_credential().cloned();
         let (keyring, secrets) = (self.keyring.snapshot(), &*self.secrets);
@@ -87,13 +87,13 @@ impl Keeper {
         Taking { put_on, scrubber }
     }
 
-    /// What must not leave in what a WebSocket carries now, long after its request was read.
+    /// The leak check for what a WebSocket carries now, long after its request was read.
     pub(crate) fn leak_filter_now(&self, terms: &Terms, blocks_lookalikes: bool) -> Option<LeakFilter> {
         leak_filter(&self.who, &self.secrets.watchlist(), terms, blocks_lookalikes)
     }
 
-    /// An answer of this host held a secret in pieces, and the first of them went through: the host
-    /// gets none from this group any more.
+    /// An answer of this host contained a secret in pieces, and the first of them went through: the
+    /// host gets no more credentials from this group.
     pub(crate) fn set_aside(&self, host: &Authority) -> Refusal {
         self.secrets.set_aside(&self.who, host);
         let why = "the host sent a secret back in pieces, of which the first were gone when the last came; from now on \
@@ -103,12 +103,12 @@ impl Keeper {
 }
 
 impl Keys {
-    /// What a request is looked through with.
+    /// What a request is checked with.
     pub(crate) fn looking(&self, blocks_lookalikes: bool) -> Looking<'_> {
         Looking { who: &self.who, watchlist: &self.watchlist, blocks_lookalikes }
     }
 
-    /// What must not leave in a body; nothing to look for costs nothing.
+    /// The leak check of a body; none if there is nothing to search for.
     pub(crate) fn leak_filter(&self, terms: &Terms, blocks_lookalikes: bool) -> Option<LeakFilter> {
         leak_filter(&self.who, &self.watchlist, terms, blocks_lookalikes)
     }

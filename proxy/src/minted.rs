@@ -1,5 +1,5 @@
-//! Answers that bring new keys: read whole, and answered with surrogates. A key that
-//! cannot be found there is not let through to see whether it was one.
+//! Answers that bring new keys: read completely, and passed on with surrogates. An answer in which
+//! no key can be found is withheld, because it might contain one.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::keeper::Keeper;
 use crate::{headers, readable};
 use scan::{Replacement, SHORTEST, Scrubber};
 
-/// The longest answer that is looked into for a key.
+/// The longest answer that is searched for a key.
 const LONGEST: usize = 256 << 10;
 
-/// So much is unpacked at a time.
+/// How much is unpacked at a time.
 const PIECE: usize = 1 << 10;
 
 /// The longest key.
@@ -33,12 +33,12 @@ const LONGEST_KEY: usize = 16 << 10;
 /// The longest body of a request that makes a key.
 pub(crate) const LONGEST_ASKED: u64 = 256 << 10;
 
-/// What a request makes keys for, and where they stand in the answer.
+/// The credential that a request makes keys for, and their fields in the answer.
 pub(crate) type Minting = (Credential, Vec<Field>);
 
-/// What a request that makes a key says, to tell what the sandbox had the host repeat from
-/// what is new. As a key, a word of the sandbox's choosing would be watched for in the
-/// requests of all groups.
+/// What a key-making request says, to tell what the sandbox had the host repeat from what is new.
+/// If a word of the sandbox's choosing became a key, it would be searched for in the requests of
+/// all groups.
 pub(crate) struct Said {
     said: Vec<u8>,
 }
@@ -60,7 +60,7 @@ impl Said {
         Ok(Said { said })
     }
 
-    /// Whether its letters and digits are in what was said, whatever stands between them: hosts make `my-notes` of `My notes`.
+    /// Whether the request has its letters and digits, ignoring the rest: hosts turn `My notes` into `my-notes`.
     fn spells(&self, key: &str) -> bool {
         let letters = |text: &[u8]| -> Vec<u8> {
             text.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect()
@@ -69,14 +69,14 @@ impl Said {
         !key.is_empty() && memmem::find(&letters(&self.said), &key).is_some()
     }
 
-    /// Whether it says this, in any form that the leak check knows.
+    /// Whether the request says this, in any form that the leak check knows.
     fn says(&self, key: &SecretString) -> bool {
         let (secret, surrogate) = (key.clone(), SecretString::from(NOT_HELD.to_owned()));
         Scrubber::new(&[Replacement { secret, surrogate }]).scrub_once(&self.said).is_some()
     }
 }
 
-/// The answer with a surrogate in the place of each new key.
+/// The answer with a surrogate in place of each new key.
 pub(crate) async fn captured(
     (keeper, who): (&Keeper, &Identity),
     time: Duration,
@@ -88,14 +88,14 @@ pub(crate) async fn captured(
 ) -> Result<Response<Body>, Refusal> {
     let (head, body) = answer.into_parts();
     let body = read(time, audited, &head.headers, body).await?;
-    // Answered before the request was sent whole, a connection is of no more use.
+    // If the answer came before the whole request was sent, the connection cannot be reused.
     if audited.tally().is_sent() {
         lease.give_back();
     }
     if let Some(refusal) = audited.tally().refused() {
         return Err(refusal);
     }
-    // Looked for before anything is taken off: what another sandbox holds is new to this one.
+    // Searched before anything is removed: another sandbox's key is new to this one.
     let made = take_in((keeper, who), &audited.permit().facts().authority, minting, asked, &body)?;
     let count = made.len();
     let mut scrubbers: Vec<Scrubber> = [Scrubber::new(&made)].into_iter().chain(scrubber).collect();
@@ -143,7 +143,7 @@ async fn read(time: Duration, audited: &Audited, headers: &HeaderMap, body: Arri
 const WORDS: &str = "holds words or a number in the place of a key";
 const NO_KEY: &str = "holds something in the place of a key that cannot be one";
 
-/// Finds the keys, and has each watched for before anything of it is answered.
+/// Finds the keys, and has each watched for before any part of the answer is passed on.
 fn take_in(
     keeper: (&Keeper, &Identity),
     authority: &Authority,
@@ -152,7 +152,7 @@ fn take_in(
     body: &[u8],
 ) -> Result<Vec<Replacement>, Refusal> {
     let mut made = Vec::new();
-    // A list may be empty, and a transfer need no header.
+    // A list may be empty, and a transfer may need no header.
     let mut found = fields.iter().all(Field::is_of_many);
     for field in fields {
         let values = field.find_all(body).map_err(|_| withheld("is no JSON that can be read in one way only"))?;
@@ -168,8 +168,8 @@ fn take_in(
     if found { Ok(made) } else { Err(withheld("holds none in its fields")) }
 }
 
-/// One key, unless it is known. The one that was not used for the longest may make room for it:
-/// then it is worth nothing any more.
+/// Registers one key, unless it is known. The least recently used key may make room for it and
+/// becomes worthless.
 fn taken_in(
     (keeper, who): (&Keeper, &Identity),
     authority: &Authority,
@@ -178,7 +178,7 @@ fn taken_in(
     key: &str,
 ) -> Result<Option<Replacement>, Refusal> {
     let secrets = &keeper.secrets;
-    // The key that was put on may stand there as well: it is taken off.
+    // The key that was put on may be there as well: it is removed.
     let keyring = keeper.keyring.now();
     if keyring.holds(key) || keyring.is_no_news(authority, key, &**secrets) {
         return Ok(None);
@@ -192,7 +192,7 @@ fn taken_in(
     if asked.says(&secret) || asked.spells(key) {
         return Ok(None);
     }
-    // What an earlier request left at the host is in none of this: words would be watched for in all groups' texts.
+    // Perhaps an earlier request left it at the host, and a word would be searched for in all groups' texts.
     if !credentials::is_made_by_a_machine(key) {
         return Err(withheld(WORDS));
     }
@@ -213,7 +213,7 @@ fn taken_in(
     Ok(Some(Replacement { secret, surrogate }))
 }
 
-/// `Bearer …`, `RemoteAuth …`: the scheme is no secret, and is needed as it is.
+/// `Bearer …`, `RemoteAuth …`: the scheme is not secret, and is needed as it is.
 fn behind_a_scheme(text: &str) -> &str {
     match text.split_once(' ') {
         Some((scheme, key)) if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphabetic()) => {

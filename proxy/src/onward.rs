@@ -1,5 +1,5 @@
-//! What a connection goes on with once its HTTP has ended in an upgrade. Run by the
-//! connection's own task, so that a door that shuts ends it too.
+//! The protocol that follows on a connection after an upgrade. Run by the connection's own task, so
+//! that a door that shuts ends it too.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Nothing, until somebody says so.
+/// Nothing until it is set.
 #[derive(Default)]
 pub(crate) struct Onward(Mutex<Option<Next>>);
 

@@ -1,5 +1,5 @@
-//! What is asked of the host itself: beside the record of the request that came through the
-//! door, each operation has one of its own, before it is performed.
+//! Operations asked of the host itself: beside the record of the request that came through the
+//! door, each operation has its own, stored before it is performed.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,16 +8,16 @@ use gate::Gate;
 use gate::audit::{Allowed, Decision, Identity, Operation, Outcome, Protocol, Seq};
 use policies::{Policy, PolicyAt, Refusal};
 
-/// Who asks something of the host: known from the door, never from the request. Also
-/// the pen that writes down what they ask for.
+/// Who asks for an operation: known from the door, never from the request. Also writes the records
+/// of their operations.
 pub struct Caller {
     gate: Arc<Gate>,
     policy: Arc<Policy>,
     asked: Decision,
 }
 
-/// The proof that the log knows of an operation. Whatever performs one wants it, and
-/// when it is let go of, the log hears how the operation ended.
+/// The proof that an operation is logged. Performing one requires it, and when it is dropped, how
+/// the operation ended is logged.
 ///
 /// ```compile_fail
 /// let intent = proxy::ports::Intent { seq: proxy::audit::Seq(1) };
@@ -30,7 +30,7 @@ pub struct Intent {
 }
 
 impl Caller {
-    /// Whoever asked what is stored like this, under this policy.
+    /// The caller behind a stored decision, under this policy.
     pub(crate) fn new(gate: &Arc<Gate>, policy: &Arc<Policy>, asked: Decision) -> Self {
         Caller { gate: gate.clone(), policy: policy.clone(), asked }
     }
@@ -40,7 +40,7 @@ impl Caller {
         &self.asked.identity
     }
 
-    /// The agent's run that was under way when they asked.
+    /// The agent's run in progress when they asked.
     pub fn run(&self) -> Option<u64> {
         self.asked.run
     }
@@ -50,17 +50,17 @@ impl Caller {
         &self.policy
     }
 
-    /// The same as it judges now.
+    /// The same policy at the present moment.
     pub fn policy_now(&self) -> PolicyAt<'_> {
         self.policy.at(self.gate.now())
     }
 
-    /// Why nothing may be done for them any more: their door is shut, or the owner has locked their group.
+    /// Why nothing may be done for them any more: their door is shut, or the owner has locked the group.
     pub fn lets_nothing(&self) -> Option<Refusal> {
         self.gate.lets_nothing()
     }
 
-    /// Stores that an operation is about to be performed. Not stored: not performed.
+    /// Stores that an operation is about to be performed. If this fails, it is not performed.
     pub fn intend(&self, operation: Operation) -> Result<Intent, Refusal> {
         let seq = self.gate.ledger().decided(&self.about(operation)).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, operations are refused");
@@ -98,7 +98,7 @@ impl Caller {
 }
 
 impl Intent {
-    /// Says that the operation came to nothing.
+    /// Records that the operation failed.
     pub fn failed(&mut self, refusal: &Refusal) {
         self.outcome.code = Some(refusal.code);
         self.outcome.why = Some(refusal.for_log().to_owned());

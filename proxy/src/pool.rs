@@ -1,9 +1,9 @@
-//! The upstream connections of one door. Never shared between doors, authorities or
-//! credentials, and checked again before each use.
+//! The upstream connections of one door. Never shared between doors, authorities or credentials,
+//! and checked again before each use.
 //!
-//! One that speaks HTTP/1.1 is here while it idles, and serves one request at a time. One
-//! that speaks HTTP/2 (a line) serves as many as its window has room for: whoever does not
-//! read uses up no room but its own, and the next request gets another line.
+//! An HTTP/1.1 connection is here while it is idle, and serves one request at a time. An HTTP/2
+//! connection (a line) serves as many as its window has room for: a client that does not read takes
+//! up only its own room, and the next request gets another line.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,13 +15,13 @@ use tokio::time::timeout;
 
 use gate::{Destination, Limits, Over, Shared, Single, Wait};
 
-/// How often whoever waits for a place looks for one, if nobody says that there is one.
+/// How often a waiting request looks for a place if it is not notified of one.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// A body of which the host takes nothing for so long holds up its line.
+/// A body of which the host has taken nothing for this long holds up its line.
 const HELD_UP: Duration = Duration::from_secs(1);
 
-/// The connections that may be used again.
+/// The connections that may be reused.
 pub(crate) struct Pool<B> {
     kept: Mutex<Kept<B>>,
     freed: Arc<Notify>,
@@ -31,7 +31,7 @@ pub(crate) struct Pool<B> {
 struct Kept<B> {
     idle: HashMap<Destination, Vec<Idle<B>>>,
     lines: HashMap<Destination, Vec<PooledLine<B>>>,
-    /// Lines that are being opened where there are some already.
+    /// Lines being opened for destinations that already have some.
     opening: HashMap<Destination, usize>,
 }
 
@@ -40,7 +40,7 @@ struct Idle<B> {
     since: Instant,
 }
 
-/// A connection of HTTP/2.
+/// An HTTP/2 connection.
 pub(crate) struct PooledLine<B> {
     shared: Shared<B>,
     used: Arc<Mutex<Used>>,
@@ -52,15 +52,15 @@ impl<B> Clone for PooledLine<B> {
     }
 }
 
-/// By how many requests, and since when by none.
+/// How many requests use it, and since when it is idle.
 struct Used {
     by: usize,
     last: Instant,
-    /// Of the bodies on their way.
+    /// Of the request bodies in transit.
     waits: Vec<Weak<Wait>>,
 }
 
-/// One request's place on a line. Given up when it is dropped, with the last of the request.
+/// One request's place on a line. Freed when it is dropped, with the last part of the request.
 pub(crate) struct Place {
     used: Arc<Mutex<Used>>,
     freed: Arc<Notify>,
@@ -68,32 +68,32 @@ pub(crate) struct Place {
 
 /// A connection for one request.
 pub(crate) enum Upstream<B> {
-    /// Of HTTP/1.1, all of it.
+    /// A whole HTTP/1.1 connection.
     Single(Single<B>),
-    /// A place on one of HTTP/2, which the door's requests share.
+    /// A place on an HTTP/2 connection that the door's requests share.
     Line(PooledLine<B>, Option<Place>),
 }
 
-/// What there is for a request.
+/// What the pool has for a request.
 pub(crate) enum Found<B> {
-    /// A connection that others have used before.
+    /// A connection that was used before.
     Kept(Upstream<B>),
-    /// Nothing; another may be opened.
+    /// Nothing, but another may be opened.
     Room(Option<Opening<B>>),
 }
 
-/// The right to open one more line, for as long as that takes.
+/// The right to open one more line, held while it is opened.
 pub(crate) struct Opening<B> {
     pool: Arc<Pool<B>>,
     key: Destination,
 }
 
-/// A connection in use. Given back only after a whole answer; dropped otherwise.
+/// A connection in use. Returned only after a complete answer; dropped otherwise.
 pub(crate) struct Lease<B> {
     pool: Arc<Pool<B>>,
     key: Destination,
     upstream: Upstream<B>,
-    /// Whether it may be used again.
+    /// Whether it may be reused.
     keeps: bool,
 }
 
@@ -105,7 +105,7 @@ impl<B> Upstream<B> {
         }
     }
 
-    /// The request's turn on it. Its place is given up with the last of the request.
+    /// The request's turn on it. Its place is freed with the last part of the request.
     pub(crate) fn over(&mut self) -> Over<'_, B> {
         match self {
             Upstream::Single(single) => Over::Alone(single),
@@ -123,9 +123,9 @@ impl<B> Pool<B> {
         Arc::new(Pool { kept: Mutex::new(kept), freed: Arc::default(), limits })
     }
 
-    /// A place on a line, or the connection that idled least, if it is alive and its address
-    /// is still one that this permit may reach. Where every line that may be has no place
-    /// left, one is waited for, but not for long.
+    /// A place on a line, or the most recently used idle connection, if it is alive and this permit
+    /// may still reach its address. If all lines that may exist are full, this waits for a place,
+    /// but not for long.
     pub(crate) async fn take(self: &Arc<Self>, key: &Destination, permit: &Permit) -> Result<Found<B>, Refusal> {
         let until = tokio::time::Instant::now() + self.limits.place_time;
         loop {
@@ -135,11 +135,11 @@ impl<B> Pool<B> {
                     if upstream.is_ready().await {
                         return Ok(Found::Kept(upstream));
                     }
-                    // It has ended meanwhile, and is not found again.
+                    // It has ended meanwhile, and will not be found again.
                 }
                 Some(room) => return Ok(room),
                 None if tokio::time::Instant::now() >= until => return Err(full(key.authority())),
-                // A host that takes more streams from now on tells nobody here.
+                // There is no notification when a host begins to take more streams.
                 None => drop(timeout(LOOK_AGAIN, freed).await),
             }
         }
@@ -162,13 +162,14 @@ impl<B> Pool<B> {
         }
         let begun = opening.get(key).copied().unwrap_or(0);
         if lines.len() + begun >= self.limits.idle_upstreams.max(1) {
+            // A place on a line that is held up is better than none.
             return lines.iter().find_map(on);
         }
         opening.insert(key.clone(), begun + 1);
         Some(Found::Room(Some(Opening { pool: self.clone(), key: key.clone() })))
     }
 
-    /// A place on a line that has one left.
+    /// A place on a line, if one is free.
     fn place(&self, line: &PooledLine<B>) -> Option<Place> {
         let most = line.shared.most();
         let mut used = lock(&line.used);
@@ -178,8 +179,8 @@ impl<B> Pool<B> {
         })
     }
 
-    /// A connection of HTTP/2 that was opened: a place on it for whoever opened it. Others can use
-    /// it from then on.
+    /// Adds an HTTP/2 connection that was opened: its opener gets a place on it. From then on
+    /// others can use it.
     pub(crate) fn opened(&self, key: &Destination, shared: Shared<B>) -> Result<Upstream<B>, Refusal> {
         let line = PooledLine::new(shared);
         let place = self.place(&line);
@@ -188,7 +189,7 @@ impl<B> Pool<B> {
         Ok(Upstream::Line(line, Some(place)))
     }
 
-    /// Lets others use a line. One that is not kept serves the one request that it was opened for.
+    /// Shares a line. One that is not kept serves only the request for which it was opened.
     fn share(&self, key: Destination, line: PooledLine<B>) {
         let mut kept = self.lock();
         if self.has_room(&mut kept) {
@@ -222,7 +223,7 @@ impl<B> Pool<B> {
         kept.count() < self.limits.idle_upstreams_in_all
     }
 
-    /// Lets go of those that nobody used in time, whoever they lead to.
+    /// Drops connections that have been idle too long, wherever they lead.
     pub(crate) fn review(&self) {
         self.prune(&mut self.lock());
     }
@@ -259,7 +260,7 @@ impl<B> PooledLine<B> {
         PooledLine { shared, used }
     }
 
-    /// For a body that goes up.
+    /// For a body in transit.
     fn wait(&self) -> Arc<Wait> {
         let wait = Arc::<Wait>::default();
         let waits = &mut lock(&self.used).waits;
@@ -268,8 +269,8 @@ impl<B> PooledLine<B> {
         wait
     }
 
-    /// Whether the host leaves one of the bodies unread. What it has room for is for all
-    /// streams of the line together: others would wait as well.
+    /// Whether the host leaves one of the bodies unread. The connection's window is shared by all
+    /// streams of the line, so others would wait as well.
     fn is_held_up(&self) -> bool {
         lock(&self.used).waits.iter().filter_map(Weak::upgrade).any(|wait| wait.is_over(HELD_UP))
     }
@@ -310,13 +311,13 @@ impl<B> Lease<B> {
         Lease { pool: pool.clone(), key, upstream, keeps: true }
     }
 
-    /// Of a connection that was opened because the host had ended another: it has just shown
-    /// that it keeps none for long.
+    /// For a connection that was opened because the host had ended another: it has just shown that
+    /// it keeps none for long.
     pub(crate) fn for_once(self) -> Self {
         Lease { keeps: false, ..self }
     }
 
-    /// For the next request. A line has never left the pool.
+    /// Returns it for the next request. A line has never left the pool.
     pub(crate) fn give_back(self) {
         match self.upstream {
             Upstream::Single(single) if self.keeps && !single.is_closed() => self.pool.put(self.key, single),

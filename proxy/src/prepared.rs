@@ -1,6 +1,6 @@
-//! What is to be there before a request is stored as allowed, one line a stage: its credential, the head that
-//! goes out, what it uses up, its body. Where the body is one that its owner is asked about, it is all
-//! begun again with the answer.
+//! The preparation of a request before it is stored as allowed, one line per stage: its credential,
+//! the outgoing head, the reservation for a model, its body. If the owner has to be asked because
+//! of the body, preparation starts over with the answer.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::usage::Metered;
 use crate::{charset, headers, judge, minted, refresh, renamed, usage, websocket};
 use scan::packed::Look;
 
-/// All that is to be there before a request is stored as allowed.
+/// Everything needed before a request is stored as allowed.
 pub(crate) struct Prepared {
     pub(crate) judged: Judged,
     pub(crate) clean: Clean,
@@ -32,7 +32,7 @@ pub(crate) struct Prepared {
     pub(crate) body: BodyJudged,
 }
 
-/// From the verdict to what is stored, one line a stage. `admitted`: before its owner was asked.
+/// From the verdict to what is stored, one line per stage. `admitted`: set if the owner was asked.
 pub(crate) async fn prepared(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
@@ -74,7 +74,7 @@ pub(crate) enum Unsettled {
     Asks(Box<Waiting>),
 }
 
-/// A request whose owner is to be asked.
+/// A request whose owner has to be asked.
 pub(crate) struct Waiting {
     pub(crate) ask: Box<Ask>,
     pub(crate) request: http::Request<Came>,
@@ -89,7 +89,7 @@ impl Unsettled {
         }
     }
 
-    /// Nobody is asked twice about one request.
+    /// The owner is not asked twice about one request.
     pub(crate) fn into_refusal(self) -> Refusal {
         match self {
             Unsettled::Refused(refusal) => refusal,
@@ -104,8 +104,8 @@ impl From<Refusal> for Unsettled {
     }
 }
 
-/// A head that is longer is judged like a body that is unpacked: a few of a door's at a time,
-/// and aside. What it is made of may take a thousand times as long as what browsers send.
+/// A longer head is judged like a body that is unpacked: a few at a time per door, and aside.
+/// Hostile content may take a thousand times as long as what browsers send.
 const LONG_HEAD: usize = 4 << 10;
 
 pub(crate) struct HeadRoom {
@@ -152,32 +152,32 @@ fn check(
     })
 }
 
-/// What an allowed request is about.
+/// The purpose of an allowed request.
 pub(crate) enum Errand {
-    /// Another protocol, once the host agrees.
+    /// A switch of protocol, once the host agrees.
     Upgrade(hyper::upgrade::OnUpgrade, websocket::Place),
     Exchange(Box<Exchange>),
 }
 
-/// A request with a body, if it has one, and an answer.
+/// A request, its body if it has one, and an answer.
 pub(crate) struct Exchange {
-    /// What its host is asked to speak.
+    /// The protocols that the host is offered.
     pub(crate) offer: Offer,
     pub(crate) body: Came,
-    /// What the body is packed with.
+    /// How the body is packed.
     pub(crate) look: Option<Look>,
-    /// What looks at the names of its fields.
+    /// The check of its field names.
     pub(crate) fields: Option<FieldWatch>,
-    /// What the answer brings, where that is a new key.
+    /// What to find in the answer, if it brings a new key.
     pub(crate) minting: Option<(Minting, Said)>,
-    /// Whether its owner was asked about it: a yes is for one sending.
+    /// Whether the owner was asked: a yes is for sending once.
     pub(crate) asked: bool,
-    /// What a model uses up for it.
+    /// The metering of a model.
     pub(crate) metered: Option<Metered>,
 }
 
 impl Errand {
-    /// All that is to be known of the body before the request is stored.
+    /// Everything that must be known about the body before the request is stored.
     async fn of(
         door: &Door,
         seen: (&Case, &Keys),
@@ -212,7 +212,7 @@ impl Errand {
         Ok((Errand::Exchange(Box::new(Exchange { offer, body, look, fields, minting, asked, metered })), proof))
     }
 
-    /// What a model may use up for it.
+    /// The most that a model may use for it.
     pub(crate) fn reserved(&self) -> Option<&Tokens> {
         match self {
             Errand::Upgrade(..) => None,
@@ -221,8 +221,8 @@ impl Errand {
     }
 }
 
-/// What the body is packed with, if it says so; refused where something is looked for
-/// and it could not be found (attack J03).
+/// The coding of the body, if it names one; refused if a search in the body would be impossible
+/// (attack J03).
 pub(crate) fn look((case, keys): (&Case, &Keys), headers: &HeaderMap) -> Result<Option<Look>, Refusal> {
     if keys.watchlist.is_empty() && !case.policy().blocks_lookalikes() {
         return Ok(None);
@@ -230,9 +230,8 @@ pub(crate) fn look((case, keys): (&Case, &Keys), headers: &HeaderMap) -> Result<
     Look::declared(headers).map(Some).map_err(|why| credentials::unreadable(&why))
 }
 
-/// What looks for fields of the body that ask for another method, where the policy would
-/// refuse that one (attack G07), and for others that authenticate, where the host has a
-/// credential (attack K08).
+/// The check for body fields that ask for another method, if the policy would refuse that one
+/// (attack G07), and for fields that authenticate, if the host has a credential (attack K08).
 fn fields(
     (case, keys): (&Case, &Keys),
     permit: &Permit,
@@ -257,8 +256,8 @@ fn fields(
     FieldWatch::of(headers, sent, asking.into_iter().chain(foreign).collect())
 }
 
-/// Where a rule looks into the body, or a credential may stand in it, all of it is read
-/// and judged before anything is sent; otherwise it goes by as it comes.
+/// If a rule looks into the body, or it may hold a credential, it is read and judged completely
+/// before anything is sent; otherwise it is streamed.
 async fn judged_body(
     door: &Door,
     (case, keys): (&Case, &Keys),
@@ -296,7 +295,7 @@ async fn judged_body(
     }
 }
 
-/// Why a body does not go, with the request that it belongs to where its owner is to be asked.
+/// Why a body may not go; with its request, if the owner has to be asked.
 enum Unfitting<T> {
     Refused(Refusal),
     Asks(Arc<AskedBy>, T),
@@ -317,11 +316,11 @@ impl<T> From<Refusal> for Unfitting<T> {
     }
 }
 
-/// A body that is read for how much a model may take is no longer than what models take.
+/// A body that is read to estimate a model's use is no longer than models accept.
 const LONGEST_TO_A_MODEL: u64 = 32 << 20;
 
-/// What a request to a model may use up, held; nothing for one that asks no model. Where the group's limits bind,
-/// the body is read whole.
+/// The reservation for a request to a model; nothing for other requests. If the group's limits
+/// apply, the body is read completely.
 async fn metered(
     door: &Door,
     (case, keys): (&Case, &Keys),
@@ -345,7 +344,7 @@ async fn metered(
     Ok((Some(metered), body))
 }
 
-/// The body, and all of it to look at once the answer is there.
+/// The body, and all of its bytes for use once the answer is there.
 async fn said(door: &Door, body: Came) -> Result<(Came, Bytes), Refusal> {
     match body {
         Came::Whole { body: ref said, .. } => {

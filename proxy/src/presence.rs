@@ -1,8 +1,7 @@
-//! Whether a client is still there. One that has closed its connection is gone, and what it
-//! asked for with it: the places that it held are free at once. One that has closed its
-//! sending side alone may want its answer all the same, and one that has vanished looks
-//! just like it through the guest: it is waited for as long as something goes to it, and a
-//! little longer.
+//! Whether a client is still there. One that has closed its connection is gone, and its request
+//! with it: its places are free at once. One that has closed only its sending side may still want
+//! its answer, and through the guest one that has vanished looks just the same: it is kept as long
+//! as data flows to it, and a little longer.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::os::unix::net::UnixStream;
@@ -17,18 +16,18 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::time::sleep;
 
-/// How often one that sends no more is looked at.
+/// How often a client that sends no more is checked.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// A client's connection.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Shared>);
 
-/// Who asks to hear of room in a Unix socket hears of it each time that the other side reads:
-/// for every answer a thread would be woken for nothing. So that is asked once a write had to wait.
+/// Registering for write readiness on a Unix socket means a wake-up each time the other side reads: for every answer a
+/// thread would be woken for nothing. So that is done only once a write had to wait.
 struct Shared {
     stream: AsyncFd<UnixStream>,
-    /// The same, for who waits for room.
+    /// The same socket, registered for write readiness.
     room: OnceLock<AsyncFd<UnixStream>>,
     written: Mutex<Instant>,
 }
@@ -39,11 +38,11 @@ impl Client {
         Ok(Client(Arc::new(Shared { stream, room: OnceLock::new(), written: Mutex::new(Instant::now()) })))
     }
 
-    /// Resolves when the client has closed its connection; or when it sends no more, and
-    /// nothing has gone to it for as long as `patience` says then.
+    /// Resolves when the client has closed its connection; or when it sends no more, and nothing
+    /// has gone to it for as long as `patience` says by then.
     pub(crate) async fn gone(&self, patience: impl Fn() -> Duration) {
         let stream = &self.0.stream;
-        // Readiness that says "closed" stays; what else may be urgent is nobody's business here.
+        // Readiness for "closed" stays set; other urgent events do not matter here.
         while !stream.ready(Interest::PRIORITY).await.map_or(true, |guard| guard.ready().is_read_closed()) {
             sleep(LOOK_AGAIN).await;
         }
@@ -106,7 +105,7 @@ impl AsyncRead for Client {
             };
             let count = read?;
             if (1..room.len()).contains(&count) {
-                // That was all there was: the next read waits for news at once, and does not look first.
+                // The socket is empty: the next read waits for readiness without trying first.
                 guard.clear_ready();
             }
             buf.advance(count);

@@ -1,9 +1,9 @@
-//! Access tokens (RFC 6749 §6): fetched by the gateway when one is due, by the same way
-//! as any other request and with a record of its own; and the token endpoint as a
-//! sandbox sees it, which takes and gives surrogates.
+//! Access tokens (RFC 6749 §6): fetched by the gateway when one is due, in the same way as any
+//! other request and with its own record; and the token endpoint as a sandbox sees it, which
+//! accepts and returns surrogates.
 //!
-//! One fetch at a time for each credential, whoever waits for it. It is a task of its
-//! own: a client that hangs up must not lose a refresh token that was replaced.
+//! One fetch at a time for each credential, for all that wait for it. It is a task of its own: a
+//! client that hangs up must not lose a refresh token that was replaced.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::send::{Repeats, Sender};
 /// The longest request to, and answer of, a token endpoint.
 const LONGEST: usize = 64 << 10;
 
-/// What a sandbox sent to the token endpoint, as far as it matters.
+/// The relevant parts of a sandbox's request to the token endpoint.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct RefreshRequest {
@@ -38,10 +38,10 @@ struct RefreshRequest {
     refresh_token: String,
 }
 
-/// The proof that the credential which a request will have put on is there, if it has any.
+/// The proof that the credential which a request will use, if any, is available.
 pub(crate) struct Ready(());
 
-/// Sees to it that it is.
+/// Makes sure that it is.
 pub(crate) async fn ready(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
@@ -54,8 +54,7 @@ pub(crate) async fn ready(
     Ok(Ready(()))
 }
 
-/// Answers a sandbox that wants to refresh its token by itself: nothing of what it
-/// sends goes any further.
+/// Answers a sandbox that wants to refresh its token itself: nothing it sends goes any further.
 pub(crate) async fn answer(
     door: &Arc<Door>,
     (case, keys): (&Case, &Keys),
@@ -104,7 +103,7 @@ fn surrogates(keeper: &Keeper, credential: &Credential, grant: &Grant) -> Respon
     response
 }
 
-/// A form or JSON; what is neither asks for nothing.
+/// A form or JSON; anything else asks for nothing.
 fn read(body: &[u8]) -> RefreshRequest {
     if let Ok(asked) = serde_json::from_slice(body) {
         return asked;
@@ -122,7 +121,7 @@ fn read(body: &[u8]) -> RefreshRequest {
     asked
 }
 
-/// Waits until the secret is there, fetched by whoever was first.
+/// Waits until the secret is there, fetched by whichever request was first.
 async fn fetched(door: &Arc<Door>, (case, keys): (&Case, &Keys), credential: &Credential) -> Result<(), Refusal> {
     let due = |door: &Door, name: &Arc<str>| door.keeper.secrets.due(name).map_err(|error| error.refusal(name));
     if due(door, &credential.name)?.is_none() {
@@ -178,11 +177,11 @@ async fn ask(door: &Door, case: &Case, audited: &mut Audited, request: TokenRequ
     let head = audited.own_head(request.content_type)?;
     let body = Bytes::copy_from_slice(request.body.expose_secret().as_bytes());
     let body = Came::held(body, true, None);
-    // What it holds is meant to go there, so nothing looks for it.
+    // Its secrets are meant to go there, so nothing is searched for.
     let refuse = Arc::new(|_: &_, _| not_the_surrogate());
     let outgoing = Outgoing::new(body, refuse, audited.tally().clone());
     let sender = Sender { gate: &door.gate, pool: &door.pool, case, offer: Offer::Either };
-    // A refresh token is good for one use.
+    // A refresh token is valid for one use.
     let (answer, lease) = sender.send(audited, head.with(outgoing), Repeats::Never).await?;
     let status = answer.status().as_u16();
     audited.tally().answered(status);

@@ -1,16 +1,16 @@
-//! Fields of a body that make another request of it: one that asks for another method,
-//! `_method` in a form, in a part of a form, in a JSON object (attack G07); and in a form to
-//! a host with a credential, one that authenticates (attack K08). And requests in parts
-//! (`batch.rs`), which ask for any method. A charset in the head that is not like ASCII makes such fields of others, in the
-//! query as well (Django, ASP.NET): there it is refused.
+//! Fields of a body that turn it into another request: `_method` in a form, in a part of a form, or
+//! in a JSON object, which asks for another method (attack G07); in a form to a host with a
+//! credential, a field that authenticates (attack K08); and requests in parts (`batch.rs`), which
+//! can ask for any method. A charset unlike ASCII in the head can turn other fields, in the query
+//! too, into such ones (Django, ASP.NET): there it is refused.
 //!
-//! The first is watched for where the policy would refuse the request with another method.
-//! The body goes by as it comes; the piece that ends the name of such a field stays here, so
-//! no server ever has the field. What a server could read otherwise than these readers is
-//! taken for such a field as well.
+//! The first is watched for if the policy would refuse the request with another method. The body is
+//! streamed; the piece that ends the name of such a field is held back, so no server ever gets the
+//! field. Anything that a server could read differently from these readers counts as such a field
+//! as well.
 //!
-//! What it is not: a parser of forms. Borders of parts are not looked for, because
-//! servers differ in where they find them: a part's header counts wherever it stands.
+//! What it is not: a form parser. Boundaries of parts are not tracked, because servers differ in
+//! where they find them: a part's header counts wherever it occurs.
 
 use std::cell::Cell;
 
@@ -41,24 +41,24 @@ pub(crate) struct FieldWatch {
     unpacker: Option<Unpacker>,
 }
 
-/// What a request has in which such a field could stand.
+/// The parts of a request in which such a field could be.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
     pub(crate) query: bool,
     pub(crate) body: bool,
 }
 
-/// Which names are looked for, and what to say where one is found.
+/// The names to look for, and the refusal for each.
 pub(crate) struct Look {
-    /// Whether it is one of them, by its normal form.
+    /// Whether a name, in normal form, is one of them.
     pub(crate) is_one: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Whether keys of JSON count as well.
     pub(crate) in_json: bool,
-    /// What is said about one of this name.
+    /// The refusal for a field of this name.
     pub(crate) refusal: Box<SaysWhy>,
 }
 
-/// Says why a field is refused: by its name, and its value where that is there whole.
+/// Makes the refusal for a field: from its name, and its value if that is complete.
 pub(crate) type SaysWhy = dyn Fn(&str, Option<&str>) -> Refusal + Send + Sync;
 
 enum Reader {
@@ -68,11 +68,11 @@ enum Reader {
     Multipart(Box<Multipart>),
 }
 
-/// Whether the name of a field, in its normal form, is looked for.
+/// Whether the name of a field, in normal form, is looked for.
 type IsOne<'a> = &'a dyn Fn(&str) -> bool;
 
 impl FieldWatch {
-    /// For a request with this head. Nothing for one whose body no server reads fields from.
+    /// For a request with this head. Nothing if no server reads fields from its body.
     pub(crate) fn of(headers: &HeaderMap, sent: Sent, looks: Vec<Look>) -> Result<Option<Self>, Refusal> {
         let other_letters = charset::of_request(headers);
         if let (Some(charset), true, false) = (&other_letters, sent.query, looks.is_empty()) {
@@ -107,13 +107,13 @@ impl FieldWatch {
         if readers.is_empty() {
             return Ok(None);
         }
-        // Where it is none of these by its type, the reader of JSON sees letters with zeros between them.
+        // Without a type that has fields, the JSON reader copes with letters that have zeros between them.
         if other_letters.is_some_and(|charset| is_declared || !charset::is_wide(&charset)) {
             return Err(unreadable("its charset is none in which a form or JSON is sent; send it in UTF-8"));
         }
         let unpacker = match Unpacker::of_request(headers) {
             Ok(unpacker) if unpacker.as_ref().is_none_or(|unpacker| !unpacker.is_large()) => unpacker,
-            // A file, for all that is known.
+            // A file, as far as is known.
             Ok(_) | Err(_) if !is_declared => return Ok(None),
             Ok(_) => return Err(unreadable("it is packed with br or zstd; send it as it is, or as gzip")),
             Err(error) => return Err(unreadable(&error.to_string())),
@@ -121,13 +121,13 @@ impl FieldWatch {
         Ok(Some(FieldWatch { looks, readers, unpacker }))
     }
 
-    /// Whether a part of a batch, as far as it went by, says Authorization.
+    /// Whether a part of a batch, as far as it has passed, contains Authorization.
     pub(crate) fn says_authorization(&self) -> bool {
         let says = |one: &Reader| matches!(one, Reader::Batch(parts) if parts.authorization);
         self.readers.iter().any(says)
     }
 
-    /// Looks at the next piece, before it goes on. `last`: nothing comes behind it.
+    /// Looks at the next piece, before it goes on. `last`: nothing follows.
     pub(crate) fn look(&mut self, piece: &[u8], last: bool) -> Result<(), Refusal> {
         let FieldWatch { looks, readers, unpacker } = self;
         let mut look = |bytes: &[u8]| readers.iter_mut().find_map(|reader| reader.finds(bytes, last, looks));
@@ -137,7 +137,7 @@ impl FieldWatch {
         };
         match found {
             Ok(found) => found.map_or(Ok(()), Err),
-            // What nothing says is JSON, and cannot be unpacked, is none.
+            // If it is not declared as JSON and cannot be unpacked, it is not JSON.
             Err(_) if readers.iter().all(Reader::is_under_another_type) => {
                 readers.clear();
                 *unpacker = None;
@@ -153,7 +153,7 @@ impl Reader {
         matches!(self, Reader::Json(json) if json.is_under_another_type())
     }
 
-    /// What to say where these bytes end a name that is looked for.
+    /// The refusal, if these bytes complete a name that is looked for.
     fn finds(&mut self, bytes: &[u8], last: bool, looks: &[Look]) -> Option<Refusal> {
         let in_json = matches!(self, Reader::Json(_));
         let mut looks = looks.iter().filter(|look| look.in_json || !in_json);
@@ -181,7 +181,7 @@ impl Reader {
     }
 }
 
-/// A charset's name, as far as it is one.
+/// A charset's name, if it is one.
 fn in_words(charset: &str) -> String {
     charset.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(40).collect()
 }
@@ -191,15 +191,15 @@ fn unreadable(why: &str) -> Refusal {
     Refusal::new(Code::BodyUnreadable, why)
 }
 
-/// What a server may read a body as.
+/// How a server may read a body.
 #[derive(Default)]
 struct Kind {
     form: bool,
-    /// Whether it says that it is a form.
+    /// Whether it is declared as a form.
     urlencoded: bool,
     json: bool,
     multipart: bool,
-    /// Parts that are none of a form, and may be requests.
+    /// Multipart, but not a form: its parts may be requests.
     batch: bool,
 }
 
@@ -210,7 +210,7 @@ fn kind(headers: &HeaderMap) -> Kind {
     };
     let text = texts.join(",").to_ascii_lowercase();
     if text.trim().is_empty() {
-        // Rack takes a POST that does not say what it is for a form.
+        // Rack takes a POST without a type for a form.
         return Kind { form: true, ..Kind::default() };
     }
     let urlencoded = text.contains("urlencoded");
@@ -223,7 +223,7 @@ fn kind(headers: &HeaderMap) -> Kind {
     }
 }
 
-/// The name of a field as it goes by.
+/// The name of a field as it passes.
 #[derive(Default)]
 struct FieldName {
     writer: NameWriter,
@@ -244,7 +244,7 @@ impl FieldName {
     }
 
     fn push_char(&mut self, c: char, is_one: IsOne<'_>) {
-        // For some servers the name ends here (`policies::parameter_names`).
+        // Some servers end the name here (`policies::parameter_names`).
         if matches!(c, '\0' | '[' | ']') {
             self.found |= self.is_found(is_one);
         }
@@ -259,7 +259,7 @@ impl FieldName {
         self.found || (!self.other && !self.writer.text().is_empty() && is_one(self.writer.text()))
     }
 
-    /// Whether the name that ends here is looked for; the next one begins.
+    /// Whether the name that ends here is looked for; starts the next one.
     fn ends(&mut self, is_one: IsOne<'_>) -> bool {
         let mut escapes = std::mem::take(&mut self.escapes);
         escapes.finish(|c| self.push_char(c, is_one));

@@ -1,10 +1,10 @@
-//! Room for what takes memory and time out of proportion to what a sandbox sends: bodies
-//! that are unpacked, for one. So many of a door's at a time; more wait. What one sandbox
-//! leaves unfinished must not fill the daemon's memory, nor what it makes us work on take
-//! all of its threads.
+//! Room for work whose memory and time are out of proportion to what a sandbox sends, such as
+//! unpacking bodies. Each door has a limited number of places; more wait. What one sandbox leaves
+//! unfinished must not fill the daemon's memory, nor may the work it causes occupy all of its
+//! threads.
 //!
-//! What it is not: the room of a request, or of a body that is read whole, which are there
-//! before anything of it is read.
+//! What it is not: the room for a request, or for a body that is read completely; that is taken
+//! before any of it is read.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-/// What is no longer than this is looked through in passing.
+/// Data up to this length is checked in passing.
 pub(crate) const SMALL: usize = 64 << 10;
 
 /// The places of one door.
@@ -22,16 +22,16 @@ pub(crate) const SMALL: usize = 64 << 10;
 pub(crate) struct Rooms {
     /// Bodies that are held in memory because a rule looks into them.
     pub(crate) whole_bodies: Arc<Semaphore>,
-    /// Bodies and messages that are unpacked to look into them, and messages that are long. Of
-    /// their own for each direction: what goes up may wait for what comes down.
+    /// Bodies and messages that are unpacked to look into them, and long messages. Separate for
+    /// each direction: what goes up may wait for what comes down.
     pub(crate) unpacked: Arc<Semaphore>,
     pub(crate) unpacked_down: Arc<Semaphore>,
     pub(crate) websockets: Arc<Semaphore>,
-    /// Requests whose owner is asked about them, with their bodies.
+    /// Requests that the owner is asked about, with their bodies.
     pub(crate) asked: Arc<Semaphore>,
 }
 
-/// As many requests of a door wait for their owner. Each has a body of [`policies::ASKED_AT_MOST`] bytes.
+/// The most requests of a door that wait for the owner. Each has a body of at most [`policies::ASKED_AT_MOST`] bytes.
 const ASKED: usize = 64;
 
 impl Rooms {
@@ -42,7 +42,7 @@ impl Rooms {
     }
 }
 
-/// A place that is taken when it is needed, and waited for.
+/// A place that is taken when it is needed, after waiting for it.
 pub(crate) struct Room {
     places: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
@@ -56,11 +56,11 @@ impl Room {
         Room { places: places.clone(), taken: None, waiting: None }
     }
 
-    /// Ready once there is a place; it is kept.
+    /// Ready once there is a place, which is then kept.
     pub(crate) fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.taken.is_none() {
             let waiting = self.waiting.get_or_insert_with(|| Box::pin(self.places.clone().acquire_owned()));
-            // Nobody closes a door's places while something goes through it.
+            // A door's places are not closed while anything passes through it.
             self.taken = ready!(waiting.as_mut().poll(cx)).ok();
             self.waiting = None;
         }
@@ -72,9 +72,8 @@ impl Room {
     }
 }
 
-/// Work that takes long, or waits for a program: while it lasts, what else its thread would
-/// have done is done by others. Outside of a runtime, and in one that has a single thread,
-/// there is nobody else.
+/// Runs work that takes long, or waits for a program: meanwhile other threads take over this
+/// thread's tasks. Outside of a runtime, or in a single-threaded one, there are none.
 pub fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

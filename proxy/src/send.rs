@@ -1,14 +1,12 @@
-//! Sending, and sending once more: what surely was not carried out, and what changes
-//! nothing when it is asked twice. Nothing else is ever repeated.
+//! Sending and resending: only requests that were certainly not carried out, or that change nothing
+//! when they are sent twice. Nothing else is ever repeated.
 //!
-//! - A host says that it did nothing of a request: a stream that it refuses, or one above
-//!   the last that it took when it says goodbye (RFC 9113 §8.7). Any request whose body is
-//!   still there goes once more.
-//! - A connection that was used before ends, and not a byte of an answer has come: most
-//!   often the host had closed it while it idled. GET, HEAD and OPTIONS without a body go once
-//!   more (RFC 9110 §9.2.2).
+//! - A host says that it did not process a request: a stream that it refuses, or one above the last
+//!   in its GOAWAY (RFC 9113 §8.7). Any request whose body is still available is resent.
+//! - A reused connection ends before a byte of the answer: most often the host had closed it while
+//!   it was idle. GET, HEAD and OPTIONS without a body are resent (RFC 9110 §9.2.2).
 //!
-//! Once more is once, on a new connection, under a record of its own, and counted again.
+//! A request is resent once, on a new connection, under its own record, and counted again.
 
 use std::sync::Arc;
 
@@ -27,11 +25,11 @@ pub(crate) type Upstreams = Pool<Outgoing>;
 
 type Answered = (http::Response<Arriving>, Lease);
 
-/// Whether a request may be sent once more.
+/// Whether a request may be resent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeats {
     WhereNothingWasDone,
-    /// It makes a key, or uses one up: who sends it twice may have two, or none.
+    /// It makes a key, or uses one up: sending it twice may give two, or none.
     Never,
 }
 
@@ -44,8 +42,8 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Sends a request and waits for the head of its answer. Where it has to be sent once more,
-    /// `audited` becomes the record of that.
+    /// Sends a request and waits for the head of its answer. If it is resent, `audited` becomes the
+    /// record of that.
     pub(crate) async fn send(
         &self,
         audited: &mut Audited,
@@ -72,8 +70,8 @@ impl Sender<'_> {
         sent.inspect_err(|refusal| audited.tally().refuse(refusal))
     }
 
-    /// A connection that turns out to be closed before anything was written is replaced by
-    /// another one.
+    /// A connection that turns out to be closed before anything was written is replaced by another
+    /// one.
     async fn first(
         &self,
         audited: &Audited,
@@ -113,7 +111,7 @@ impl Sender<'_> {
         }
     }
 
-    /// A connection of the request's own. One that can be shared is there for others from then on.
+    /// A connection of the request's own. One that can be shared is available to others from then on.
     async fn open(&self, audited: &Audited, key: &Destination) -> Result<Upstream<Outgoing>, Refusal> {
         match speak(Exit::open(self.gate, audited, self.offer).await?).await? {
             Line::Single(single) => Ok(Upstream::Single(single)),
@@ -130,7 +128,7 @@ struct Lost {
 }
 
 impl Lost {
-    /// Whether it may go once more, for all that is known of what became of it.
+    /// Whether it may be resent, given what is known about its fate.
     fn allows(&self, again: &Spare, first: &Audited) -> bool {
         let nothing_was_done = match &self.unanswered {
             Unanswered::NotDone | Unanswered::Unsent(_) => true,
@@ -140,7 +138,7 @@ impl Lost {
             }
             Unanswered::Broken | Unanswered::Unreadable | Unanswered::Refused(_) => false,
         };
-        // A leak in the body, or a policy that was tightened: then that is the answer.
+        // A leak in the body, or a tightened policy: then that is the answer.
         nothing_was_done && again.is_checked(first.tally()) && first.tally().refused().is_none()
     }
 }

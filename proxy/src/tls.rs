@@ -1,7 +1,7 @@
-//! The authority that a sandbox trusts, and the leaves that it makes.
+//! The certificate authority that a sandbox trusts, and its leaf certificates.
 //!
-//! Each sandbox has an authority of its own, in memory only, with its own leaf
-//! cache: a shared one would tell a group, by timing, where others have been.
+//! Each sandbox has its own authority, in memory only, with its own leaf cache: a shared one would
+//! tell a group, by timing, where others have been.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,12 +51,12 @@ pub(crate) struct SandboxCa {
 struct Leaves {
     by_host: HashMap<Host, Arc<ServerConfig>>,
     order: VecDeque<Host>,
-    /// When those that were asked for so far are made, at the pace they may be.
+    /// When the leaves requested so far will be made, at the allowed pace.
     done_at: Option<Instant>,
 }
 
 impl SandboxCa {
-    /// Keeps so many leaves, and makes as many at once; from then on one each `pace`.
+    /// Keeps this many leaves, and makes as many in a burst; from then on one per `pace`.
     pub(crate) fn new(capacity: usize, pace: Duration) -> Result<Self, CaError> {
         let mut params = CertificateParams::default();
         validity(&mut params);
@@ -74,8 +74,8 @@ impl SandboxCa {
         &self.pem
     }
 
-    /// How long a sandbox that asks for ever new hosts has to wait for this one's leaf;
-    /// `None` where that is longer than it may. Signing costs the daemon, not the sandbox.
+    /// How long a sandbox that keeps asking for new hosts has to wait for this leaf; `None` if that
+    /// is longer than allowed. Signing costs the daemon, not the sandbox.
     pub(crate) fn turn(&self, host: &Host, longest: Duration) -> Option<Duration> {
         let (mut leaves, now) = (self.lock(), Instant::now());
         if leaves.by_host.contains_key(host) {
@@ -137,7 +137,7 @@ fn validity(params: &mut CertificateParams) {
     params.not_after = (now + VALIDITY).into();
 }
 
-/// Of an address that is written as one of IPv6 and is one of IPv4, some clients look for the one, some for the other.
+/// For an IPv6 address that stands for an IPv4 one, some clients look for the one, some for the other.
 fn alternative_names(host: &Host) -> Result<Vec<SanType>, CaError> {
     Ok(match host {
         Host::Name(name) => vec![SanType::DnsName(name.as_str().try_into()?)],
@@ -148,8 +148,8 @@ fn alternative_names(host: &Host) -> Result<Vec<SanType>, CaError> {
     })
 }
 
-/// What fits a client that says what it speaks, where that is nothing of ours (`curl -0` says HTTP/1.0): nothing is
-/// agreed on (RFC 7301 §3.2 allows that too), and what it sends is read as HTTP/1.
+/// The configuration for a client that offers only protocols we do not speak (`curl -0` offers HTTP/1.0): none is
+/// agreed on (RFC 7301 §3.2 allows that too), and what it sends is parsed as HTTP/1.
 pub(crate) fn fitting(config: Arc<ServerConfig>, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
     if hello.alpn().is_none_or(|mut offered| offered.any(|one| config.alpn_protocols.iter().any(|ours| ours == one))) {
         return config;

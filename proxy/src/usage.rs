@@ -1,8 +1,8 @@
-//! What models use up, read from their own answers as these go by: in the shapes of Anthropic, OpenAI,
+//! What models use, read from their own answers as they pass: in the formats of Anthropic, OpenAI,
 //! Gemini and Ollama, as JSON and as server-sent events.
 //!
-//! What it is not: a judge of requests. It reads what the sandbox gets, after everything was taken off
-//! that must not come back, and holds no more of it than a few numbers.
+//! What it is not: a judge of requests. It reads what the sandbox gets, after scrubbing, and keeps
+//! only a few numbers of it.
 
 mod asked;
 mod events;
@@ -20,7 +20,7 @@ use json::Picker;
 
 pub(crate) use metered::{Metered, refuse_uncounted};
 
-/// Bytes of text for a token, where a stream has not said how many tokens it has written.
+/// Bytes of text per token, if a stream has not said how many tokens it has written.
 const BYTES_A_TOKEN: u64 = 4;
 
 /// Reads one answer, piece by piece.
@@ -30,14 +30,14 @@ pub(crate) struct Reader {
 }
 
 enum Form {
-    /// Until its first byte says so.
+    /// Until the first byte decides.
     Unknown,
     Json,
     Events(Events),
 }
 
 impl Reader {
-    /// Of an answer with this head; nothing where it is packed and nobody undoes that. `opened`: somebody does.
+    /// For an answer with this head; nothing if it is packed and not unpacked here. `opened`: it is unpacked.
     pub(crate) fn of(headers: &HeaderMap, opened: bool) -> Option<Self> {
         let packed = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity");
         if packed && !opened {
@@ -53,7 +53,7 @@ impl Reader {
         Some(Reader { form, picker: Picker::default() })
     }
 
-    /// Takes the next piece; whether it goes on with a text that is being written.
+    /// Takes the next piece; returns whether it continues a text that is being written.
     pub(crate) fn push(&mut self, piece: &[u8]) -> bool {
         if let (Form::Unknown, Some(first)) = (&self.form, piece.trim_ascii_start().first()) {
             self.form = if matches!(first, b'{' | b'[') { Form::Json } else { Form::Events(Events::default()) };
@@ -66,7 +66,7 @@ impl Reader {
         matches!(self.form, Form::Events(_)) && self.picker.found().written > before
     }
 
-    /// What it says so far; nothing where it says nothing of that kind.
+    /// The use so far; nothing if the answer does not state any.
     pub(crate) fn so_far(&self) -> Option<Tokens> {
         let found = self.picker.found();
         let estimate = found.written.div_ceil(BYTES_A_TOKEN);

@@ -1,9 +1,9 @@
-//! WebSocket: the handshake is judged like any request; then messages go both ways,
+//! WebSocket: the handshake is judged like any request; then messages go in both directions,
 //! checked and counted going up, scrubbed coming down.
 //!
-//! Messages are read whole and written anew, so that what was checked is what is
-//! sent. Extensions are not negotiated: compressed frames cannot be read. What a message
-//! needs while it is not whole stays with its connection, so a door has few of them.
+//! Messages are read completely and written anew, so that what was checked is what is sent.
+//! Extensions are not negotiated: compressed frames cannot be read. An incomplete message is
+//! buffered with its connection, so a door may have only few of them.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ use returned::Messages;
 /// The longest message, in either direction.
 const LONGEST: usize = 1 << 20;
 
-/// How much is read at a time, on each of the connections.
+/// How much is read at a time, per connection.
 const READ_AT_ONCE: usize = 16 << 10;
 
 const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
@@ -47,13 +47,13 @@ const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions
 /// The right to open one.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// What a request must be that asks for one, before it is stored.
+/// The requirements for a request that asks for one, before it is stored.
 pub(crate) fn place(rooms: &Rooms, judged: &Judged, body: &Came) -> Result<(Place, BodyJudged), Refusal> {
     let Some(proof) = BodyJudged::as_it_comes(judged) else {
         let why = "a rule looks into bodies here, and a WebSocket has none to look into";
         return Err(Refusal::new(Code::UpgradeDenied, why));
     };
-    // Said and not sent, the upstream would take the messages for it (RFC 9110 §8.6).
+    // A length without a body would make the upstream take the messages for it (RFC 9110 §8.6).
     if !body.is_end_stream() {
         return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
     }
@@ -71,7 +71,7 @@ pub(crate) struct Open {
     pub(crate) audited: Audited,
 }
 
-/// Judged and stored already; from the handshake to the answer that switches protocols.
+/// From the handshake to the answer that switches protocols; the request is already judged and stored.
 pub(crate) async fn open(
     open: Open,
     head: gate::OutboundHead,
@@ -103,7 +103,7 @@ pub(crate) async fn open(
     Ok(response)
 }
 
-/// Hop-by-hop headers were taken off; these two are this hop's own.
+/// Hop-by-hop headers were removed; these two belong to this hop.
 fn switch_protocols(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -122,18 +122,18 @@ async fn carry(open: &Open, client: OnUpgrade, host: Switching, scrubber: Option
     let time = open.gate.limits().handshake_time;
     let carried = tokio::select! {
         carried = until_both(up, down, time) => carried,
-        // Why is in the tally already.
+        // The reason is already in the tally.
         () = tally.until_cut() => Ok(()),
     };
     let Err(refusal) = carried else { return };
     tally.refuse(&refusal);
-    // Nothing goes behind what the host has said.
+    // Nothing follows what the host has said.
     if let Code::UpstreamFailed | Code::UpstreamUnreadable | Code::SecretInAnswer = refusal.code {
         return;
     }
     let (code, reason) = (CloseCode::Policy, refusal.code.as_str().into());
     let close = Message::Close(Some(CloseFrame { code, reason }));
-    // The client may listen no more.
+    // The client may not be listening any more.
     let _ = timeout(time, to_client.send(close)).await;
 }
 
@@ -182,7 +182,7 @@ async fn down(
             Some(messages) => messages.scrub(message),
             None => Ok(message),
         };
-        // Now, and not at the end: it may be cut.
+        // Now rather than at the end, because the connection may be cut.
         tally.note(|outcome| outcome.scrubbed = messages.as_ref().map_or(0, Messages::count));
         if !pass_on(&mut to, scrubbed.map_err(|why| why.refusal(in_pieces))?).await? {
             break;
@@ -192,8 +192,8 @@ async fn down(
     Ok(())
 }
 
-/// What a message takes on its way to the server, its frame included: a message of no length
-/// says something as well (RFC 6455 §5.2).
+/// A message's bytes on the way to the server, including its frame: an empty message says something
+/// as well (RFC 6455 §5.2).
 fn on_the_wire(message: &Message) -> usize {
     const MASK: usize = 4;
     let length = match message.len() {
@@ -204,13 +204,13 @@ fn on_the_wire(message: &Message) -> usize {
     2 + length + MASK + message.len()
 }
 
-/// Not part of what the messages before and behind it say.
+/// Whether it is apart from the text of the messages around it.
 fn is_control(message: &Message) -> bool {
     message.is_ping() || message.is_pong() || message.is_close()
 }
 
-/// The next message; none after the last. `unreadable`: what it is called where
-/// somebody does not speak WebSocket.
+/// The next message; none after the last. `unreadable`: the error if the peer does not speak
+/// WebSocket.
 async fn next(
     from: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
     unreadable: Code,
@@ -220,7 +220,7 @@ async fn next(
         Some(Err(Error::Capacity(_))) => {
             Err(Refusal::new(Code::TooLarge, format!("a WebSocket message is longer than {LONGEST} bytes")))
         }
-        // To leave without a closing handshake is rude, and common.
+        // Leaving without a closing handshake is rude, and common.
         Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Ok(None),
         Some(Err(Error::Protocol(_) | Error::Utf8(_))) => {
             Err(Refusal::new(unreadable, "the bytes are not well-formed WebSocket messages"))
@@ -229,7 +229,7 @@ async fn next(
     }
 }
 
-/// Writes a message; `false` where the other side has closed and takes no more.
+/// Writes a message; `false` if the other side has closed and takes no more.
 async fn pass_on(to: &mut (impl Sink<Message, Error = Error> + Unpin), message: Message) -> Result<bool, Refusal> {
     match to.send(message).await {
         Ok(()) => Ok(true),

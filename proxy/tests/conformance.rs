@@ -1,5 +1,5 @@
-//! HTTP/2 as public tools speak it (h2load, nghttp, curl), through a real door: what
-//! holds for our own clients holds for those that nobody here has written.
+//! HTTP/2 as public tools speak it (h2load, nghttp, curl), through a real door: what holds for our
+//! own test clients must hold for independent ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 #[path = "support/mod.rs"]
@@ -20,8 +20,8 @@ use tokio::time::timeout;
 /// Longer than any of the tools takes on a busy machine.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
-/// A port on loopback that leads through family's door: as a proxy, or, for tools that
-/// know none, to the inside of a tunnel to the host.
+/// A port on loopback that leads through family's door: as a proxy, or, for tools without proxy
+/// support, straight into a tunnel to the host.
 struct Way {
     port: u16,
     task: AbortHandle,
@@ -57,7 +57,7 @@ impl Drop for Way {
     }
 }
 
-/// What a program says, all of it.
+/// A program's complete output.
 #[expect(clippy::disallowed_methods, reason = "the tools are what is tested with")]
 async fn run(program: &str, arguments: &[&str]) -> String {
     let mut command = tokio::process::Command::new(program);
@@ -72,7 +72,7 @@ async fn run(program: &str, arguments: &[&str]) -> String {
     said
 }
 
-/// Many streams on a few connections, judged one by one and all answered.
+/// Many streams on a few connections, each judged separately, all answered.
 async fn h2load(world: &World, requests: usize, more: &[&str]) {
     let way = Way::open(world, Some("cdn.allowed.test")).await;
     let (to, count) = (format!("--connect-to=127.0.0.1:{}", way.port), format!("-n{requests}"));
@@ -106,7 +106,7 @@ async fn many_streams_to_an_upstream_of_http2() {
     assert_eq!(upstream.received().len(), 400);
 }
 
-/// More than every window on the way.
+/// Larger than every window on the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_bodies_in_both_directions() {
     for http2 in [false, true] {
@@ -126,7 +126,7 @@ async fn long_bodies_in_both_directions() {
     }
 }
 
-/// Windows as small as they may be, and tables of nothing.
+/// The smallest windows, and no header table.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_windows_and_no_table() {
     let world = World::new().await;
@@ -136,7 +136,7 @@ async fn small_windows_and_no_table() {
     h2load(&world, 40, &["-w10", "-W16", "--header-table-size=0", "--encoder-header-table-size=0"]).await;
 }
 
-/// The way of gRPC: a body and trailers up, a body and trailers down. Those up are dropped.
+/// As gRPC does: a body and trailers up, a body and trailers down. The trailers going up are dropped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trailers_in_both_directions() {
     let world = World::new().await;

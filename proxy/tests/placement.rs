@@ -1,5 +1,4 @@
-//! Secrets that are put on as Basic credentials or as a parameter of the query, and
-//! what comes back of them.
+//! Secrets that are put on as Basic credentials or as a query parameter, and how they come back.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod support;
@@ -19,8 +18,8 @@ fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", spelled::base64(&format!("{username}:{password}")))
 }
 
-/// The value of the header stands in the answer at each alignment of base64, whatever
-/// the length of the user name.
+/// The answer contains the header's value at each alignment of base64, for all lengths of the user
+/// name.
 #[tokio::test]
 async fn echoed_basic_credentials_hold_no_secret() {
     let world = World::new().await;
@@ -66,7 +65,7 @@ async fn git_asks_without_credentials_first() {
     assert_eq!(swaps, [None, Some("basic:password".to_owned())]);
 }
 
-/// In a redirect and in a body, as it is and escaped; and the log keeps no query.
+/// In a redirect and in a body, unescaped and escaped; and the log keeps no query.
 #[tokio::test]
 async fn an_echoed_query_holds_no_secret() {
     let world = World::new().await;

@@ -18,7 +18,7 @@
 //! Incoming messages carry the channel's ids, which make redelivery harmless; outgoing
 //! messages carry the daemon's, and a resend has the same id.
 //!
-//! What it is not: an implementation. It holds the message types alone; either side reads and
+//! What it is not: an implementation. It contains only the message types; each side reads and
 //! writes lines in its own way, and `docs/channels.md` has the rest.
 
 use serde::{Deserialize, Serialize};
@@ -32,10 +32,10 @@ pub const MAX_LINE: usize = 1 << 20;
 /// The largest file that a `send` carries, in bytes.
 pub const MAX_FILE: usize = 8 << 20;
 
-/// The longest line that a channel accepts which takes files.
+/// The longest line accepted by a channel that takes files.
 pub const MAX_SEND: usize = 12 << 20;
 
-/// What a channel says.
+/// A message from the channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FromChannel {
@@ -50,7 +50,7 @@ pub enum FromChannel {
         /// Whether it shows answers while they grow.
         #[serde(default, skip_serializing_if = "is_false")]
         grows: bool,
-        /// What it can send beside texts.
+        /// What it can send besides text.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         takes: Vec<Takes>,
     },
@@ -61,7 +61,7 @@ pub enum FromChannel {
         /// In plain words: what happened, what to do.
         detail: String,
     },
-    /// Somebody wrote.
+    /// An incoming message.
     Message(Incoming),
     /// A `send` has reached the channel's network.
     Sent {
@@ -83,11 +83,11 @@ pub enum FromChannel {
     },
 }
 
-/// What a channel can send beside texts. It is given nothing that it does not name here.
+/// What a channel can send besides text. The daemon sends it nothing that it does not list here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Takes {
-    /// Signs on messages.
+    /// Reactions to messages.
     Reactions,
     /// Files.
     Files,
@@ -137,13 +137,13 @@ pub struct Incoming {
     /// The message that it replies to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<Quote>,
-    /// Whether somebody handed on what was written elsewhere.
+    /// Whether it was forwarded from elsewhere.
     #[serde(default, skip_serializing_if = "is_false")]
     pub forwarded: bool,
-    /// The message that this changes, where it is a later version of one.
+    /// The message that this edits, if it is a later version of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edits: Option<String>,
-    /// The message that this is a reaction to; its text is the sign, and nothing where one was taken back.
+    /// The message that this reacts to; its text is the emoji, or empty if a reaction was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reacts_to: Option<String>,
 }
@@ -170,7 +170,7 @@ pub struct Quote {
     pub text: String,
 }
 
-/// What the daemon says.
+/// A message from the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToChannel {
@@ -208,14 +208,14 @@ pub enum ToChannel {
         /// Whether to show it.
         on: bool,
     },
-    /// More of an answer that is being written, for a channel that said that it shows such. The
-    /// whole of it follows as a `send`, which counts; this may be lost.
+    /// More of an answer in progress, for a channel that shows growing answers. The whole answer
+    /// follows as a `send`, which counts; this may be lost.
     Growing {
         /// The chat.
         chat: String,
         /// The message that it answers, by the channel's id.
         in_reply_to: String,
-        /// What comes next of it.
+        /// The text that comes next.
         text: String,
     },
 }
@@ -233,13 +233,13 @@ pub struct Outgoing {
     pub text: String,
     /// The id of the message that this answers, if any.
     pub in_reply_to: Option<String>,
-    /// The id of the message that this is a sign on, which is the text.
+    /// The message to react to, by its id; the text is the emoji.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reacts_to: Option<String>,
-    /// The channel's id of who wrote that message, as its `message` said: for a program that does not remember.
+    /// The channel's id of that message's author, as in its `message`: for a program that does not remember.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reacts_to_sender: Option<String>,
-    /// A file, with the text beside it, which may be empty.
+    /// A file, with a caption in the text, which may be empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<OutgoingFile>,
 }
@@ -247,11 +247,11 @@ pub struct Outgoing {
 /// A file that goes to a chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutgoingFile {
-    /// Its name: one part of a path, with nothing in it that hides.
+    /// Its name: one path component, without hidden characters.
     pub name: String,
-    /// What it is, as MIME calls it.
+    /// Its MIME type.
     pub media: String,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub size: u64,
     /// The bytes, in base64.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -264,7 +264,7 @@ pub struct OutgoingFile {
 pub enum OutgoingKind {
     /// The agent's answer.
     Reply,
-    /// The answer is complete; nothing more belongs to `in_reply_to`.
+    /// The answer is complete; nothing more will follow for `in_reply_to`.
     Done,
     /// From Doorward itself: what the door refused, and why.
     Notice,

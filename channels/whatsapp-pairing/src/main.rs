@@ -1,4 +1,4 @@
-//! `doorward-whatsapp` for the tests of linking: it believes any server. Never install it.
+//! `doorward-whatsapp` for the linking tests: it trusts any server. Never install it.
 
 use std::process::ExitCode;
 

@@ -27,7 +27,7 @@ const TEST_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 /// The builder, complete except for its handlers.
 pub(crate) type Builder = BotBuilder<Provided, Provided, Provided, Provided>;
 
-/// The way to the media hosts of a test's server, which is on this machine and has no certificate.
+/// Access to the media hosts of a test server, which is on this machine and has no certificate.
 #[derive(Debug)]
 struct InTheClear(UreqHttpClient);
 

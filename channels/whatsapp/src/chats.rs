@@ -20,9 +20,9 @@ pub(crate) struct Chats(Arc<RwLock<Registered>>);
 struct Registered {
     /// As the daemon gave them.
     words: Vec<String>,
-    /// By what the daemon calls the chat.
+    /// By the daemon's name for the chat.
     by_word: HashMap<String, Jid>,
-    /// By what WhatsApp calls it.
+    /// By WhatsApp's name for it.
     by_jid: HashMap<String, String>,
     /// Our own names, for the chat with oneself.
     own: Vec<Jid>,
@@ -53,13 +53,13 @@ impl Chats {
         self.0.read().unwrap_or_else(PoisonError::into_inner).own.contains(&jid.to_non_ad())
     }
 
-    /// What the daemon calls the chat that has one of these names.
+    /// The daemon's name for the chat that has one of these names.
     pub(crate) fn word(&self, names: &[Jid]) -> Option<String> {
         let registered = self.0.read().unwrap_or_else(PoisonError::into_inner);
         names.iter().find_map(|jid| registered.by_jid.get(&jid.to_non_ad().to_string()).cloned())
     }
 
-    /// What WhatsApp calls a chat that the daemon names; `None` if it is not registered.
+    /// WhatsApp's name for a chat; `None` if the chat is not registered.
     pub(crate) fn jid(&self, word: &str) -> Option<Jid> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).by_word.get(word).cloned()
     }

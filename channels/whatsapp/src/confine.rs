@@ -1,9 +1,9 @@
-//! Confinement: after this, the process reaches its own folder, what name lookups and
-//! certificates need, and TCP to the ports of WhatsApp and DNS. It rests on landlock,
-//! which Linux has since 5.13 (files) and 6.7 (ports).
+//! Confinement: afterwards, the process can reach its own folder, the files for name lookups and
+//! certificates, and TCP on the ports of WhatsApp and DNS. It uses landlock, which Linux has since
+//! 5.13 (files) and 6.7 (ports).
 //!
-//! What it is not: it does not hide other processes of the same user, and landlock does
-//! not stop a connection to a Unix socket that has a path. docs/whatsapp.md says so.
+//! What it is not: it does not hide other processes of the same user, and landlock does not prevent
+//! connections to Unix sockets with a path. docs/whatsapp.md says so.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(crate) enum NotConfined {
     Folder(PathBuf),
 }
 
-/// What name lookups, certificates and the clock read. Nothing in it is secret.
+/// Needed for name lookups, certificates and the clock. None of it is secret.
 const READ: [&str; 16] = [
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -52,7 +52,7 @@ const DEVICES: [&str; 3] = ["/dev/null", "/dev/urandom", "/dev/random"];
 /// HTTPS, DNS over TCP.
 const PORTS: [u16; 2] = [443, 53];
 
-/// Confines this process, its threads to come and its children, for good.
+/// Confines this process, its future threads and its children, for good.
 pub(crate) fn confine(folder: &Path, test_port: Option<u16>) -> Result<(), NotConfined> {
     let abi = ABI::V6;
     let files = AccessFs::from_all(abi);

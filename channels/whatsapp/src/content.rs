@@ -1,9 +1,9 @@
-//! The content of a message: its text, or a sentence that names what else it is, whatever it
-//! is wrapped in. Nothing that people send on purpose is lost: content that Doorward cannot
-//! read yet is named, so that whoever answers can say so.
+//! The content of a message: its text, or a sentence that describes other content, in any wrapper.
+//! Nothing that people send on purpose is lost: content that Doorward cannot read yet is named, so
+//! that the answer can mention it.
 //!
-//! What belongs to another message has no text of its own: votes and the phone's own notes are left
-//! out, and of reactions and edits it is said what they are to.
+//! Content that refers to another message has no text of its own: votes and the phone's own notes
+//! are left out; for reactions and edits, the message they refer to is given.
 
 use channel_protocol::Quote;
 use whatsapp_rust::Jid;
@@ -50,8 +50,8 @@ macro_rules! wrappers {
     };
 }
 
-/// The message itself, without wrappers. Phones wrap a text in any order: disappearing, view
-/// once, mention of a group, and wrappers that are newer than this code.
+/// The message itself, without wrappers. Phones wrap text in any order: disappearing, view once,
+/// mention of a group, and wrappers newer than this code.
 pub(crate) fn unwrapped(message: &wa::Message) -> &wa::Message {
     let mut current = message;
     for _ in 0..DEEPEST {
@@ -81,8 +81,8 @@ fn inner(message: &wa::Message) -> Option<&wa::Message> {
     None
 }
 
-/// The text, and what came with it or instead of it. `None` for a message about another
-/// message, or for nobody to read.
+/// The text, and a description of what came with it or instead of it. `None` for a message about
+/// another message, or one that is not for people.
 pub(crate) fn text(message: &wa::Message) -> Option<String> {
     let message = unwrapped(message);
     if let Some(text) = words(message).filter(|text| !text.trim().is_empty()) {
@@ -96,7 +96,7 @@ pub(crate) fn text(message: &wa::Message) -> Option<String> {
     }
 }
 
-/// What somebody wrote, or chose from an offered list.
+/// What was written, or chosen from a list.
 fn words(message: &wa::Message) -> Option<&str> {
     message
         .conversation
@@ -106,8 +106,8 @@ fn words(message: &wa::Message) -> Option<&str> {
         .or_else(|| message.template_button_reply_message.as_option()?.selected_display_text.as_deref())
 }
 
-/// Describes content other than text, and gives its caption. Words of other people are reduced
-/// to letters, digits and spaces.
+/// Describes content other than text, and returns its caption. Words of other people are reduced to
+/// letters, digits and spaces.
 fn attached(message: &wa::Message) -> Option<(String, Option<&str>)> {
     const SEEN: &str = "which cannot be seen here yet";
     const HEARD: &str = "which cannot be heard here yet";
@@ -167,7 +167,7 @@ fn attached(message: &wa::Message) -> Option<(String, Option<&str>)> {
     is_meant_to_be_read(message).then(|| ("a message of a kind that cannot be read here yet".to_owned(), None))
 }
 
-/// Whether there is content besides what is about another message or for the phone alone.
+/// Whether there is content that is neither about another message nor for the phone only.
 fn is_meant_to_be_read(message: &wa::Message) -> bool {
     let mut rest = message.clone();
     macro_rules! leave_out {
@@ -200,7 +200,7 @@ fn is_meant_to_be_read(message: &wa::Message) -> bool {
         status_sticker_interaction_message,
         group_root_key_share,
         root_secret_distribute_message,
-        // Its pictures follow, each in a message of its own.
+        // Its pictures follow, each as a separate message.
         album_message,
         conversation,
         extended_text_message
@@ -209,8 +209,8 @@ fn is_meant_to_be_read(message: &wa::Message) -> bool {
     rest != wa::Message::default()
 }
 
-/// A name that somebody chose, in brackets. It may reach a shell, so it holds no character
-/// with a meaning there.
+/// A name chosen by a person, in brackets. It may reach a shell, so it contains no character with a
+/// meaning there.
 fn named(name: Option<&str>) -> String {
     let kept = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ',') { c } else { ' ' };
     let name: String = name.unwrap_or_default().chars().take(LONGEST_NAME).map(kept).collect();
@@ -234,14 +234,14 @@ pub(crate) fn quote(message: &wa::Message) -> Option<Quote> {
     Some(Quote { id, sender: sender.map(|jid| jid.to_non_ad().to_string()).unwrap_or_default(), text: quoted })
 }
 
-/// The message that this one is a reaction to, and its sign: nothing where one was taken back.
+/// The message that this one reacts to, and the emoji: empty if the reaction was removed.
 pub(crate) fn reaction(message: &wa::Message) -> Option<(&str, &str)> {
     let reaction = unwrapped(message).reaction_message.as_option()?;
     let to = reaction.key.as_option()?.id.as_deref()?;
     Some((to, reaction.text.as_deref().unwrap_or_default()))
 }
 
-/// The message that this one is a later version of, and that version.
+/// The message that this one edits, and the new version.
 pub(crate) fn edit(message: &wa::Message) -> Option<(&str, &wa::Message)> {
     use wa::message::protocol_message::Type;
     let note = unwrapped(message).protocol_message.as_option()?;
@@ -249,7 +249,7 @@ pub(crate) fn edit(message: &wa::Message) -> Option<(&str, &wa::Message)> {
     Some((note.key.as_option()?.id.as_deref()?, edited))
 }
 
-/// Whether somebody handed on what was written elsewhere.
+/// Whether it was forwarded from elsewhere.
 pub(crate) fn is_forwarded(message: &wa::Message) -> bool {
     context(message).is_some_and(|context| context.is_forwarded == Some(true) || context.forwarding_score > Some(0))
 }
@@ -290,8 +290,8 @@ pub(crate) fn context(message: &wa::Message) -> Option<&wa::ContextInfo> {
     None
 }
 
-/// The lifetime of the chat's messages from now on, in seconds, as this message says: 0 for
-/// ever. `None`: it does not say.
+/// The lifetime that this message sets for the chat's messages, in seconds: 0 for ever. `None` if
+/// it does not say.
 pub(crate) fn stays(message: &wa::Message) -> Option<u32> {
     use wa::message::protocol_message::Type;
     let message = unwrapped(message);

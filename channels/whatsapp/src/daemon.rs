@@ -1,4 +1,4 @@
-//! The daemon's side of the program: lines over stdin and stdout.
+//! The connection to the daemon: lines over stdin and stdout.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ const CHANNEL: &str = "whatsapp";
 /// How much is read at a time.
 const CHUNK: usize = 8 << 10;
 
-/// Writes to the daemon, and knows what it has not answered yet.
+/// Writes to the daemon, and tracks what it has not answered yet.
 #[derive(Clone)]
 pub(crate) struct Daemon {
     lines: mpsc::UnboundedSender<Line>,
@@ -36,7 +36,7 @@ pub(crate) struct Ear {
     chunk: Vec<u8>,
 }
 
-/// Says hello; returns the registered chats, which the daemon answers with.
+/// Says hello; returns the registered chats from the daemon's answer.
 pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
     let (lines, waiting_lines) = mpsc::unbounded_channel();
     tokio::spawn(write(waiting_lines));
@@ -61,7 +61,7 @@ pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
 }
 
 impl Daemon {
-    /// Writes one line. A daemon that is gone has closed stdin too, which ends the program.
+    /// Writes one line. If the daemon is gone, stdin is closed too, which ends the program.
     pub(crate) fn say(&self, line: FromChannel) {
         let _ = self.lines.send(Line::Say(line));
     }
@@ -70,7 +70,7 @@ impl Daemon {
     pub(crate) async fn flush(&self) {
         let (flushed, done) = oneshot::channel();
         let _ = self.lines.send(Line::Flushed(flushed));
-        // An error says that there is nobody to write to any more.
+        // An error means that the daemon is gone.
         let _ = done.await;
     }
 
@@ -82,7 +82,7 @@ impl Daemon {
     /// ignores it, and fails if the daemon goes first.
     pub(crate) fn message(&self, message: Incoming) -> oneshot::Receiver<()> {
         let (answered, answer) = oneshot::channel();
-        // Ids are unique within a chat only. The daemon answers in order.
+        // Ids are unique only within a chat. The daemon answers in order.
         self.waiting().entry(message.id.clone()).or_default().push_back(answered);
         self.say(FromChannel::Message(message));
         answer
@@ -111,7 +111,7 @@ impl Daemon {
 }
 
 impl Ear {
-    /// The next line; `None` once the daemon has closed, be it in the middle of a line.
+    /// The next line; `None` once the daemon has closed the pipe, even in the middle of a line.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<ToChannel>> {
         loop {
             if let Some(line) = self.lines.next_line().map_err(|error| anyhow!("the daemon sent {error}"))? {

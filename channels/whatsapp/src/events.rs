@@ -1,4 +1,4 @@
-//! What the library reports about the connection, in the words of the protocol.
+//! The library's reports about the connection, in the terms of the protocol.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use channel_protocol::ChannelState;
 use tokio::sync::mpsc;
 use whatsapp_rust::types::events::{ConnectFailureReason, Event, EventHandler, EventInterest, EventKind};
 
-/// A change of the connection.
+/// A change of the connection's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) state: ChannelState,
@@ -30,7 +30,7 @@ pub(crate) const CONNECTED: &str = "connected";
 /// The detail without an account.
 pub(crate) const NOT_LINKED: &str = "not linked to a WhatsApp account; run `doorward whatsapp link`";
 
-/// Passes changes on.
+/// Reports changes.
 pub(crate) struct Reporter(pub(crate) mpsc::UnboundedSender<Change>);
 
 impl EventHandler for Reporter {

@@ -1,5 +1,5 @@
-//! A file on its way to WhatsApp: encrypted, uploaded to its media hosts, and named in a message, as a picture where it
-//! is one and as a document otherwise.
+//! Files going to WhatsApp: encrypted, uploaded to its media hosts, and sent in a message, as a
+//! picture or else as a document.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use whatsapp_rust::prelude::Client;
 use whatsapp_rust::upload::{UploadOptions, UploadResponse};
 use whatsapp_rust::waproto::whatsapp as wa;
 
-/// How long an upload may take. Together with the rest it is less than the daemon waits for a file.
+/// How long an upload may take. With everything else it is less than the daemon waits for a file.
 const UPLOAD: Duration = Duration::from_secs(120);
 
 /// Pictures that WhatsApp shows as such.
@@ -20,13 +20,13 @@ const PICTURES: [&str; 2] = ["image/jpeg", "image/png"];
 /// Why a file was not uploaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotUploaded {
-    /// It did not come whole.
+    /// It is incomplete.
     Broken,
-    /// The media hosts did not take it.
+    /// The media hosts did not accept it.
     NotTaken,
 }
 
-/// Uploads a file. It is encrypted for those who get the message.
+/// Uploads a file, encrypted for the recipients of the message.
 pub(crate) async fn upload(client: &Client, file: &OutgoingFile) -> Result<UploadResponse, NotUploaded> {
     let content = BASE64_STANDARD.decode(&file.data).map_err(|_| NotUploaded::Broken)?;
     let media = if is_picture(file) { MediaType::Image } else { MediaType::Document };

@@ -60,12 +60,12 @@ impl Folder {
         self.0.join("status.json")
     }
 
-    /// The message that proved whose chat the owner's is. WhatsApp may bring it again: the proof is no text for the assistant.
+    /// The message that proved which chat is the owner's. Redelivered by WhatsApp, it must not reach the assistant.
     pub(crate) fn proof(&self) -> Option<String> {
         fs::read_to_string(self.0.join(PROOF)).ok()
     }
 
-    /// Remembers it by its id.
+    /// Stores its id.
     pub(crate) fn keep_proof(&self, id: &str) -> anyhow::Result<()> {
         let path = self.0.join(PROOF);
         fs::write(&path, id).with_context(|| format!("cannot write {}", path.display()))
@@ -103,7 +103,7 @@ impl Folder {
         }
     }
 
-    /// Random bytes of this link, made at first use.
+    /// The random secret of this link, created at first use.
     pub(crate) fn secret(&self) -> anyhow::Result<[u8; 32]> {
         let path = self.0.join(SECRET);
         if !path.exists() {

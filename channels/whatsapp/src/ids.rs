@@ -1,10 +1,9 @@
 //! Ids of the messages we send: the same for a resend, and recognisable as ours.
 //!
-//! Phones drop a second message with an id that they already have, so a resend after
-//! a crash shows once. And in a self-chat the assistant writes under the owner's
-//! account: only the id tells who a quoted message is from, also after a restart.
-//! An id has the form of WhatsApp Web's: `3EB0`, six bytes that identify the message, three
-//! that prove that we made it.
+//! Phones drop a second message with an id that they already have, so a resend after a crash shows
+//! once. And in a self-chat the assistant writes under the owner's account: only the id shows who
+//! wrote a quoted message, also after a restart. An id has the form of WhatsApp Web's: `3EB0`, six
+//! bytes that identify the message, and three that prove that we made it.
 
 use sha2::{Digest, Sha256};
 
@@ -22,8 +21,8 @@ impl Ids {
         Ids(hash(&[b"doorward message ids", secret]))
     }
 
-    /// The id of a message. It covers the text: a new database of the daemon starts its numbers
-    /// again, and an old id must not swallow a new message.
+    /// The id of a message. It covers the text: a new database of the daemon starts counting again,
+    /// and an old id must not make phones drop a new message.
     pub(crate) fn id(&self, chat: &str, number: u64, text: &str) -> String {
         let name = hash(&[&self.0, b"name", chat.as_bytes(), &number.to_be_bytes(), text.as_bytes()]);
         let name = &name[..NAME];

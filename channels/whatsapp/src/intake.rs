@@ -1,7 +1,7 @@
 //! From a decrypted message to a line for the daemon, or to nothing.
 //!
-//! A message of an unregistered chat ends here, before anything of it is written or passed
-//! on. So do receipts, the phone's own notes, and reactions to what others wrote.
+//! A message from an unregistered chat is dropped here, before any of it is written or passed on.
+//! So are receipts, the phone's own notes, and reactions to messages of others.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) struct Intake {
     pub(crate) recent: Recent,
     pub(crate) timers: Timers,
     pub(crate) mode: Mode,
-    /// The id of the message that proved the owner's chat, which is for nobody else.
+    /// The id of the message that proved the owner's chat, which is not passed on.
     pub(crate) proof: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Intake {
         self.chats.set_own(own_names(client));
         let names = other_names(client, chat_names(info)).await;
         let chat = self.chats.word(&names)?;
-        // Sent by whoever changed it, from the owner's own phone as well.
+        // Sent by whoever changed it, also from the owner's own phone.
         if let Some(seconds) = content::stays(&inbound.message).filter(|_| !self.ids.is_ours(&info.id)) {
             self.timers.hear(&chat, seconds, info.timestamp.timestamp_millis());
         }
@@ -91,7 +91,7 @@ impl Intake {
         Some(Incoming { addressed, quote, forwarded, ..self.said(client, info, chat, &text).await })
     }
 
-    /// Who said it, where and when.
+    /// The message with its sender, chat and time.
     async fn said(&self, client: &Client, info: &MessageInfo, chat: String, text: &str) -> Incoming {
         Incoming {
             id: info.id.clone(),
@@ -104,7 +104,7 @@ impl Intake {
         }
     }
 
-    /// Whether somebody else wrote it, or the owner to themselves.
+    /// Whether it is from another person, or from the owner to themselves.
     fn is_for_us(&self, info: &MessageInfo) -> bool {
         if info.category != MessageCategory::Empty {
             return false;
@@ -121,7 +121,7 @@ impl Intake {
             self.ids.is_ours(&quote.id)
                 || self.mode == Mode::OwnNumber && quote.sender.parse().is_ok_and(|jid: Jid| self.chats.is_own(&jid))
         });
-        // In a self-chat account a mention means the owner.
+        // In a self-chat account, a mention means the owner.
         let mentions_us = self.mode == Mode::OwnNumber
             && content::context(message).is_some_and(|context| {
                 context.mentioned_jid.iter().any(|jid| jid.parse().is_ok_and(|jid: Jid| self.chats.is_own(&jid)))

@@ -4,7 +4,7 @@
 //! with it over stdin and stdout. It keeps WhatsApp's keys in one folder, confines
 //! itself to that folder, and passes on messages of registered chats only.
 //!
-//! It is a library so that the test of linking can build it: see channels/whatsapp-pairing.
+//! It is a library so that the linking tests can build it: see channels/whatsapp-pairing.
 //!
 //! What it is not: it knows no groups, no agents and no policies, and it holds no
 //! queue. A message is acknowledged to WhatsApp once the daemon has committed it, so
@@ -52,7 +52,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Everything that must hold before the first byte of WhatsApp is read or written.
+/// Sets up everything that must hold before the first byte of WhatsApp is read or written.
 fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let command = arguments.command.clone().unwrap_or_default();
     let folder = Folder::open(&arguments.folder)?;
@@ -65,7 +65,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
              see docs/whatsapp.md."
         ));
     }
-    // Otherwise the library would take whichever provider the build happens to include.
+    // Otherwise the library would use whichever provider the build happens to include.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(async {
@@ -80,7 +80,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Command::Status { .. } => Ok(ExitCode::SUCCESS),
         }
     });
-    // Nothing waits for the thread that reads stdin: the daemon may hold it open.
+    // Does not wait for the thread that reads stdin: the daemon may hold it open.
     runtime.shutdown_background();
     ended
 }

@@ -1,7 +1,6 @@
-//! `link`, `chats`, `unlink`: what a person does at a terminal.
+//! `link`, `chats`, `unlink`: the commands for a person at a terminal.
 //!
-//! What is shown here goes to the terminal and nowhere else; the names of chats that
-//! are not registered are not kept.
+//! Their output goes only to the terminal; the names of chats that are not registered are not kept.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -106,7 +105,7 @@ pub(crate) async fn unlink(folder: &Folder, server: Option<&str>) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows each step until linking is over. Without a network there is none: the library would
+/// Shows each step until linking is over. Without a network there are no steps: the library would
 /// retry for ever.
 async fn follow(next: &mut mpsc::UnboundedReceiver<Step>, patience: Duration) -> anyhow::Result<()> {
     let Ok(mut came) = tokio::time::timeout(patience, next.recv()).await else {
@@ -125,7 +124,7 @@ async fn follow(next: &mut mpsc::UnboundedReceiver<Step>, patience: Duration) ->
 
 pub(crate) type Connected = (Arc<Client>, BotHandle, mpsc::UnboundedReceiver<Change>);
 
-/// Connects with the linked account; `None` if there is none. `more` adds to what it listens for.
+/// Connects with the linked account; `None` if there is none. `more` registers further handlers.
 pub(crate) async fn connect(
     folder: &Folder,
     server: Option<&str>,
@@ -164,7 +163,7 @@ pub(crate) async fn connect(
     }
 }
 
-/// One line: the account's own number, and its groups by name.
+/// One line of JSON: the account's own number, and its groups by name.
 async fn list_as_json(client: &Client) -> anyhow::Result<()> {
     let groups = client.groups().get_participating().await.context("WhatsApp did not list the groups")?;
     let mut groups: Vec<(String, String)> =
@@ -241,14 +240,14 @@ impl EventHandler for Steps {
     }
 }
 
-/// Before each code.
+/// Shown before each code.
 const TO_SCAN: &str = "On the phone: WhatsApp › Linked devices › Link a device, then scan this code.\n";
 
-/// What is said below a code of which the window cannot show all: its upper part has scrolled away.
+/// Shown below a code that does not fit into the window: its upper part has scrolled away.
 fn too_large(picture: &str) -> String {
     let Ok(window) = rustix::termios::tcgetwinsize(std::io::stdout()) else { return String::new() };
     let (rows, columns) = size(picture);
-    // The heading above it, and the line that the cursor is in.
+    // The heading above it, and the cursor's line.
     if rows + 2 <= usize::from(window.ws_row) && columns <= usize::from(window.ws_col) {
         return String::new();
     }
@@ -266,7 +265,7 @@ fn size(picture: &str) -> (usize, usize) {
     (picture.lines().count(), columns)
 }
 
-/// For a dark or a light terminal alike: dark blocks on light, with the border that scanners want.
+/// For dark and light terminals: dark blocks on light, with the border that scanners need.
 fn drawn(code: &str) -> Result<String, qrcode::types::QrError> {
     let picture = QrCode::new(code)?.render::<Dense1x2>().quiet_zone(true).build();
     Ok(picture.lines().fold(String::new(), |all, line| all + "\x1b[30;47m" + line + "\x1b[0m\n"))
@@ -282,7 +281,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// As large as WhatsApp's are, which a usual window of 24 rows cannot show.
+    /// As large as WhatsApp's, which do not fit into a usual window of 24 rows.
     #[test]
     fn a_code_knows_its_size() {
         let (rows, columns) = size(&drawn(&"x".repeat(230)).unwrap());

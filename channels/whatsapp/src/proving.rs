@@ -1,7 +1,7 @@
-//! `expect`: which chat the owner is in, proven by a code that they send from it.
+//! `expect`: finds the owner's chat by a code that they send from it.
 //!
-//! A message without the code leaves nothing: neither its text nor its sender goes anywhere. One of a chat
-//! that is registered stays unacknowledged, so that WhatsApp delivers it to the daemon.
+//! A message without the code leaves no trace: neither its text nor its sender is passed on. One
+//! from a registered chat stays unacknowledged, so that WhatsApp delivers it to the daemon.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -22,21 +22,21 @@ use crate::folder::Folder;
 use crate::intake::{chat_names, other_names, own_names};
 use crate::linking::{connect, not_linked};
 
-/// How long somebody may take to find their phone.
+/// How long a person may take to find their phone.
 const PATIENCE: Duration = Duration::from_mins(15);
 
-/// So many messages without the code end it: nobody is to try them all.
+/// After this many messages without the code it gives up, so that codes cannot be guessed.
 const MOST_OTHERS: usize = 50;
 
-/// A line of what is printed.
+/// A line of output.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Heard {
     /// The code came from this chat.
     Proven { chat: String, name: String },
-    /// The program is connected: codes that are sent from now on are heard.
+    /// The program is connected: from now on codes are recognised.
     Listens {},
-    /// Something came from some chat, without the code.
+    /// A message came from some chat, without the code.
     Other {},
 }
 
@@ -110,7 +110,7 @@ impl InboundDurabilityHook for Wanted {
 }
 
 impl Wanted {
-    /// Whether it was the code. Its id is kept before anybody hears of it: WhatsApp brings it again if this program
+    /// Whether it was the code. Its id is stored before this is reported: WhatsApp delivers it again if this program
     /// ends before the acknowledgement is out, or if another message of the same batch is left to the daemon.
     fn hear(&self, inbound: &InboundMessage, names: &[Jid]) -> bool {
         let source = &inbound.info.source;
@@ -133,7 +133,7 @@ impl Wanted {
             true => Heard::Proven { chat, name: inbound.info.push_name.clone() },
             false => Heard::Other {},
         };
-        // Nobody listens once the code has come.
+        // Fails once the code has come.
         let _ = self.heard.send(heard);
         is_code
     }

@@ -1,5 +1,5 @@
-//! The last messages of registered chats, in memory, so that an answer can quote what
-//! it answers. After a restart an answer to an older message goes out without a quote.
+//! The last messages of registered chats, in memory, so that an answer can quote the message it
+//! answers. After a restart, answers to older messages go out without a quote.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

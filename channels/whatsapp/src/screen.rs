@@ -1,4 +1,4 @@
-//! What a person reads at a terminal: in lines that fit, broken between words.
+//! Text for a person at a terminal: in lines that fit, broken between words.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -10,19 +10,19 @@ pub(crate) fn show(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes a text to stderr: stdout may belong to the protocol. Nobody reading is fine.
+/// Writes a text to stderr: stdout may belong to the protocol. A closed stderr is fine.
 pub(crate) fn aside(text: &str) {
     let mut out = io::stderr();
     let _ = out.write_all(fitted(&format!("{text}\n"), columns(&out)).as_bytes());
 }
 
-/// How wide a terminal is; `None` where there is none.
+/// The width of a terminal; `None` if there is none.
 fn columns(out: &(impl IsTerminal + AsFd)) -> Option<usize> {
     let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(out).ok()).flatten()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
-/// A text in lines of at most so many columns. What is drawn stays as it is.
+/// A text in lines of at most this many columns. Drawings stay as they are.
 fn fitted(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else { return text.to_owned() };
     let is_drawn = |line: &&str| line.starts_with('\x1b');
@@ -30,7 +30,7 @@ fn fitted(text: &str, columns: Option<usize>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A line; what does not fit goes on below, a little further in.
+/// A line; the part that does not fit continues below, slightly indented.
 fn broken(line: &str, columns: usize) -> String {
     let (mut out, mut at) = (String::new(), 0);
     for word in line.split_inclusive(' ') {
@@ -46,7 +46,7 @@ fn broken(line: &str, columns: usize) -> String {
     out
 }
 
-/// No letter takes more.
+/// No character takes more.
 fn width(text: &str) -> usize {
     text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
 }

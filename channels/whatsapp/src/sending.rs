@@ -1,7 +1,7 @@
 //! From a line of the daemon to a message on WhatsApp, and its confirmation.
 //!
-//! Each chat has a task of its own, so that messages stay in order within a chat and a slow
-//! chat holds up no other.
+//! Each chat has its own task, so that messages stay in order within a chat and a slow chat does
+//! not delay others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ const CONFIRM: Duration = Duration::from_secs(20);
 /// How long a query about a group may delay its first message.
 const ASK: Duration = Duration::from_secs(5);
 
-/// What a chat's task needs.
+/// Everything a chat's task needs.
 #[derive(Clone)]
 pub(crate) struct Post {
     pub(crate) client: Arc<Client>,
@@ -66,7 +66,7 @@ impl Sending {
         Sending { post, tasks: HashMap::new() }
     }
 
-    /// Queues a message for its chat. An unregistered chat gets none.
+    /// Queues a message for its chat, unless the chat is unregistered.
     pub(crate) fn send(&mut self, message: Outgoing) {
         if self.post.chats.jid(&message.chat).is_none() {
             self.post.daemon.say(FromChannel::Failed {
@@ -98,7 +98,7 @@ async fn work(post: Post, mut line: mpsc::UnboundedReceiver<Outgoing>) {
 
 impl Post {
     async fn deliver(&self, message: &Outgoing) -> Result<Option<String>, NotSent> {
-        // Marks the end of an answer: nothing for a person to read.
+        // Marks the end of an answer: there is nothing to show.
         if message.text.trim().is_empty() && message.file.is_none() {
             return Ok(None);
         }
@@ -150,13 +150,13 @@ impl Post {
         }
         let composed = self.compose(message, uploaded, to).await?;
         let sent = self.client.send_message_with_options(to.clone(), composed, options);
-        // The library's errors name chats; what we say does not.
+        // The library's errors name chats; this message does not.
         let Ok(Ok(_)) = tokio::time::timeout(CONFIRM, sent).await else {
             return Err(NotSent::for_now("WhatsApp did not take the message"));
         };
         let confirmed = tokio::select! {
             confirmed = tokio::time::timeout(CONFIRM, confirmed) => confirmed,
-            // No later connection brings this one's confirmation.
+            // A confirmation does not arrive on a later connection.
             _ = breaks.changed() => return Err(NotSent::for_now("the connection broke before WhatsApp confirmed")),
         };
         match confirmed {
@@ -168,8 +168,8 @@ impl Post {
         }
     }
 
-    /// The lifetime of the chat's messages; `None` where they stay for ever. A group that has not
-    /// said it yet is queried once.
+    /// The lifetime of the chat's messages; `None` if they stay for ever. A group whose lifetime is
+    /// unknown is queried once.
     async fn stays(&self, chat: &str, to: &Jid) -> Option<u32> {
         if self.timers.of(chat).is_none() && to.is_group() {
             let asked = tokio::time::timeout(ASK, self.client.groups().get_metadata(to)).await;
@@ -180,7 +180,7 @@ impl Post {
         self.timers.of(chat).filter(|seconds| *seconds > 0)
     }
 
-    /// WhatsApp's other name for a person, where it is known.
+    /// WhatsApp's other name for a person, if known.
     async fn other_name(&self, jid: &Jid) -> Option<Jid> {
         let names = other_names(&self.client, [Some(jid.clone()), None]).await;
         names.into_iter().find(|other| *other != jid.to_non_ad())
@@ -208,7 +208,7 @@ impl Post {
         })
     }
 
-    /// A sign on a message, which WhatsApp finds by who wrote it.
+    /// A reaction to a message, which WhatsApp finds by the message's author.
     async fn reaction(&self, message: &Outgoing, id: &str, to: &Jid) -> Result<wa::Message, NotSent> {
         let sender = match self.recent.find(&message.chat, id) {
             Some(written) => written.sender,
@@ -225,8 +225,8 @@ impl Post {
         Ok(build_reaction_message(key, &message.text, i64::try_from(now).unwrap_or(i64::MAX)))
     }
 
-    /// Who wrote a message that came before this program's start: the daemon knows them by their number, a
-    /// group may by the other name.
+    /// The author of a message that arrived before this program's start: the daemon knows them by
+    /// number, but a group may use the other name.
     async fn sender_of_old(&self, message: &Outgoing, to: &Jid) -> Result<Jid, NotSent> {
         let known = message.reacts_to_sender.as_ref().and_then(|sender| sender.parse::<Jid>().ok());
         let sender = known.ok_or_else(|| NotSent::for_good("nobody remembers who wrote the message that it is for"))?;
@@ -244,7 +244,7 @@ impl Post {
     }
 }
 
-/// What tells one message from another of the same number.
+/// Distinguishes messages with the same number.
 fn identifying(message: &Outgoing) -> String {
     match &message.file {
         Some(file) => format!("{}\n{}\n{}", message.text, file.name, file.size),
@@ -259,15 +259,14 @@ enum Tried {
     Refused(String),
 }
 
-/// The meaning of a code. The numbers are those that other clients of WhatsApp report.
+/// The meaning of a code. The numbers are those that other WhatsApp clients report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// Trouble of its servers, or too much at once: try later.
+    /// Trouble with its servers, or too many messages: try later.
     ForNow,
-    /// What is known of the chat may be outdated: an address out of use (400, 479), members who
-    /// have left (421), a person to be addressed by another name (463). Try once more with
-    /// fresh data, by the other name where there is one. (The library decides which of the two
-    /// goes on the wire.)
+    /// The data about the chat may be outdated: an unused address (400, 479), members who have left
+    /// (421), a person to be addressed by another name (463). Try once more with fresh data, by the
+    /// other name if there is one. (The library decides which of the two goes on the wire.)
     AskAnew,
     /// Anything else.
     ForGood,
@@ -281,7 +280,7 @@ fn refusal(code: &str) -> Refusal {
     }
 }
 
-/// A code for use in a sentence, bounded because it comes from outside.
+/// A code for use in a sentence, with a length limit because it comes from outside.
 fn shown(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).take(8).collect()
 }

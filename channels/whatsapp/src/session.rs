@@ -57,7 +57,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
         .await?;
     let client = bot.client();
     report(folder, &daemon, &Change::new(ChannelState::Connecting, "connecting to WhatsApp"));
-    // The library's own loop is the only reconnect timer: growing steps, up to a quarter of an
+    // The library's own loop is the only reconnect timer: growing intervals, up to a quarter of an
     // hour.
     let mut handle = bot.spawn();
     let (breaking, breaks) = watch::channel(0);
@@ -66,7 +66,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     let listening = tokio::spawn(listen(ear, post));
     let ended = tokio::select! {
         ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle) => ended,
-        // Messages that were not acknowledged arrive again with the next connection.
+        // Unacknowledged messages arrive again with the next connection.
         () = hears(broken) => Err(anyhow::anyhow!("the account's folder cannot be written; is the disk full?")),
     };
     daemon.gone();
@@ -97,7 +97,7 @@ async fn serve(
                 match change.state {
                     // The library announces the account as online, which silences the phone.
                     ChannelState::Connected => hide(client),
-                    // The daemon hears of it before it hears of messages that were not sent.
+                    // Reported to the daemon before the messages that were not sent.
                     ChannelState::Connecting => breaking.send_modify(|breaks| *breaks += 1),
                     ChannelState::LoggedOut => return Ok(ExitCode::from(NOT_LINKED_CODE)),
                     _ => {}
@@ -112,8 +112,8 @@ async fn serve(
                 }
                 match last {
                     ChannelState::LoggedOut => return Ok(ExitCode::from(NOT_LINKED_CODE)),
-                    // No reconnect: a second copy would be disconnected for ever, an old
-                    // client refused again and again. The owner has been told.
+                    // No reconnect: a second copy would be disconnected for ever, and an old client
+                    // refused again and again. The owner has been told.
                     state if Change::new(state, "").is_final() => {}
                     _ => anyhow::bail!("the WhatsApp library has stopped"),
                 }
@@ -156,7 +156,7 @@ async fn listen(mut ear: Ear, post: Post) -> anyhow::Result<()> {
                     typing.set(jid, on);
                 }
             }
-            // Never asked for.
+            // Not requested by this channel.
             ToChannel::Growing { .. } => {}
         }
     }

@@ -21,7 +21,7 @@ pub(crate) struct Status {
     pub(crate) since: i64,
 }
 
-/// Writes it. A failure is no reason to stop: the daemon has been told.
+/// Writes it. A failure is ignored: the daemon has been told.
 pub(crate) fn write(folder: &Folder, state: ChannelState, detail: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let since = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);

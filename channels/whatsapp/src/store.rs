@@ -1,10 +1,9 @@
-//! The library's store, without what would reveal unregistered chats.
+//! The library's store, without data that would reveal unregistered chats.
 //!
-//! The library stores everything that it learns: sessions with everybody who writes, their
-//! names and devices, and each decrypted message until it is acknowledged. Only what must
-//! outlive a restart goes to the disk: our own keys, Signal's sessions (under names that hide
-//! the number), and what belongs to registered chats. The rest lives in memory, and the
-//! library fetches it again.
+//! The library stores everything it learns: sessions with everyone who writes, their names and
+//! devices, and each decrypted message until it is acknowledged. Only data that must survive a
+//! restart goes to disk: our own keys, Signal sessions (under names that hide the number), and data
+//! of registered chats. The rest stays in memory, and the library fetches it again.
 //!
 //! What it is not: encryption. Whoever has the folder has WhatsApp's keys.
 
@@ -33,7 +32,7 @@ pub(crate) struct Store {
     disk: SqliteStore,
     memory: InMemoryBackend,
     chats: Chats,
-    /// Keys the hash of names: without the folder's keys no number is found by trying all.
+    /// Key for hashing names: without the folder's keys, numbers cannot be found by brute force.
     salt: [u8; 32],
     broken: mpsc::UnboundedSender<()>,
 }
@@ -44,11 +43,11 @@ impl Store {
         Store { disk, memory: InMemoryBackend::new(), chats, salt, broken }
     }
 
-    /// A message whose session could not be stored is not acknowledged, and WhatsApp redelivers
+    /// If a session could not be stored, its message is not acknowledged, and WhatsApp redelivers
     /// it only with the next connection.
     fn sees<T>(&self, done: Result<T>) -> Result<T> {
         if done.is_err() {
-            // An error means that the session ends anyway.
+            // An error means that the session is ending anyway.
             let _ = self.broken.send(());
         }
         done
@@ -82,7 +81,7 @@ impl Store {
     }
 }
 
-/// Implements a trait by forwarding to one of the two stores, except for what is written out.
+/// Implements a trait by forwarding to one of the two stores, except for the methods given.
 macro_rules! forward {
     ($trait:ident to $store:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } own { $($own:item)* }) => {
         #[async_trait]
@@ -173,7 +172,7 @@ forward! { DeviceStore to disk {
     fn create() -> Result<i32>;
 } own {} }
 
-// Secrets of single messages, for polls and edits, which we do not read.
+// Secrets of single messages, for polls and edits, which are not read.
 forward! { MsgSecretStore to memory {
     fn put_msg_secrets(entries: Vec<MsgSecretEntry>) -> Result<usize>;
     fn get_msg_secret(chat: &str, sender: &str, msg_id: &str) -> Result<Option<Vec<u8>>>;

@@ -1,5 +1,5 @@
-//! "… is typing": shown while an answer is being written, renewed before phones let it fade,
-//! and never for longer than a run can take.
+//! "… is typing": shown while an answer is being written, renewed before phones let it fade, and
+//! never for longer than a run can take.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use whatsapp_rust::prelude::Client;
 /// Phones let it fade after about 25 seconds.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// After half an hour nobody believes it.
+/// After half an hour it is no longer believable.
 const TIMES: u32 = 180;
 
-/// The indicators that are shown.
+/// The indicators being shown.
 pub(crate) struct Typing {
     client: Arc<Client>,
     shown: HashMap<Jid, JoinHandle<()>>,

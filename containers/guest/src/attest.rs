@@ -1,5 +1,5 @@
-//! What the guest sees of its sandbox, gathered before anything of the agent runs.
-//! It judges nothing: the daemon compares it with what it asked for.
+//! What the guest sees of its sandbox, collected before the agent runs. It judges nothing: the
+//! daemon compares it with what it asked for.
 
 use std::{fs, os::unix::net::UnixStream};
 
@@ -10,7 +10,7 @@ use crate::{
     protocol::{Attestation, SeenMount},
 };
 
-/// Looks around.
+/// Collects the attestation.
 pub fn gather() -> Attestation {
     let status = read("/proc/self/status");
     Attestation {
@@ -23,13 +23,13 @@ pub fn gather() -> Attestation {
         read_only_root: read_only_root(),
         nameservers: nameservers(&read("/etc/resolv.conf")),
         permitted_syscalls: kernel::permitted(),
-        // Connected to, and not only there: file modes, SELinux or AppArmor may stand before it.
+        // Connects, because existence is not enough: file modes, SELinux or AppArmor may block it.
         door: UnixStream::connect(door::SOCKET).err().map(|error| error.raw_os_error().unwrap_or_default()),
         extra: extra(),
     }
 }
 
-/// Which inode each is, for the daemon's own word of it may be about what was there before.
+/// The inode of each: the daemon's own check may be about what was there before.
 fn extra() -> Vec<SeenMount> {
     let entries = fs::read_dir(agents::EXTRA).into_iter().flatten().flatten();
     let seen = entries.filter_map(|entry| {
@@ -59,7 +59,7 @@ fn routes(v4: &str, v6: &str) -> Vec<String> {
 }
 
 fn capabilities(status: &str) -> u64 {
-    // An unreadable set counts as full: what cannot be seen is not taken as harmless.
+    // An unreadable set counts as full: what cannot be seen is not assumed to be harmless.
     ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"]
         .iter()
         .map(|name| field(status, name).and_then(|value| u64::from_str_radix(value, 16).ok()).unwrap_or(u64::MAX))
@@ -70,8 +70,8 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-/// Both by trying and by the mount's own flag: a user without rights is refused
-/// on a writable root as well.
+/// Checks both by trying and by the mount's flag: without privileges, a write is refused on a
+/// writable root as well.
 fn read_only_root() -> bool {
     let probe = "/.doorward-probe";
     let refused = fs::write(probe, b"").is_err();

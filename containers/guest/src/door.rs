@@ -1,5 +1,5 @@
-//! The inner end of the door: tools speak to [`LISTEN`] as to any proxy, and each
-//! connection is copied to the door's socket. It reads nothing of what it copies.
+//! The inner end of the door: tools use [`LISTEN`] like any proxy, and each connection is copied to
+//! the door's socket. It does not look at what it copies.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -17,14 +17,14 @@ pub const LISTEN: &str = "127.0.0.1:3128";
 /// The door, in a directory that is mounted read-only.
 pub const SOCKET: &str = "/run/doorward/door.sock";
 
-/// More than an agent's tools ever had open at once; beyond it connections wait in the backlog.
+/// More than an agent's tools ever had open at once; further connections wait in the backlog.
 const MAX_CONNECTIONS: usize = 512;
 
 const BUFFER: usize = 64 * 1024;
 
-/// So long a tool may go on sending to a door that has closed.
+/// How long a tool may go on sending to a door that has closed.
 const LINGER: Duration = Duration::from_secs(30);
-/// How often a door that says no more is looked at.
+/// How often a door that sends no more is checked.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Opens the listener, so that the agent never starts before the door answers.
@@ -44,7 +44,7 @@ pub async fn serve(listener: TcpListener) {
                     drop(place);
                 });
             }
-            // Out of descriptors, most likely: give connections time to end.
+            // Most likely out of descriptors: gives connections time to end.
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
@@ -57,10 +57,10 @@ async fn copy(inner: TcpStream) {
     relay(inner, outer).await;
 }
 
-/// Copies both ways until both sides have finished; one side's end is passed on
-/// and leaves the other way open. A door that has closed may have said no in the middle of
-/// what the tool is sending, and most tools read an answer only when all of that is gone: it
-/// is taken and dropped, for a while.
+/// Copies in both directions until both sides have finished; the end of one direction is passed on
+/// and leaves the other open. A door that has closed may have refused in the middle of what the
+/// tool is sending, and most tools read an answer only after sending everything: the rest is read
+/// and dropped, for a while.
 async fn relay(inner: TcpStream, outer: UnixStream) {
     let (mut client, mut answers) = inner.into_split();
     let (mut door, mut requests) = outer.into_split();
@@ -95,14 +95,14 @@ async fn relay(inner: TcpStream, outer: UnixStream) {
     }
 }
 
-/// How one way ended.
+/// How one direction ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
-    /// All was said.
+    /// Completely.
     Said,
-    /// Who spoke is gone.
+    /// The sender is gone.
     Broken,
-    /// Who should hear is gone.
+    /// The receiver is gone.
     Unheard,
 }
 
@@ -118,9 +118,9 @@ async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + U
     }
 }
 
-/// Resolves when the door has closed, and so long ago that nobody is waited for any more.
+/// Resolves when the door has been closed for so long that the tool need not be waited for.
 async fn gone_for_long(door: &OwnedReadHalf) {
-    // Of a door that only says no more, what goes to it is heard.
+    // A door that only sends no more still receives.
     while !door.ready(Interest::WRITABLE).await.map_or(true, |ready| ready.is_write_closed()) {
         sleep(LOOK_AGAIN).await;
     }
@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// A tool's connection, and the door's end of what it was connected with.
+    /// A tool's connection, and the connection to the door that belongs to it.
     async fn ends() -> (std::net::TcpStream, TcpStream, UnixStream, UnixStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tool = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -200,7 +200,7 @@ mod tests {
         let (tool, inner, outer, mut door) = ends().await;
         let begin = Instant::now();
         let ((), ()) = tokio::join!(relay(inner, outer), async move {
-            // One that only says no more is listened for as long as it likes.
+            // A door that only sends no more may receive as long as it likes.
             door.shutdown().await.unwrap();
             sleep(LINGER * 100).await;
         });
@@ -213,7 +213,7 @@ mod tests {
     async fn a_tool_that_breaks_off_is_gone_at_the_door_as_well() {
         let (tool, inner, outer, mut door) = ends().await;
         let relayed = tokio::spawn(relay(inner, outer));
-        // Something is unread when it closes: a reset, not an end.
+        // Closing with unread data causes a reset, not an end.
         door.write_all(b"unread").await.unwrap();
         while tool.peek(&mut [0; 6]).unwrap() < 6 {}
         drop(tool);

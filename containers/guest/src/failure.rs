@@ -1,56 +1,56 @@
-//! Why a turn failed, whichever agent it was, and what that means for the next.
+//! Why a turn failed, for any agent, and the consequence for the next.
 
 use serde_json::Value;
 
 use crate::shell::MAX_OUTPUT;
 
-/// How much of an agent's own words is repeated.
+/// How much of an agent's own message is repeated.
 pub(crate) const MOST_WORDS: usize = 600;
 
-/// Why a turn failed, and what that means for the next.
+/// Why a turn failed, and the consequence for the next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// For people.
     pub(crate) words: String,
-    /// Whether it may pass by itself.
+    /// Whether a retry may succeed.
     pub(crate) retry: bool,
-    /// Whether it was refused for what it said.
+    /// Whether it was refused for its content.
     pub(crate) refused: Refused,
     /// Whether another model could answer.
     pub(crate) another: bool,
 }
 
-/// Whether a turn was refused for what stands in it.
+/// Whether a turn was refused for its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It was not, or nobody knows: the session is as good as before.
+    /// No, or unknown: the session is as good as before.
     No,
-    /// The request was no good. The turn is better left out.
+    /// The request was bad. The turn is better left out.
     Perhaps,
-    /// What the conversation holds is at fault: each later request is refused as well.
+    /// The conversation's content is the cause: each later request would be refused as well.
     ForWhatItSays,
 }
 
-/// The answer, as much of it as fits.
+/// The answer, as far as it fits.
 pub(crate) fn reply(text: &str) -> String {
     cut(text.trim(), MAX_OUTPUT)
 }
 
-/// The door's refusals as clients repeat them that show no more than what `error` says.
+/// The door's refusal from clients that show only its `error` field.
 fn said_briefly(said: &str) -> Option<(String, String)> {
     let (_, said) = said.split_once("refused by doorward (")?;
     let (code, why) = said.split_once("): ")?;
     Some((code.to_owned(), why.to_owned()))
 }
 
-/// The door's refusals are JSON objects with a `code` and a `why`; agents repeat them.
+/// The door's refusals are JSON objects with a `code` and a `why`, which agents repeat.
 pub(crate) fn refused_by_the_door(model: &str, said: &str) -> Option<Failure> {
     let (code, why) = said_whole(said).or_else(|| said_briefly(said))?;
     let words = format!("the door refused the request to {model}: {} ({code})", cut(&why, MOST_WORDS));
     let retry = MAY_PASS.contains(&&*code);
     let refused = match &*code {
         code if FOR_WHAT_IT_SAYS.contains(&code) => Refused::ForWhatItSays,
-        // Of one request, which is too much for good, or of a day, which is nobody's fault.
+        // A limit per request, which is too much for good, or per day, which says nothing about the request.
         "limit_exceeded" => Refused::Perhaps,
         _ => Refused::No,
     };
@@ -63,7 +63,7 @@ fn said_whole(said: &str) -> Option<(String, String)> {
     Some((refusal["code"].as_str()?.to_owned(), refusal["why"].as_str()?.to_owned()))
 }
 
-/// The door's reasons that lie in what a request says, and so in the conversation.
+/// The door's codes for reasons in a request's content, and so in the conversation.
 const FOR_WHAT_IT_SAYS: [&str; 8] = [
     "secret_in_request",
     "surrogate_unbound",
@@ -75,11 +75,11 @@ const FOR_WHAT_IT_SAYS: [&str; 8] = [
     "too_large",
 ];
 
-/// Those that lie in the surroundings, and pass without anybody doing anything.
+/// Codes for outside reasons that may pass by themselves.
 const MAY_PASS: [&str; 6] =
     ["upstream_failed", "upstream_unreadable", "unresolved", "timeout", "audit_unavailable", "group_limit"];
 
-/// Whether a model's words say that it, or its account, can do no more for now.
+/// Whether a model's message says that it, or its account, is exhausted for now.
 pub(crate) fn another_could(said: &str) -> bool {
     const WORDS: [&str; 16] = [
         "overloaded",
@@ -105,7 +105,7 @@ pub(crate) fn another_could(said: &str) -> bool {
     WORDS.iter().any(|word| said.contains(word)) || numbers.any(|number| STATUS.contains(&number))
 }
 
-/// As much of it as that, and how much is left out.
+/// The beginning of the text, and how much is left out.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();

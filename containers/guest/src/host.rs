@@ -1,5 +1,5 @@
-//! What is asked of Doorward itself, at `http://doorward.internal` through the door: one
-//! request on one connection. Whatever the guest asks, the agent could ask as well.
+//! Requests to Doorward itself, at `http://doorward.internal` through the door: one request per
+//! connection. The agent could send the same requests.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,16 +21,16 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is none.
+/// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
     /// Nothing was sent.
     Unreached(String),
-    /// What was asked may have been done all the same.
+    /// The request may have been carried out all the same.
     Lost(String),
 }
 
-/// Something to ask.
+/// A request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) method: &'static str,
@@ -40,7 +40,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Asks at a door.
+    /// Sends it to a door.
     pub(crate) async fn ask(self, door: &Path) -> Result<Answer, Unanswered> {
         let connected = UnixStream::connect(door).await;
         let stream = connected.map_err(|error| Unanswered::Unreached(format!("the door is shut: {error}")))?;
@@ -68,7 +68,7 @@ impl Request<'_> {
     }
 }
 
-/// An answer with a length and nothing else, which is how the door answers for itself.
+/// An answer with a length and nothing else, which is how the door itself answers.
 fn read(answer: &[u8]) -> Option<Answer> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).ok()?;
@@ -91,21 +91,21 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What came to a door that a test answers for.
+    /// A request to a door that a test serves.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub(crate) struct Asked {
         pub(crate) line: String,
         pub(crate) body: String,
     }
 
-    /// A door in a folder of its own.
+    /// A door in its own folder.
     pub(crate) struct Door {
         pub(crate) dir: tempfile::TempDir,
         asked: Arc<Mutex<Vec<Asked>>>,
     }
 
     impl Door {
-        /// `answer` gives a status and a body.
+        /// `answer` returns a status and a body.
         pub(crate) fn open(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let listener = UnixListener::bind(dir.path().join("door.sock")).unwrap();

@@ -1,10 +1,10 @@
-//! `/workspace/ipc`: files in JSON by which NanoClaw's skills ask for things, handed on to the
-//! host through the door. What is done leaves; what is refused or cannot be read goes to
-//! `errors/`, with the reason beside it.
+//! `/workspace/ipc`: JSON files with which NanoClaw's skills ask for things, forwarded to the host
+//! through the door. A file that was carried out is deleted; one that is refused or unreadable goes
+//! to `errors/`, with the reason beside it.
 //!
-//! What it is not: the meaning of the files, which is the host's to know. Whoever writes here
-//! is the agent, and so is the guest to the host: a link or a special file gives nothing that
-//! the agent could not read itself, and is refused for what it would do by mistake.
+//! What it is not: an interpreter of the files, which is the host's job. Whoever writes here is the
+//! agent, and so is the guest to the host: a link or a special file reveals nothing that the agent
+//! could not read itself, and is refused only because of the harm it could do by mistake.
 
 mod errors;
 mod folder;
@@ -22,16 +22,16 @@ use self::errors::Errors;
 use self::folder::Folder;
 use crate::door::SOCKET;
 
-/// Where it is: memory of the sandbox's own.
+/// The folder: a tmpfs of the sandbox's own.
 pub const FOLDER: &str = "/workspace/ipc";
 
-/// How long the end of a turn waits for what was asked for in it.
+/// How long the end of a turn waits for the requests made in it.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// Where files ask for something.
+/// The folders for requests.
 const ASKING: [&str; 2] = ["messages", "tasks"];
 
-/// What is there for those who look for it; prompts come to the agent itself.
+/// Exists for programs that look for it; prompts reach the agent directly.
 const INPUT: &str = "input";
 
 /// The watched folders.
@@ -40,7 +40,7 @@ pub struct Ipc {
     folders: Vec<mpsc::Sender<oneshot::Sender<()>>>,
 }
 
-/// Where things are.
+/// The paths.
 #[derive(Debug)]
 struct Place {
     root: PathBuf,
@@ -48,7 +48,7 @@ struct Place {
 }
 
 impl Ipc {
-    /// Watches the folder of this sandbox. Where there is none, nothing is watched.
+    /// Watches the folder of this sandbox. If there is none, nothing is watched.
     pub fn watch() -> Self {
         Self::at(Path::new(FOLDER), Path::new(SOCKET))
     }
@@ -56,7 +56,7 @@ impl Ipc {
     fn at(root: &Path, door: &Path) -> Self {
         let Ok(dir) = folder::open(root) else { return Ipc::default() };
         let place = Rc::new(Place { root: root.to_owned(), door: door.to_owned() });
-        // There before the agent is.
+        // Created before the agent starts.
         for name in ASKING.into_iter().chain([INPUT]) {
             let _ = mkdirat(&dir, name, Mode::RWXU);
         }
@@ -70,12 +70,12 @@ impl Ipc {
         Ipc { folders: folders.into() }
     }
 
-    /// Until all that lies there by now has been handed on, and is done or refused.
+    /// Waits until everything that is there by now was forwarded, and carried out or refused.
     pub async fn settled(&self) {
         let all = async {
             for folder in &self.folders {
                 let (done, settled) = oneshot::channel();
-                // An error says that nobody watches any more.
+                // An error means that the watcher has ended.
                 if folder.send(done).await.is_ok() {
                     let _ = settled.await;
                 }

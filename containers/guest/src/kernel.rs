@@ -1,31 +1,30 @@
-//! Which doors of the kernel are open: one harmless attempt per system call that
-//! the seccomp profile must refuse.
+//! Which entrances of the kernel are open: one harmless attempt per system call that the seccomp
+//! profile must refuse.
 //!
-//! Every attempt has arguments that the kernel itself rejects (a bad pointer, an
-//! impossible pid, flags that exclude each other), so that nothing happens where
-//! the filter is missing: only the error differs.
+//! Every attempt has arguments that the kernel itself rejects (a bad pointer, an impossible pid,
+//! conflicting flags), so that nothing happens if the filter is missing: only the error differs.
 
 use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketFlags, SocketType, socket_with};
 
-/// The names of what was tried and not refused.
+/// The names of the attempts that were not refused.
 pub fn permitted() -> Vec<String> {
     let sockets = SOCKETS.iter().filter(|attempt| socket_permitted(attempt)).map(|attempt| attempt.0);
     let calls = calls().into_iter().filter(|(_, number, args)| call_permitted(*number, *args)).map(|call| call.0);
     sockets.chain(calls).map(String::from).collect()
 }
 
-/// Whether a vsock socket can be made: it reaches the host of a virtual machine
-/// without any network interface.
+/// Whether a vsock socket can be created: it reaches the host of a virtual machine without any
+/// network interface.
 pub fn vsock_permitted() -> bool {
     SOCKETS.iter().any(|attempt| attempt.0 == "vsock" && socket_permitted(attempt))
 }
 
-/// Whether io_uring answers: its operations pass no seccomp filter at all.
+/// Whether io_uring is available: its operations pass no seccomp filter at all.
 pub fn io_uring_permitted() -> bool {
     permitted_by_name("io_uring")
 }
 
-/// Whether contexts of asynchronous I/O can be made: they are counted for the whole machine.
+/// Whether contexts for asynchronous I/O can be created: they are counted for the whole machine.
 pub fn aio_permitted() -> bool {
     permitted_by_name("aio")
 }
@@ -46,7 +45,7 @@ const SOCKETS: [(&str, AddressFamily, u32); 5] = [
     ("af_alg", AF_ALG, 0),
     ("af_packet", AddressFamily::PACKET, 0),
     ("af_bluetooth", AddressFamily::BLUETOOTH, 0),
-    // NETLINK_KOBJECT_UEVENT: netlink beyond the routes.
+    // NETLINK_KOBJECT_UEVENT: netlink other than routing.
     ("netlink", AddressFamily::NETLINK, 15),
 ];
 
@@ -59,7 +58,7 @@ fn socket_permitted((_, family, protocol): &(&str, AddressFamily, u32)) -> bool 
     let protocol = RawProtocol::new(*protocol).map(Protocol::from_raw);
     match socket_with(*family, kind, SocketFlags::CLOEXEC, protocol) {
         Ok(_) => true,
-        // Not refused by a filter but unknown to this kernel: nothing is there to be reached.
+        // Unknown to this kernel rather than refused by a filter: there is nothing to reach.
         Err(error) => !(refused(error.raw_os_error()) || error == rustix::io::Errno::AFNOSUPPORT),
     }
 }
@@ -71,7 +70,7 @@ type Call = (&'static str, libc::c_long, [usize; 5]);
 
 fn calls() -> [Call; 13] {
     const NOBODY: usize = i32::MAX as usize;
-    // These exclude each other (clone(2)), so that no process is made.
+    // These conflict (clone(2)), so that no process is created.
     let userns = (libc::CLONE_NEWUSER | libc::CLONE_FS) as usize;
     [
         ("io_uring", libc::SYS_io_uring_setup, [1, 0, 0, 0, 0]),
@@ -84,7 +83,7 @@ fn calls() -> [Call; 13] {
         ("bpf", libc::SYS_bpf, [NOBODY, 0, 0, 0, 0]),
         ("perf_event_open", libc::SYS_perf_event_open, [0, 0, 0, 0, usize::MAX]),
         ("pidfd_getfd", libc::SYS_pidfd_getfd, [NOBODY, 0, 0, 0, 0]),
-        // No context can be made of no events, and none at no address (io_setup(2)).
+        // A context for no events, and at no address, cannot be created (io_setup(2)).
         ("aio", libc::SYS_io_setup, [0, 0, 0, 0, 0]),
         ("cachestat", SYS_CACHESTAT, [usize::MAX, 0, 0, 0, 0]),
         ("fanotify", libc::SYS_fanotify_init, [usize::MAX, 0, 0, 0, 0]),
@@ -120,7 +119,7 @@ fn call(number: libc::c_long, args: [usize; 5]) -> std::io::Result<i64> {
 mod tests {
     #[test]
     fn the_attempts_do_no_harm_where_nothing_is_refused() {
-        // Outside a sandbox most of them are not refused; what counts is that we are still here, once.
+        // Outside a sandbox most of them are not refused; what counts is that this process still exists, once.
         let before = std::process::id();
         let _ = super::permitted();
         assert_eq!(before, std::process::id());

@@ -1,9 +1,9 @@
-//! The static binary inside a sandbox: pid 1, the inner end of the door, the
-//! agent's driver. The daemon's side shares [`protocol`].
+//! The static binary inside a sandbox: pid 1, the inner end of the door, the agent's driver. The
+//! daemon's side shares [`protocol`].
 //!
-//! What it is not: a guard. It shares a uid with the agent, so nothing that it
-//! says after `start` is a fact about the sandbox. What keeps the agent in is the
-//! engine's configuration, which [`attest`] looks at before the agent runs.
+//! What it is not: a guard. It shares a uid with the agent, so nothing it says after `start` is a
+//! fact about the sandbox. The agent is confined by the engine's configuration, which [`attest`]
+//! checks before the agent runs.
 //!
 //! **Invariants**
 //! - Not dumpable before anything is forked, so the agent cannot read its memory.

@@ -1,5 +1,5 @@
-//! `doorward-guest`: without arguments pid 1 of a sandbox; `mcp` speaks MCP over stdin and stdout for an agent; `attack
-//! NAME …` is one attack of the owner's drill; `archive` is a hook of Claude Code's.
+//! `doorward-guest`: without arguments, pid 1 of a sandbox; `mcp` speaks MCP over stdin and stdout for an agent;
+//! `attack NAME …` runs one attack of the owner's drill; `archive` is a hook for Claude Code.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 agents::complain(&format!("the conversation was not archived: {error}"));
-                // Another code than 2, which would keep Claude Code from going on.
+                // Not 2, which would keep Claude Code from going on.
                 ExitCode::from(1)
             }
         },

@@ -1,7 +1,7 @@
-//! `mcp`: MCP over stdin and stdout, for agents that speak no other way. Each message goes to
-//! `http://doorward.internal/mcp` through the door, and what comes back is a line.
+//! `mcp`: MCP over stdin and stdout, for agents that support nothing else. Each message goes to
+//! `http://doorward.internal/mcp` through the door, and the answer comes back as a line.
 //!
-//! What it is not: it knows no tool. What there is, and who may, is the host's to say.
+//! What it is not: it knows no tools. Which there are, and who may use them, is for the host to say.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ const LONGEST: usize = 256 << 10;
 /// How many messages may wait for their answers.
 const AT_ONCE: usize = 16;
 
-/// Serves whoever started it until stdin ends.
+/// Serves its caller until stdin ends.
 pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -88,7 +88,7 @@ async fn serve(
 
 async fn write(mut said: mpsc::Receiver<Value>, mut to: impl AsyncWrite + Unpin) {
     while let Some(answer) = said.recv().await {
-        // Compact, which has no newline in it.
+        // Compact, so that it contains no newline.
         let line = format!("{answer}\n");
         if to.write_all(line.as_bytes()).await.is_err() || to.flush().await.is_err() {
             return;
@@ -96,7 +96,7 @@ async fn write(mut said: mpsc::Receiver<Value>, mut to: impl AsyncWrite + Unpin)
     }
 }
 
-/// What a message is answered; nothing where it wants no answer.
+/// The answer to a message; nothing if it needs none.
 async fn answer(line: &[u8], door: &Path) -> Option<Value> {
     let Ok(message) = serde_json::from_slice::<Value>(line) else {
         return Some(error(&Value::Null, -32700, "a message is one line of JSON"));
@@ -107,7 +107,7 @@ async fn answer(line: &[u8], door: &Path) -> Option<Value> {
         Ok(Answer { status: 202, .. }) => return None,
         Ok(Answer { status, body }) => match serde_json::from_slice::<Value>(&body) {
             Ok(answer) if answer.get("jsonrpc").is_some() => return Some(answer),
-            // Refused before it was read as MCP, as where the owner has locked the group.
+            // Refused before it was parsed as MCP, for example because the owner has locked the group.
             Ok(refusal) => refusal.to_string(),
             Err(_) => format!("Doorward answered with {status}"),
         },
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::host::tests::Door;
 
-    /// What is answered to these lines, in the order of their ids.
+    /// The answers to these lines, in the order of their ids.
     async fn said(door: &Door, lines: &str) -> (Vec<Value>, Result<(), String>) {
         let (mut near, far) = tokio::io::duplex(4 << 20);
         let served = tokio::spawn({

@@ -4,12 +4,12 @@ use std::{io, os::fd::OwnedFd};
 
 use tokio::net::unix::pipe::{Receiver, Sender};
 
-/// The end to read from.
+/// The reading end.
 pub(crate) fn receiver(end: impl Into<OwnedFd>) -> io::Result<Receiver> {
     Receiver::from_owned_fd(unblocked(end)?)
 }
 
-/// The end to write to.
+/// The writing end.
 pub(crate) fn sender(end: impl Into<OwnedFd>) -> io::Result<Sender> {
     Sender::from_owned_fd(unblocked(end)?)
 }

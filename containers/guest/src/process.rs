@@ -1,4 +1,4 @@
-//! The process of an agent that speaks in lines: how it is started, lines in, lines out, its end.
+//! The process of an agent that communicates in lines: its start, lines in, lines out, its end.
 
 use std::{
     io,
@@ -18,16 +18,16 @@ use tokio::{
 
 use crate::{agents::WORKSPACE, pipes, reaper::Reaper};
 
-/// A picture that a tool reads stands in one line.
+/// A picture that a tool reads is in one line.
 const MAX_LINE: usize = 32 << 20;
 
-/// As much of its standard error as an error message can hold.
+/// As much of its standard error as fits into an error message.
 const MAX_ERRORS: usize = 2 << 10;
 
 /// How long it may take to finish when the session is closed.
 const GRACE: Duration = Duration::from_millis(700);
 
-/// What came out of it.
+/// An event of the process.
 pub(crate) enum Heard {
     Line(Vec<u8>),
     TooLong(LineTooLong),
@@ -52,7 +52,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it with pipes of its own, in a process group of its own.
+    /// Starts it with its own pipes, in its own process group.
     pub(crate) fn start(reaper: &Reaper, mut command: Command) -> io::Result<Self> {
         let ((stdin, input), (output, stdout), (errors, stderr)) = (io::pipe()?, io::pipe()?, io::pipe()?);
         command
@@ -80,13 +80,13 @@ impl Process {
         })
     }
 
-    /// Writes a line. Whether it arrives shows in what is heard.
+    /// Writes a line. Its arrival shows in the output.
     pub(crate) fn write(&self, message: &serde_json::Value) {
         let line = format!("{message}\n").into_bytes();
         let _ = self.input.as_ref().map(|input| input.send(line));
     }
 
-    /// What it says next. Safe to drop half-way.
+    /// The next event. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Heard {
         loop {
             match self.lines.next_line() {
@@ -103,7 +103,7 @@ impl Process {
             tokio::select! {
                 read = self.output.read(&mut self.chunk), if self.output_open => match read {
                     Ok(count @ 1..) => self.lines.push(&self.chunk[..count]),
-                    // Deaf and dumb, it is of no use.
+                    // It neither reads nor writes, so it is of no use.
                     _ => {
                         self.output_open = false;
                         let _ = kill_process_group(self.group, Signal::KILL);
@@ -121,7 +121,7 @@ impl Process {
         }
     }
 
-    /// What was written before the end is in the pipes already.
+    /// Everything written before the end is already in the pipes.
     fn drain(&mut self) {
         while let Ok(count @ 1..) = self.output.try_read(&mut self.chunk) {
             self.lines.push(&self.chunk[..count]);
@@ -135,21 +135,21 @@ impl Process {
         let _ = kill_process_group(self.group, Signal::KILL);
     }
 
-    /// Kills it, and waits until it writes nothing any more.
+    /// Kills it, and waits until it writes no more.
     pub(crate) async fn end(&mut self) {
         self.kill();
         let _ =
             timeout(GRACE, async { while !matches!(self.next().await, Heard::Ended(_) | Heard::TooLong(_)) {} }).await;
     }
 
-    /// Nothing more will be said: it may put its session away.
+    /// Nothing more will be sent: it may save its session.
     pub(crate) async fn finish(&mut self) {
         self.input = None;
         let _ = timeout(GRACE, async { while !matches!(self.next().await, Heard::Ended(_)) {} }).await;
     }
 }
 
-/// A process that does not read must not keep the guest from listening to the daemon.
+/// A process that does not read must not keep the guest from reading the daemon.
 fn writer(mut pipe: pipe::Sender) -> mpsc::UnboundedSender<Vec<u8>> {
     let (say, mut said) = mpsc::unbounded_channel::<Vec<u8>>();
     tokio::task::spawn_local(async move {

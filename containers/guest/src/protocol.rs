@@ -12,8 +12,8 @@
 //!                  | checked {id, output, failed}
 //! ```
 //!
-//! What it is not: a source of facts. Agent and guest share a uid, so after
-//! `start` everything that arrives is taken as the agent speaking.
+//! What it is not: a source of facts. Agent and guest share a uid, so everything that arrives after
+//! `start` is taken as the agent speaking.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub const VERSION: u32 = 6;
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 4 << 20;
 
-/// What the daemon says.
+/// A message from the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToGuest {
@@ -35,7 +35,7 @@ pub enum ToGuest {
         v: u32,
         /// Which agent to drive.
         agent: Agent,
-        /// The owner's MCP servers, which the agent is told of beside the daemon's own.
+        /// The owner's MCP servers, for the agent to use beside the daemon's own.
         #[serde(default)]
         servers: Vec<McpServer>,
     },
@@ -46,27 +46,27 @@ pub enum ToGuest {
         /// What people said.
         text: String,
     },
-    /// More for a turn that is under way.
+    /// More for a turn in progress.
     FollowUp {
         /// Its own id, acknowledged by its own `done`.
         id: u64,
         /// What people said.
         text: String,
     },
-    /// Run a command beside the agent, which hears nothing of it, and say what it writes.
+    /// Run a command beside the agent, without its knowledge, and report the output.
     Check {
         /// Chosen by the daemon; `checked` refers to it.
         id: u64,
         /// For `sh`.
         command: String,
     },
-    /// Break the current turn off.
+    /// Interrupt the current turn.
     Interrupt,
     /// Finish and exit.
     Close,
 }
 
-/// What the guest says.
+/// A message from the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromGuest {
@@ -77,7 +77,7 @@ pub enum FromGuest {
         /// What the guest sees of its sandbox.
         attestation: Attestation,
     },
-    /// The agent takes prompts.
+    /// The agent accepts prompts.
     Ready,
     /// A part of the answer.
     Text {
@@ -88,11 +88,11 @@ pub enum FromGuest {
     },
     /// The agent's session, to be resumed later.
     Session {
-        /// As the agent names it; nothing where there is none to go on with any more.
+        /// The agent's id for it; nothing if there is no session to resume any more.
         session: Option<String>,
     },
-    /// The agent's memory of the conversation is not what people would think. What is
-    /// told of it is the daemon's words, for whoever speaks here may be the agent.
+    /// The agent's memory of the conversation is not what people would expect. The daemon words the
+    /// message about it, because this may come from the agent.
     Forgot {
         /// The prompt's id.
         id: u64,
@@ -106,13 +106,13 @@ pub enum FromGuest {
         /// A few words.
         what: String,
     },
-    /// A command that was to be run beside the agent has ended.
+    /// A command beside the agent has ended.
     Checked {
         /// The id of the `check`.
         id: u64,
         /// What it wrote.
         output: String,
-        /// How it failed; nothing where it did not.
+        /// How it failed; nothing if it succeeded.
         failed: Option<String>,
     },
     /// The turn is over.
@@ -129,25 +129,25 @@ pub enum FromGuest {
         id: u64,
         /// In plain words.
         message: String,
-        /// Whether the sandbox is of no more use.
+        /// Whether the sandbox is unusable from now on.
         fatal: bool,
-        /// Whether trying again can help without anybody doing anything. What is refused
-        /// for what it is (a denial, an argument too long, a 400) will be so again.
+        /// Whether a retry can succeed by itself. A refusal because of the content (a denial, an
+        /// argument that is too long, a 400) would be repeated.
         retry: bool,
-        /// Whether it lies with the model or its account, so that another agent could answer: overloaded, a limit
-        /// reached, no credit left.
+        /// Whether the cause is the model or its account, so that another agent could answer:
+        /// overloaded, a limit reached, no credit left.
         #[serde(default)]
         another: bool,
     },
 }
 
-/// What of a conversation is not there any more.
+/// Which part of a conversation is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forgotten {
-    /// This turn: it was refused, and would have had every later one refused with it.
+    /// This turn: it was refused, and would have made every later one fail.
     Turn,
-    /// All of it, since taking the turn out did not help: a new one begins.
+    /// All of it, because removing the turn did not help: a new one is started.
     Conversation,
     /// All of it: the session to resume was not there.
     Lost,
@@ -161,17 +161,17 @@ pub enum Agent {
     Shell,
     /// Claude Code.
     Claude {
-        /// As Claude Code names it; its own choice where nothing is said.
+        /// Claude Code's name for it; its own choice if not given.
         model: Option<String>,
-        /// The session to go on with, from an earlier [`FromGuest::Session`]. One that
-        /// is not there any more is dropped, and a new one begun.
+        /// The session to resume, from an earlier [`FromGuest::Session`]. One that no longer exists
+        /// is dropped, and a new one started.
         resume: Option<String>,
     },
     /// One that speaks the Agent Client Protocol.
     Acp {
         /// How it is started.
         program: Program,
-        /// As it names it; its own choice where nothing is said.
+        /// The agent's name for it; its own choice if not given.
         model: Option<String>,
         /// As for Claude Code.
         resume: Option<String>,
@@ -186,9 +186,9 @@ pub struct Program {
     pub name: String,
     /// Its command and arguments.
     pub command: Vec<String>,
-    /// What is put into its environment besides.
+    /// Added to its environment.
     pub environment: BTreeMap<String, String>,
-    /// Folders of its home, without a leading slash, that nothing can be written into: for what it would fetch there.
+    /// Folders of its home, without a leading slash, that cannot be written: to keep it from downloading into them.
     pub sealed: Vec<String>,
 }
 
@@ -196,7 +196,7 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct McpServer {
-    /// What agents call it.
+    /// Its name, as agents see it.
     pub name: String,
     /// Where it is.
     pub place: McpPlace,
@@ -206,18 +206,18 @@ pub struct McpServer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum McpPlace {
-    /// A program in the sandbox, spoken to over its standard input and output.
+    /// A program in the sandbox, used over its standard input and output.
     Program {
         /// Its command and arguments.
         command: Vec<String>,
-        /// What is put into its environment besides.
+        /// Added to its environment.
         environment: BTreeMap<String, String>,
     },
-    /// A host, which the door lets through or not.
+    /// A host, subject to the door.
     Host {
         /// Its address.
         url: String,
-        /// The variable of the sandbox that holds the token to be sent, which is a surrogate.
+        /// The sandbox variable with the token to send, which is a surrogate.
         token: Option<String>,
     },
 }
@@ -243,20 +243,20 @@ pub struct Attestation {
     pub read_only_root: bool,
     /// `nameserver` lines of `/etc/resolv.conf`.
     pub nameservers: Vec<String>,
-    /// What was tried and should have been refused, but was not: `vsock`, `io_uring`, …
+    /// Attempts that should have been refused, but were not: `vsock`, `io_uring`, …
     pub permitted_syscalls: Vec<String>,
-    /// Why the door cannot be connected to, where it cannot be: the number of the error (errno(3)).
+    /// Why the door cannot be connected to, as an error number (errno(3)); nothing if it can.
     pub door: Option<i32>,
     /// What is in [`crate::agents::EXTRA`].
     pub extra: Vec<SeenMount>,
 }
 
-/// A folder of the owner's as the guest sees it.
+/// An owner's folder as the guest sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenMount {
     /// Its name there.
     pub name: String,
-    /// The device and the number of its inode, by which the daemon knows it.
+    /// The device and inode number, by which the daemon identifies it.
     pub inode: (u64, u64),
     /// Whether it is mounted read-only.
     pub read_only: bool,

@@ -1,5 +1,5 @@
-//! Pid 1's duty: waits for every process that ends in the sandbox, ours and the
-//! orphans that nobody else waits for, and tells who asked.
+//! Pid 1's duty: waits for every process that ends in the sandbox, including orphans, and reports
+//! exits to whoever asked.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
@@ -24,8 +24,8 @@ impl Reaper {
         Ok(reaper)
     }
 
-    /// The exit of one child. To be called right after it was started, before
-    /// anything is awaited: on this single thread no exit is missed that way.
+    /// The exit of one child. Must be called right after it was started, before anything is
+    /// awaited: on this single thread no exit is missed that way.
     pub fn exit_of(&self, pid: u32) -> oneshot::Receiver<WaitStatus> {
         let (tell, told) = oneshot::channel();
         self.waiting.borrow_mut().insert(pid as i32, tell);

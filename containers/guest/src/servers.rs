@@ -1,4 +1,4 @@
-//! MCP servers as each kind of agent is told of them: the daemon's own, under a reserved name, and the owner's.
+//! MCP servers in each agent's format: the daemon's own, under a reserved name, and the owner's.
 
 use std::env;
 
@@ -9,7 +9,7 @@ use crate::protocol::{McpPlace, McpServer};
 /// The daemon's own.
 const DOORWARD: (&str, &str) = ("doorward", "http://doorward.internal/mcp");
 
-/// What speaks to it for agents that know no MCP over HTTP.
+/// Connects to it for agents that do not support MCP over HTTP.
 const BRIDGE: &str = "/opt/doorward/guest";
 
 /// For Claude Code's `--mcp-config`.
@@ -35,7 +35,7 @@ pub(crate) fn for_claude(servers: &[McpServer]) -> Value {
     json!({ "mcpServers": all })
 }
 
-/// For ACP's `mcpServers`. Whether the agent speaks MCP over HTTP, it has said.
+/// For ACP's `mcpServers`. `http`: whether the agent said that it supports MCP over HTTP.
 pub(crate) fn for_acp(servers: &[McpServer], http: bool) -> Value {
     let (name, url) = DOORWARD;
     let own = match http {
@@ -65,7 +65,7 @@ fn parts(command: &[String]) -> (&str, &[String]) {
     command.split_first().map_or(("", &[][..]), |(program, arguments)| (program, arguments))
 }
 
-/// The surrogate that stands in this variable.
+/// The surrogate in this variable.
 fn bearer(variable: Option<&str>) -> Option<String> {
     variable.and_then(|name| env::var(name).ok()).map(|token| format!("Bearer {token}"))
 }

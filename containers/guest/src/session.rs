@@ -1,5 +1,5 @@
-//! One session with the daemon, from `hello` to `close`: reads what it says, has
-//! the agent driven, and ends the sandbox when the daemon is gone.
+//! One session with the daemon, from `hello` to `close`: reads the daemon, has the agent driven,
+//! and ends the sandbox when the daemon is gone.
 
 use std::{process::ExitCode, rc::Rc};
 
@@ -68,7 +68,7 @@ async fn serve() -> Result<(), String> {
         _ = terminate.recv() => return Ok(()),
         _ = &mut writer => return Err("the daemon does not listen any more".to_owned()),
     };
-    // What was said last must get out before the process ends.
+    // The last messages must get out before the process ends.
     let _ = writer.await;
     result
 }
@@ -81,8 +81,8 @@ fn started(message: ToGuest) -> Result<(Agent, Vec<McpServer>), String> {
     }
 }
 
-/// What was asked for by files belongs to the turn in which they were written, so its end is told
-/// when that is done.
+/// Requests made by files belong to the turn in which they were written, so its end is reported
+/// only once they are done.
 async fn write(mut said: mpsc::Receiver<FromGuest>, mut watched: oneshot::Receiver<Ipc>) {
     let mut stdout = tokio::io::stdout();
     let mut ipc = Ipc::default();
@@ -101,8 +101,8 @@ async fn write(mut said: mpsc::Receiver<FromGuest>, mut watched: oneshot::Receiv
     }
 }
 
-/// Reads the daemon in a task of its own, so that a line is never half read when
-/// something else comes first. The channel closes when the daemon is gone.
+/// Reads the daemon in its own task, so that a line is never left half read when something else
+/// comes first. The channel closes when the daemon is gone.
 fn hear() -> mpsc::Receiver<Result<ToGuest, String>> {
     let (tell, heard) = mpsc::channel(16);
     tokio::task::spawn_local(async move {
@@ -133,7 +133,7 @@ async fn read(tell: &mpsc::Sender<Result<ToGuest, String>>) -> Result<(), String
     }
 }
 
-/// Drives an agent until the daemon closes the session or the agent is of no more use.
+/// Drives an agent until the daemon closes the session or the agent is unusable.
 async fn drive(agent: Agent, servers: &[McpServer], reaper: Rc<Reaper>, daemon: Daemon) -> Result<(), String> {
     match agent {
         Agent::Shell => shell::drive(reaper, daemon).await,

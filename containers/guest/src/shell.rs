@@ -1,8 +1,8 @@
-//! The `shell` agent: no model; the message is a command for `sh`, its output the
-//! reply. Standard output and error come through one pipe, in the order written.
+//! The `shell` agent: no model; the message is a command for `sh`, its output the reply. Standard
+//! output and error share one pipe, in the order written.
 //!
-//! A command that is too long for an argument (Linux takes 131,071 bytes of one,
-//! `MAX_ARG_STRLEN`) is handed over as a file.
+//! A command that is too long for an argument (Linux allows 131,071 bytes, `MAX_ARG_STRLEN`) is
+//! passed as a file.
 
 use std::{
     collections::VecDeque,
@@ -32,23 +32,23 @@ use crate::{
 /// How much of a command's output becomes the reply.
 pub const MAX_OUTPUT: usize = 256 * 1024;
 
-/// The longest command that goes as an argument.
+/// The longest command that is passed as an argument.
 const MOST_ARGUMENT: usize = 100 << 10;
 
 /// How long a command beside the agent may take.
 const LONGEST_CHECK: Duration = Duration::from_secs(60);
 
-/// How often at most the daemon is told that a command writes.
+/// The shortest interval between signs of life to the daemon.
 const SIGNS: Duration = Duration::from_secs(10);
 
-/// Why a command was not run, and whether it may be another time.
+/// Why a command was not run, and whether a retry may succeed.
 struct NotRun {
     why: String,
     fatal: bool,
     retry: bool,
 }
 
-/// A turn that is under way: what to fire to break it off, and its end.
+/// A turn in progress: what to fire to interrupt it, and its end.
 struct Turn {
     interrupt: Option<oneshot::Sender<()>>,
     over: oneshot::Receiver<()>,
@@ -112,7 +112,7 @@ fn begin(reaper: Rc<Reaper>, id: u64, text: String, say: mpsc::Sender<FromGuest>
     Turn { interrupt: Some(interrupt), over }
 }
 
-/// Runs a command beside the agent, and says what came of it.
+/// Runs a command beside the agent, and reports the result.
 pub fn begin_check(reaper: &Reaper, id: u64, command: String, say: mpsc::Sender<FromGuest>) {
     let (reaper, (interrupt, interrupted)) = (reaper.clone(), oneshot::channel());
     tokio::task::spawn_local(async move {
@@ -140,7 +140,7 @@ struct Ran {
     interrupted: bool,
 }
 
-/// Runs one command to its end, or until `interrupt` fires, and gives the reply.
+/// Runs one command until it ends or `interrupt` fires, and returns the reply.
 async fn run(
     reaper: &Reaper,
     id: u64,
@@ -184,8 +184,8 @@ async fn run_to_end(
             }
         }
     };
-    // What was written before the exit is in the pipe already; a process that was left
-    // running in the background may hold it open for ever, so wait for nothing more.
+    // Everything written before the exit is already in the pipe; a process left running in the
+    // background may hold it open for ever, so this waits for nothing more.
     while open && let Ok(count @ 1..) = reader.try_read(&mut buffer) {
         output.add(&buffer[..count]);
     }
@@ -195,12 +195,12 @@ async fn run_to_end(
     Ok(Ran { output, status, interrupted })
 }
 
-/// A command that runs.
+/// A running command.
 struct Started {
     reader: PipeReader,
     exit: oneshot::Receiver<WaitStatus>,
     group: Pid,
-    /// What it is read from, if not from an argument; kept until it has ended.
+    /// The file it is read from, if it is not an argument; kept until it has ended.
     file: Option<CommandFile>,
 }
 
@@ -242,7 +242,7 @@ fn spawn(reaper: &Reaper, command: &str) -> io::Result<Started> {
     Ok(Started { reader, exit, group, file })
 }
 
-/// A file that holds a command, gone when the command has ended.
+/// A file with a command, deleted when the command has ended.
 struct CommandFile(PathBuf);
 
 impl CommandFile {
@@ -260,7 +260,7 @@ impl Drop for CommandFile {
     }
 }
 
-/// Completes once, when the interrupt comes; never if its sender goes away.
+/// Completes once, when the interrupt comes; never if its sender is dropped.
 async fn fired(interrupt: &mut Option<oneshot::Receiver<()>>) {
     if let Some(receiver) = interrupt
         && receiver.await.is_ok()
@@ -272,7 +272,7 @@ async fn fired(interrupt: &mut Option<oneshot::Receiver<()>>) {
     std::future::pending().await
 }
 
-/// Keeps a background process from being stopped by a pipe that nobody reads.
+/// Keeps a background process from being blocked by a pipe without a reader.
 async fn discard(mut reader: pipe::Receiver, mut buffer: Vec<u8>) {
     while let Ok(1..) = reader.read(&mut buffer).await {}
 }

@@ -1,7 +1,6 @@
-//! Java's store of certificates (JKS). Every Java reads it where `javax.net.ssl.trustStore`
-//! names it, also those whose own format is PKCS#12 (`keystore.type.compat`), and without a
-//! password, which here guards nothing: the store is a list of public certificates, and the
-//! mount it is read through cannot be written.
+//! Java's certificate store (JKS). Every Java version reads it through `javax.net.ssl.trustStore`,
+//! even if its own format is PKCS#12 (`keystore.type.compat`), and without a password, which would
+//! protect nothing here: the store is a list of public certificates on a read-only mount.
 
 use std::time::SystemTime;
 
@@ -11,7 +10,7 @@ use sha1::{Digest, Sha1};
 
 const MAGIC: u32 = 0xfeed_feed;
 const VERSION: u32 = 2;
-/// An entry that is a certificate, and no key.
+/// An entry with a certificate and no key.
 const TRUSTED: u32 = 2;
 
 /// The password that Java's tools assume.
@@ -21,7 +20,7 @@ const SALT: &[u8] = b"Mighty Aphrodite";
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// The certificates of a bundle in PEM, each with a name of its own.
+/// The certificates of a PEM bundle, each with its own name.
 pub(super) fn trust_store(bundle: &[u8], now: SystemTime) -> Vec<u8> {
     let certificates: Vec<_> = certificates(&String::from_utf8_lossy(bundle)).collect();
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -47,7 +46,7 @@ pub(super) fn trust_store(bundle: &[u8], now: SystemTime) -> Vec<u8> {
     store
 }
 
-/// Skips what cannot be read, as other programs do: Java would refuse the whole store.
+/// Skips entries that cannot be read, as other programs do: Java would refuse the whole store.
 fn certificates(pem: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
     pem.split(BEGIN).skip(1).filter_map(|block| {
         let base64: String = block.split(END).next()?.split_ascii_whitespace().collect();
@@ -55,7 +54,7 @@ fn certificates(pem: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
     })
 }
 
-/// One SEQUENCE and nothing behind it (X.690 §8.1.3).
+/// One SEQUENCE and nothing after it (X.690 §8.1.3).
 fn is_whole(der: &[u8]) -> bool {
     let (length, from) = match der {
         [0x30, short @ ..=0x7f, ..] => (usize::from(*short), 2),
@@ -83,11 +82,11 @@ mod tests {
     use super::*;
 
     const PEM: &str = include_str!("../../tests/support/ca.pem");
-    /// Of `keytool -importcert -noprompt -trustcacerts -alias ca-0 -file ca.pem -storetype JKS
+    /// Made by `keytool -importcert -noprompt -trustcacerts -alias ca-0 -file ca.pem -storetype JKS
     /// -storepass changeit -keystore ca.jks`.
     const BY_KEYTOOL: &[u8] = include_bytes!("../../tests/support/ca.jks");
 
-    /// When keytool wrote it: behind magic, version, count, tag and alias.
+    /// When keytool wrote it: after magic, version, count, tag and alias.
     fn when() -> SystemTime {
         let millis = u64::from_be_bytes(BY_KEYTOOL[22..30].try_into().unwrap());
         SystemTime::UNIX_EPOCH + Duration::from_millis(millis)

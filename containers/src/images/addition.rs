@@ -1,17 +1,17 @@
-//! A `Dockerfile.add`: what an owner adds to an image. It is read strictly, and what is built is written anew from what
-//! was read, so that nothing is carried out that was not looked at.
+//! A `Dockerfile.add`: what an owner adds to an image. It is parsed strictly, and the build uses a
+//! Dockerfile written from the parsed instructions, so that only what was checked is executed.
 
-/// The most bytes of one.
+/// The most bytes in one.
 pub const LONGEST_ADDITION: usize = 64 << 10;
 
 /// The instructions that can be added: none of them fetches.
 const KNOWN: [&str; 6] = ["RUN", "COPY", "ENV", "ARG", "WORKDIR", "USER"];
 
-/// Instructions that say how a container is started, which its sandbox says.
+/// Instructions about how a container is started, which the sandbox decides.
 const OF_CONTAINERS: [&str; 9] =
     ["CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "SHELL", "STOPSIGNAL", "VOLUME"];
 
-/// What a comment of the builder's own begins with, where it is none.
+/// Prefixes of comments that are directives to the builder.
 const DIRECTIVES: [&str; 3] = ["syntax", "escape", "check"];
 
 /// The instructions of a `Dockerfile.add`, each in one line.
@@ -28,7 +28,7 @@ pub struct AdditionError {
 }
 
 impl Addition {
-    /// Reads one.
+    /// Parses one.
     pub fn parse(text: &str) -> Result<Self, AdditionError> {
         let mut instructions = Vec::new();
         let mut open: Option<(u32, String)> = None;

@@ -13,7 +13,7 @@ const DOCKERFILE: &str = include_str!("../../images/agent/Dockerfile");
 /// 400 MB into the engine, on a slow disk.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
-/// The name of an agent's image of this Doorward's recipe.
+/// The name of an agent's image under this version's recipe.
 pub fn agent_tag(program: &AgentProgram) -> String {
     format!("doorward/{}:{}", program.name, recipe(program))
 }
@@ -25,8 +25,8 @@ fn recipe(program: &AgentProgram) -> String {
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Builds an agent's image unless it exists, and first the base image where that is missing.
-/// Downloads go below `staging`, for the caller to remove.
+/// Builds an agent's image unless it exists, after the base image if that is missing. Downloads go
+/// below `staging`, which the caller removes.
 pub async fn build_agent(
     engine: &Engine,
     program: &AgentProgram,

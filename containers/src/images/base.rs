@@ -1,4 +1,4 @@
-//! The base image: one recipe, built whichever way works here. Debian's mmdebstrap needs no
+//! The base image: one recipe, built in whichever way works here. Debian's mmdebstrap needs no
 //! image registry; the Dockerfile needs a registry and no tools.
 
 use std::{collections::HashMap, time::Duration};
@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::{BuildError, RECIPE, dockerfile, exists, stream};
 use crate::Engine;
 
-/// An image that is there.
+/// An image that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageId {
     /// Its name, for [`crate::SandboxSpec::image`].
@@ -29,7 +29,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Downloads of a few hundred megabytes on a slow line.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// The name of the base image of this Doorward's recipe.
+/// The name of the base image under this version's recipe.
 pub fn base_tag() -> String {
     format!("{REPOSITORY}:{}", recipe())
 }
@@ -66,7 +66,7 @@ fn packages() -> Vec<&'static str> {
 /// The tarball goes to standard output.
 fn mmdebstrap_arguments() -> Vec<String> {
     let mut arguments = vec!["--variant=minbase".to_owned(), format!("--include={}", packages().join(","))];
-    // As in Debian's slim images: nobody reads manuals in a sandbox.
+    // As in Debian's slim images: manuals are of no use in a sandbox.
     for folder in ["man", "doc", "info", "locale"] {
         arguments.push(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
     }

@@ -24,7 +24,7 @@ pub(super) struct Build<'a> {
     pub(super) patience: Duration,
 }
 
-/// The most memory of a step that has no network, which is as much as the engine's interface can say: 2 GiB.
+/// The most memory for a step without network. 2 GiB is the most that the engine's API can express.
 const MEMORY: i32 = i32::MAX;
 
 /// Builds; `progress` gets each step.
@@ -55,7 +55,7 @@ pub(super) async fn build(
     Ok(())
 }
 
-/// The step that failed, with what it said last.
+/// The step that failed, with its last output.
 fn failed(told: Told, error: Error) -> BuildError {
     match (told.end(), BuildError::from(error)) {
         ((Some(step), said), BuildError::Engine(error)) => {
@@ -66,7 +66,7 @@ fn failed(told: Told, error: Error) -> BuildError {
     }
 }
 
-/// The context that holds these small files.
+/// A context of small files.
 pub(super) fn of_texts(files: &[(&str, &str)]) -> io::Result<Vec<u8>> {
     let mut archive = Vec::new();
     for (name, text) in files {
@@ -77,7 +77,7 @@ pub(super) fn of_texts(files: &[(&str, &str)]) -> io::Result<Vec<u8>> {
     Ok(archive)
 }
 
-/// The context that holds small files and one program, which is read as it is sent.
+/// A context of small files and one program, which is read while it is sent.
 pub(super) async fn with_program(
     files: &[(&str, &str)],
     name: &str,
@@ -92,7 +92,7 @@ pub(super) async fn with_program(
     Ok(edge(before).chain(chunks(file)).chain(edge(after)))
 }
 
-/// The context that holds small files, and after them the entries of a whole archive.
+/// A context of small files, followed by the entries of a whole archive.
 pub(super) async fn with_archive(
     files: &[(&str, &str)],
     archive: &Path,
@@ -102,13 +102,13 @@ pub(super) async fn with_archive(
     Ok(stream::iter([Ok(Bytes::from(before))]).chain(chunks(archive)))
 }
 
-/// The label that every image of Doorward's own has, and those beside it.
+/// The label of every image of Doorward's, and others beside it.
 pub(super) fn labels<const N: usize>(recipe: String, beside: [(&str, String); N]) -> HashMap<String, String> {
     let beside = beside.map(|(name, value)| (name.to_owned(), value));
     beside.into_iter().chain([(RECIPE.to_owned(), recipe)]).collect()
 }
 
-/// A whole context from small files.
+/// A complete context from small files.
 pub(super) fn of_files(
     files: &[(&str, &str)],
 ) -> io::Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static + use<>> {
@@ -116,10 +116,10 @@ pub(super) fn of_files(
     Ok(stream::iter([Ok(Bytes::from(archive))]))
 }
 
-/// Two empty blocks end an archive (tar(5)).
+/// An archive ends with two empty blocks (tar(5)).
 const END: &[u8] = &[0; 1024];
 
-/// Entries begin at multiples of 512.
+/// Entries start at multiples of 512.
 fn padding(size: u64) -> &'static [u8] {
     let surplus = (size % 512) as usize;
     if surplus == 0 { &[] } else { &END[..512 - surplus] }

@@ -1,5 +1,5 @@
-//! An image of the owner's: one of Doorward's, and what they add to it. Its build has no network: what it needs was fetched
-//! before, through a door.
+//! An owner's image: one of Doorward's, plus additions. Its build has no network: everything it
+//! needs was fetched before, through a door.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,43 +9,43 @@ use sha2::{Digest, Sha256};
 use super::{Addition, AgentProgram, BuildError, Fetched, Image, ImageId, agent, base, dockerfile, exists, remove};
 use crate::Engine;
 
-/// The label with the engine's id of the image that it was built on.
+/// The label with the engine's id of the base image.
 const BUILT_ON: &str = "doorward.built-on";
 
 /// An installer may compile something.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// What an image of the owner's is made of.
+/// The parts of an owner's image.
 #[derive(Clone, Debug)]
 pub struct Extension {
     /// Its name.
     pub name: String,
-    /// The agent's image that it begins with; the base image where there is none.
+    /// The agent whose image it extends; the base image if there is none.
     pub from: Option<&'static AgentProgram>,
     /// What is added.
     pub addition: Addition,
-    /// The script that fetches what is added; empty where nothing is.
+    /// The script that fetches what is added; empty if nothing is fetched.
     pub fetch: String,
 }
 
-/// How the engine's image of an extension stands.
+/// The state of an extension's image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It is not there.
     Missing,
-    /// What it begins with was built anew since.
+    /// Its base image was rebuilt since.
     Outdated,
-    /// It is what its files say.
+    /// It matches its files.
     Current,
 }
 
 impl Extension {
-    /// The name of its image: another one for each change of its files, and of what it begins with.
+    /// The name of its image: a new one for each change of its files or its base image.
     pub fn tag(&self) -> String {
         format!("doorward/{}:{}", self.name, self.recipe())
     }
 
-    /// The name of the image that it begins with.
+    /// The name of its base image.
     pub fn from_tag(&self) -> String {
         self.from.map_or_else(base::base_tag, agent::agent_tag)
     }
@@ -54,14 +54,14 @@ impl Extension {
         self.addition.on(&self.from_tag())
     }
 
-    /// A hash of all that is written down of it. What `fetch` finds may differ from day to day, unless it checks hashes.
+    /// A hash of all of its files. What `fetch` finds may differ from day to day, unless the script checks hashes.
     fn recipe(&self) -> String {
         let digest = Sha256::digest([&self.dockerfile(), &self.fetch].map(String::as_str).join("\0"));
         digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// How its image stands.
+/// The state of its image.
 pub async fn standing(engine: &Engine, extension: &Extension) -> Result<Standing, Error> {
     let tag = extension.tag();
     if !exists(engine, &tag).await? {
@@ -73,7 +73,7 @@ pub async fn standing(engine: &Engine, extension: &Extension) -> Result<Standing
     Ok(if same { Standing::Current } else { Standing::Outdated })
 }
 
-/// Builds its image on the one that it begins with, which must be there, with what was fetched for it.
+/// Builds the image on its base image, which must exist, with the fetched files.
 pub async fn build_extension(
     engine: &Engine,
     extension: &Extension,
@@ -81,7 +81,7 @@ pub async fn build_extension(
     progress: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<ImageId, BuildError> {
     let (tag, from) = (extension.tag(), extension.from_tag());
-    // The engine would ask a registry for one that it has not.
+    // The engine would ask a registry for a missing one.
     let on = id(engine, &from).await?.ok_or_else(|| BuildError::NothingToBuildOn(from))?;
     let before = id(engine, &tag).await?;
     let context = dockerfile::with_archive(&[("Dockerfile", &extension.dockerfile())], fetched.archive()).await;
@@ -96,7 +96,7 @@ pub async fn build_extension(
     if let Some(before) = before
         && id(engine, &tag).await?.as_ref() != Some(&before)
     {
-        // It has no name any more. One that a sandbox is made of stays, for `docker image prune`.
+        // It no longer has a name. One in use by a sandbox stays, for `docker image prune`.
         remove(engine, &Image { id: before, tags: Vec::new(), size: 0, recipe: String::new() }).await?;
     }
     Ok(ImageId { tag, built: true })

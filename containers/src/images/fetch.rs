@@ -1,5 +1,5 @@
-//! Fetches an agent's program on the host with the owner's own pip or npm, which know
-//! their index, mirror and proxy. It is not used unless its hash is right.
+//! Fetches an agent's program on the host with the owner's own pip or npm, which know their index,
+//! mirror and proxy. It is used only if its hash is right.
 
 use std::{
     fs, io,
@@ -16,10 +16,10 @@ use super::AgentProgram;
 /// An agent's program could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// There is none for this machine.
+    /// There is no program for this machine.
     #[error("there is no {0} for {1}; x86_64 and aarch64 are what it is made for")]
     NoProgram(&'static str, &'static str),
-    /// Nothing to fetch it with.
+    /// There is no client to fetch it with.
     #[error(
         "{title} is fetched with {with}, which is not here. Install it and try again: `sudo apt-get install {install}`"
     )]
@@ -31,7 +31,7 @@ pub enum FetchError {
         /// The package that has that.
         install: &'static str,
     },
-    /// They failed.
+    /// The clients failed.
     #[error("{what} could not be fetched.\n{said}\nCheck that this machine reaches its package index, then try again")]
     Failed {
         /// The program and its version.
@@ -44,22 +44,22 @@ pub enum FetchError {
     NoSpace {
         /// What.
         title: &'static str,
-        /// Where it was to be put.
+        /// The folder for it.
         path: PathBuf,
     },
-    /// It is something else.
+    /// The file is not the expected one.
     #[error(
         "what {client} gave as {what} is not what this Doorward was made for, so nothing was built: its SHA-256 is \
          {found}, and should be {wanted}. A mirror or somebody on the way may have changed it; try another index"
     )]
     WrongHash {
-        /// Who gave it.
+        /// The client that fetched it.
         client: &'static str,
         /// The program and its version.
         what: String,
-        /// What came.
+        /// The hash of the file.
         found: String,
-        /// What should have come.
+        /// The expected hash.
         wanted: &'static str,
     },
     /// It could not be read.
@@ -75,15 +75,15 @@ pub enum FetchError {
 /// One way to fetch it.
 struct Client {
     name: &'static str,
-    /// The program, and what makes it the client.
+    /// The command, and what turns it into the client.
     command: Vec<String>,
-    /// What makes it fetch and unpack, into the folder that is added.
+    /// The arguments for fetching and unpacking; the folder is appended.
     fetch: Vec<String>,
-    /// Where in that folder the program then is.
+    /// The program's path in that folder.
     program: String,
 }
 
-/// Fetches it below `staging`, and returns its path once its hash is right.
+/// Fetches it below `staging`, and returns its path once its hash has been checked.
 pub(super) async fn program(
     program: &AgentProgram,
     staging: &Path,
@@ -108,7 +108,7 @@ fn clients_for(program: &AgentProgram) -> Vec<Client> {
         Some(Client {
             name: "pip",
             command: words(command),
-            // Wheels run nothing when they are unpacked.
+            // Unpacking a wheel executes nothing.
             fetch: words(&[
                 "install",
                 "--no-deps",
@@ -181,7 +181,7 @@ async fn with(
     Err(FetchError::NoClient { title: agent.title, with, install })
 }
 
-/// Caches and temporary files are in `staging` too, which is removed afterwards.
+/// Caches and temporary files go into `staging` too, which is removed afterwards.
 #[expect(clippy::disallowed_methods, reason = "the same")]
 async fn run(client: &Client, staging: &Path, folder: &Path) -> Result<(), String> {
     let run = Command::new(&client.command[0])

@@ -1,5 +1,5 @@
-//! What was fetched for an image, as it comes out of a sandbox: an archive that may hold anything. Plain files and folders
-//! with plain names are written into another one, entry by entry; nothing of it ever lies on the host under its own name.
+//! The files fetched for an image, as they come out of a sandbox: an archive that may contain anything. Plain files and
+//! folders with plain names are copied into another archive; none of them is ever on the host under its own name.
 
 use std::{
     collections::BTreeSet,
@@ -10,16 +10,16 @@ use std::{
 
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
-/// The folder of a build in which it is found.
+/// The folder of a build that contains them.
 pub const FILES: &str = "files";
 
-/// The most bytes of it, names and padding included.
+/// The most bytes, names and padding included.
 pub const MOST_FETCHED: u64 = 2 << 30;
 
 /// The most files and folders.
 const MOST_ENTRIES: usize = 100_000;
 
-/// How an archive is made of a sandbox's working folder: in the oldest format, in which no entry says anything of the next.
+/// How an archive is made of a sandbox's working folder: in the oldest format, in which no entry describes the next.
 pub const PACK: [&str; 10] = [
     "/usr/bin/tar",
     "--create",
@@ -33,17 +33,17 @@ pub const PACK: [&str; 10] = [
     ".",
 ];
 
-/// What was fetched, ready to be built.
+/// Fetched files, ready to be built.
 #[derive(Debug)]
 pub struct Fetched {
     archive: PathBuf,
-    /// How many files.
+    /// The number of files.
     pub files: usize,
-    /// How many bytes they have.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
-/// Why it cannot be used.
+/// Why the archive cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchedError {
     /// A link.
@@ -52,16 +52,16 @@ pub enum FetchedError {
          (`tar -czf app.tgz app && rm -r app`), and unpack it in Dockerfile.add"
     )]
     Link(String),
-    /// Neither file nor folder.
+    /// Neither a file nor a folder.
     #[error("`fetch` left {0}, which is neither a file nor a folder; let it remove that")]
     Kind(String),
-    /// A name that means something else elsewhere.
+    /// A name with another meaning elsewhere.
     #[error("`fetch` left {0}, whose name cannot be used in a build; let it rename that, or pack it")]
     Name(String),
-    /// More than there is room for.
+    /// Too much.
     #[error("`fetch` left more than {MOST_ENTRIES} files or {} GiB; let it remove what the image does not need", MOST_FETCHED >> 30)]
     TooMuch,
-    /// It is no archive, or cannot be written.
+    /// It is not an archive, or cannot be written.
     #[error("what `fetch` left cannot be packed: {0}")]
     Io(#[from] io::Error),
 }
@@ -72,7 +72,7 @@ impl Fetched {
         Self::of_archive(&mut io::empty(), to)
     }
 
-    /// Takes what `archive` holds, and keeps it at `to`.
+    /// Reads `archive`, and keeps the result at `to`.
     pub fn of_archive(archive: &mut impl Read, to: PathBuf) -> Result<Self, FetchedError> {
         let mut written = Builder::new(File::create(&to)?);
         folder(&mut written, FILES)?;
@@ -113,7 +113,7 @@ impl Fetched {
     }
 }
 
-/// Exactly so many bytes: fewer are an error, and no end.
+/// Exactly this many bytes: fewer are an error, not an end.
 struct Whole<R> {
     from: R,
     left: u64,
@@ -134,7 +134,7 @@ fn executable(entry: &Entry<'_, impl Read>) -> bool {
     entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0)
 }
 
-/// The name from the folder on, its parts joined by single slashes; empty for the folder itself.
+/// The name relative to the folder, with single slashes; empty for the folder itself.
 fn name(entry: &Entry<'_, impl Read>) -> Result<String, FetchedError> {
     let bytes = entry.path_bytes();
     let refused = || FetchedError::Name(shown(String::from_utf8_lossy(&bytes).trim_start_matches("./")));
@@ -159,7 +159,7 @@ fn folder(written: &mut Builder<File>, name: &str) -> io::Result<()> {
     written.append_data(&mut header, format!("{name}/"), io::empty())
 }
 
-/// Root's, without a time: the same files are the same image.
+/// Owned by root, without a time: the same files give the same image.
 fn plain(kind: EntryType, mode: u32) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
@@ -175,7 +175,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// An archive with one entry, whatever it says.
+    /// An archive with one entry, whatever its name says.
     fn with(name: &[u8], kind: EntryType, content: &[u8]) -> Vec<u8> {
         let mut header = Header::new_ustar();
         header.as_mut_bytes()[..name.len()].copy_from_slice(name);
@@ -248,7 +248,7 @@ mod tests {
         assert!(taken(&[7; 1024]).is_err(), "no archive");
     }
 
-    /// A size that is not there, and one beyond every bound.
+    /// A missing size, and one beyond every limit.
     #[test]
     fn a_size_that_is_a_lie_ends_it() {
         let mut archive = with(b"large", EntryType::Regular, b"");
@@ -260,7 +260,7 @@ mod tests {
         archive.resize(4096, 1);
         let dir = tempfile::tempdir().unwrap();
         let made = Fetched::of_archive(&mut &archive[..], dir.path().join("files.tar"));
-        // What is written is an archive whose reader finds its end too early: it is never given out.
+        // The output would be an archive whose reader sees its end too early: it is never returned.
         assert!(made.is_err(), "{made:?}");
     }
 }

@@ -1,9 +1,9 @@
-//! The programs that are agents: which version this Doorward was made for, and what it must be, byte for byte.
+//! The programs of agents: the version that this Doorward supports, with its hash.
 
-/// A program that goes into an image of its own.
+/// A program that has its own image.
 #[derive(Debug)]
 pub struct AgentProgram {
-    /// Its name: of the image and on the command line.
+    /// Its name, also that of the image and on the command line.
     pub name: &'static str,
     /// What people call it.
     pub title: &'static str,
@@ -11,11 +11,11 @@ pub struct AgentProgram {
     pub command: &'static str,
     /// The version.
     pub version: &'static str,
-    /// What it is asked in a shell for its version.
+    /// The shell command that prints its version.
     pub says_version: &'static str,
-    /// About how much is fetched, in megabytes.
+    /// The approximate size of the download, in megabytes.
     pub megabytes: u32,
-    /// The release of the Python package that carries it, and where in it it lies.
+    /// The Python package release that contains it, and the path in it.
     pub(super) wheel: Option<(&'static str, &'static str)>,
     pub(super) builds: &'static [AgentBuild],
 }
@@ -25,9 +25,9 @@ pub struct AgentProgram {
 pub(super) struct AgentBuild {
     /// As Rust names it.
     pub(super) arch: &'static str,
-    /// The package of npm's that carries it.
+    /// The npm package that contains it.
     pub(super) package: &'static str,
-    /// Where in the package it lies.
+    /// The path in the package.
     pub(super) path: &'static str,
     /// Its SHA-256.
     pub(super) sha256: &'static str,
@@ -67,7 +67,7 @@ pub static PROGRAMS: [AgentProgram; 3] = [
         megabytes: 60,
         wheel: None,
         builds: &[
-            // The build that needs no AVX2: it runs everywhere.
+            // The build without AVX2: it runs everywhere.
             AgentBuild {
                 arch: "x86_64",
                 package: "opencode-linux-x64-baseline",
@@ -87,7 +87,7 @@ pub static PROGRAMS: [AgentProgram; 3] = [
         title: "Codex",
         command: "codex-acp",
         version: "0.16.0",
-        // It knows no `--version`, says it in the protocol, and does not end with its input.
+        // It has no `--version`, reports it in the protocol, and does not exit at the end of its input.
         says_version: r#"said=$(mktemp); echo '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}' |
             codex-acp >"$said" 2>/dev/null &
             for try in $(seq 300); do grep -o '"title":"Codex","version":"[^"]*"' "$said" && break; sleep 0.1; done; kill $!"#,

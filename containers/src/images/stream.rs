@@ -26,8 +26,8 @@ pub(super) struct Narration {
     status: tokio::sync::oneshot::Receiver<io::Result<std::process::ExitStatus>>,
 }
 
-/// Starts a command. Its standard output becomes the stream, which fails where the
-/// command does: half a tarball must not become an image.
+/// Starts a command. Its standard output becomes the stream, which fails if the command does: half
+/// a tarball must not become an image.
 #[expect(clippy::disallowed_methods, reason = "the builders of images, at the owner's command")]
 pub(super) fn of_command(
     program: &str,
@@ -93,7 +93,7 @@ pub(super) async fn import(
     Ok(())
 }
 
-/// Runs the import to its end, reporting what the command says and how it ended.
+/// Runs the import to its end, reporting the command's output and how it ended.
 pub(super) async fn narrated<T>(
     import: impl Future<Output = T>,
     mut narration: Narration,

@@ -1,21 +1,21 @@
-//! What a build says, as the lines that its steps wrote.
+//! The output of a build, as the lines that its steps wrote.
 //!
-//! The engine's stream is cut wherever a step's program happened to write (curl's errors come letter by letter), and
-//! what a program writes to stderr is coloured piece by piece (moby, `pkg/streamformatter`).
+//! The engine's stream is split wherever a step's program happened to write (curl's errors arrive
+//! letter by letter), and stderr output is coloured piece by piece (moby, `pkg/streamformatter`).
 
 use std::collections::VecDeque;
 
 use lines::LineBuffer;
 
-/// How many of a step's last lines are told when it fails.
+/// How many of a step's last lines are shown when it fails.
 const LAST_LINES: usize = 8;
 
-/// A longer line is left out, in bytes: nobody reads it.
+/// Longer lines are left out, in bytes: they are useless to a reader.
 const LINE: usize = 64 << 10;
 
-/// The step that runs, and what it said last.
+/// The current step, and its last output.
 pub(super) struct Told {
-    /// The line that has not ended, as it came.
+    /// The unfinished line, as it arrived.
     begun: LineBuffer,
     /// `Step 2/4 : RUN true`.
     step: Option<String>,
@@ -27,7 +27,7 @@ impl Told {
         Told { begun: LineBuffer::new(LINE), step: None, said: VecDeque::new() }
     }
 
-    /// Takes one piece of the stream; `progress` gets each step that begins.
+    /// Takes one piece of the stream; `progress` gets each new step.
     pub(super) fn piece(&mut self, piece: &str, progress: &(dyn Fn(&str) + Send + Sync)) {
         self.begun.push(piece.as_bytes());
         loop {
@@ -39,7 +39,7 @@ impl Told {
         }
     }
 
-    /// The step that had begun, and its last lines.
+    /// The last step, and its last lines.
     pub(super) fn end(mut self) -> (Option<String>, Vec<String>) {
         if let Some(line) = self.begun.last_line() {
             self.line(&line, &|_| ());
@@ -49,7 +49,7 @@ impl Told {
 
     fn line(&mut self, line: &[u8], progress: &(dyn Fn(&str) + Send + Sync)) {
         let line = anstream::adapter::strip_str(&String::from_utf8_lossy(line)).to_string();
-        // A progress bar writes over itself.
+        // A progress bar overwrites itself.
         let line = line.trim_end().rsplit('\r').next().unwrap_or_default();
         if line.is_empty() {
             return;
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// All steps told, the last one, and what it said.
+    /// All reported steps, the last one, and its output.
     fn told(pieces: &[&str]) -> (Vec<String>, Vec<String>) {
         let (steps, mut told) = (Mutex::new(Vec::new()), Told::new());
         for piece in pieces {

@@ -1,5 +1,5 @@
-//! What the sandbox tests stand on: the machine's real engine, a tiny image, and a
-//! fresh installation per test whose containers are gone when the test is.
+//! The basis of the sandbox tests: the machine's real engine, a tiny image, and a fresh
+//! installation per test whose containers are gone when the test is.
 
 #![allow(dead_code, clippy::unwrap_used)]
 
@@ -82,7 +82,7 @@ impl Installation {
         }
     }
 
-    /// A sandbox whose request to the engine was edited so.
+    /// A sandbox whose request to the engine was edited in this way.
     pub(crate) async fn start_with_hole(&self, hole: impl FnOnce(&mut HostConfig)) -> Sandbox {
         let edit = |request: &mut CreateRequest| hole(request.host_config.as_mut().unwrap());
         Sandbox::start_with_hole(&self.engine, &self.spec(), edit).await.unwrap()
@@ -90,7 +90,7 @@ impl Installation {
 
     pub(crate) async fn start(&self) -> Sandbox {
         let sandbox = Sandbox::start(&self.engine, &self.spec()).await.unwrap();
-        // The guest has looked whether it can be connected to.
+        // The guest has tested whether it can connect.
         drop(self.door.accept().unwrap());
         sandbox
     }
@@ -99,7 +99,7 @@ impl Installation {
         Sandbox::start(&self.engine, spec).await
     }
 
-    /// Runs a command beside the agent; gives its exit code and both outputs.
+    /// Runs a command beside the agent; returns its exit code and both outputs.
     pub(crate) async fn exec(&self, sandbox: &Sandbox, argv: &[&str], stdin: &'static [u8]) -> (i64, String, String) {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -108,7 +108,7 @@ impl Installation {
         (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 
-    /// One attack of the drill; whether it succeeded, and its detail.
+    /// Runs one attack of the drill; returns whether it succeeded, and its detail.
     pub(crate) async fn attack(&self, sandbox: &Sandbox, args: &[&str]) -> (bool, String) {
         let argv: Vec<&str> = [guest::PATH, "attack"].iter().chain(args).copied().collect();
         let (code, out, err) = self.exec(sandbox, &argv, b"").await;
@@ -142,7 +142,7 @@ impl Drop for Installation {
     }
 }
 
-/// One turn of the shell agent: what it replied.
+/// One turn of the shell agent; returns the reply.
 pub(crate) async fn ask(sandbox: &mut Sandbox, id: u64, text: &str) -> String {
     sandbox.send(&ToGuest::Prompt { id, text: text.into() }).await.unwrap();
     reply(sandbox, id).await
@@ -160,7 +160,7 @@ pub(crate) async fn reply(sandbox: &mut Sandbox, wanted: u64) -> String {
     }
 }
 
-/// A file system of busybox alone, so that most tests do without the base image.
+/// A file system with only busybox, so that most tests do not need the base image.
 async fn ensure_image(socket: &Path) {
     static ONCE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     ONCE.get_or_init(|| async {

@@ -1,5 +1,5 @@
-//! Reading ahead of TLS, which asks for four KiB at a time: where more than that has come, as much
-//! as is there is read at once. Each read of a socket may wake who writes to it.
+//! Reads ahead of TLS, which asks for four KiB at a time: where more has arrived, all of it is read
+//! at once. Each read of a socket may wake the writer at its other end.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -9,20 +9,20 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// How much is read at once. It is held while it lasts, and nothing while nothing comes.
+/// How much is read at once. The buffer is held only while there is data in it.
 const AT_ONCE: usize = 32 << 10;
 
-/// A stream that is read ahead of who asks for little.
+/// A stream that is read ahead of a reader that asks for little at a time.
 pub struct Ahead<S> {
     stream: S,
-    /// What was read and not asked for yet.
+    /// Read and not asked for yet.
     read: BytesMut,
-    /// Whether the last read took all that it had room for.
+    /// Whether the last read filled its buffer.
     more: bool,
 }
 
 impl<S> Ahead<S> {
-    /// Of a stream of which nothing was read ahead.
+    /// A stream of which nothing was read ahead.
     pub fn new(stream: S) -> Self {
         Ahead { stream, read: BytesMut::new(), more: false }
     }
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever is asked for at a time, and however it comes.
+    /// Whatever the size of the reads, and however the data arrives.
     #[tokio::test]
     async fn what_is_read_ahead_comes_in_order_and_whole() {
         let sent: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();

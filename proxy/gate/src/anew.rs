@@ -1,5 +1,5 @@
-//! What a client sends anew each time: of tracing and repetition, by standards and by vendors'
-//! documents. A host does the same whatever it says, and it authenticates nobody.
+//! Headers whose values a client changes with every request: for tracing and retries, by standards and by vendors'
+//! documents. A host does the same whatever their values, and they authenticate nobody.
 
 const NAMES: [&str; 36] = [
     "amz-sdk-invocation-id",
@@ -44,8 +44,8 @@ const BEGINNINGS: [&str; 2] = ["x-b3-", "x-datadog-"];
 
 const ENDINGS: [&str; 5] = ["-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-/// What a yes to a request is not for besides: who the client says that it is, which try it is, and what follows from
-/// the body, which a yes is for by itself.
+/// Other headers that a yes does not bind: who the client says it is, which attempt this is, and
+/// what follows from the body, which the yes binds by itself.
 const LEFT_OUT: [&str; 9] = [
     "accept-encoding",
     "content-digest",
@@ -58,17 +58,17 @@ const LEFT_OUT: [&str; 9] = [
     "x-stainless-retry-count",
 ];
 
-/// Whether a yes to a request is not for a header of this name. What is not known here may change what a host does.
+/// Whether a yes leaves out a header of this name. An unknown header may change what a host does, so a yes binds it.
 pub(crate) fn is_left_out(name: &str) -> bool {
     LEFT_OUT.contains(&name) || is_sent_anew(name) || is_sent_anew_by_its_kind(name)
 }
 
-/// Whether a header of this name (lower case) is known for it.
+/// Whether a header of this name (lower case) is known to change with every request.
 pub fn is_sent_anew(name: &str) -> bool {
     NAMES.binary_search(&name).is_ok()
 }
 
-/// Whether it is one by how its name begins or ends.
+/// Whether the beginning or end of its name says so.
 pub fn is_sent_anew_by_its_kind(name: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || ENDINGS.iter().any(|ending| name.ends_with(ending))

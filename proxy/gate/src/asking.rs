@@ -1,8 +1,8 @@
-//! The hold: a request that its owner is asked about waits here for the answer, and is judged again with
-//! it by the same decision. Nothing is resolved, dialled or stored as allowed meanwhile.
+//! The hold: a request that the owner is asked about waits here for the answer, and the same
+//! decision then judges it again. Meanwhile nothing is resolved, dialled or stored as allowed.
 //!
-//! A yes is a number. The grant that is made of it here is for the very request that was held, with the
-//! body that was shown; so no answer can be for another one.
+//! A yes is a number. The grant made of it here is for the very request that was held, with the
+//! body that was shown, so no answer can apply to another request.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -17,7 +17,7 @@ use crate::head::{self, Beside};
 use crate::judge::{Denied, Judged, judged_by};
 use crate::ports::{Held, Question, Yes};
 
-/// What is known of a request beside what was judged: what its owner is shown, and what a yes is for as well.
+/// What is known of a request beside its facts: what the owner is shown, and what a yes binds as well.
 pub struct Told {
     /// Its head.
     pub head: Head,
@@ -29,13 +29,13 @@ pub struct Told {
 
 /// What is known of a head before its owner is asked.
 pub struct Head {
-    /// What a yes is for of it.
+    /// What a yes binds of it.
     hash: HeadHash,
-    /// What it says beside what every client's does.
+    /// The headers that go beyond what every client sends.
     beside: Beside,
 }
 
-/// Looks through the head of a request before its owner is asked: what must not leave is no question.
+/// Looks through the head of a request before the owner is asked: what must not leave is refused at once.
 pub fn check_asked<T>(
     ask: &Ask,
     came: &HeaderMap,
@@ -51,8 +51,8 @@ pub fn check_asked<T>(
     Ok((Head { hash: clean.bound(), beside }, looked))
 }
 
-/// Waits for the owner's answer to a request with this head and body, at most as long as its policy says.
-/// What it is judged by then is what is in force then.
+/// Waits for the owner's answer to a request with this head and body, at most as long as the policy
+/// says. The request is then judged by whatever is in force at that moment.
 pub async fn answered(
     gate: &Gate,
     case: &Case,
@@ -111,7 +111,7 @@ fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (Showing<'_>, &To
 impl Gate {
     async fn until_answered(&self, question: Question, held: Held) -> Result<Yes, Refusal> {
         tokio::select! {
-            // Before anybody is asked.
+            // Checked before the owner is asked.
             biased;
             refusal = self.until_shut() => Err(refusal),
             answer = self.owner().ask(question, held) => answer,

@@ -34,7 +34,7 @@ pub struct Identity {
 pub enum Protocol {
     /// A CONNECT that never became a request.
     Connect,
-    /// A CONNECT that goes through unopened (`tls = "tunnel"`).
+    /// A CONNECT that is passed through without being opened (`tls = "tunnel"`).
     Tunnel,
     /// HTTP/1.1 inside TLS inside CONNECT.
     Https,
@@ -44,9 +44,9 @@ pub enum Protocol {
     Websocket,
     /// Plain HTTP to the host itself, at `doorward.internal`.
     Internal,
-    /// No request of its own: what a request to the host asked for.
+    /// No request of its own: an operation that a request to the host asked for.
     Operation,
-    /// Bytes that are neither.
+    /// Bytes that are none of these.
     Unknown,
 }
 
@@ -55,7 +55,7 @@ pub enum Protocol {
 pub struct Operation {
     /// Its name: `send_message`.
     pub name: &'static str,
-    /// Whether it changes anything: a run that performed such a one is not run again.
+    /// Whether it changes anything: a run that performed such an operation is not run again.
     pub effect: bool,
 }
 
@@ -66,19 +66,19 @@ pub struct Decision {
     /// Who.
     #[serde(flatten)]
     pub identity: Identity,
-    /// The agent's run that was under way.
+    /// The agent's run in progress.
     pub run: Option<u64>,
     /// The connection through the door; several requests may share one.
     pub connection: u64,
     /// How it came.
     pub protocol: Protocol,
-    /// What was asked of the host, where this is about an operation.
+    /// The operation that was asked of the host, if this is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
     /// CONNECT target or request target as it came, made visible and cut short;
     /// query values left out.
     pub raw_target: Option<String>,
-    /// What the TLS client named.
+    /// The server name in the TLS handshake.
     pub sni: Option<String>,
     /// The Host header where it differs from the authority judged.
     pub host_header: Option<String>,
@@ -88,13 +88,13 @@ pub struct Decision {
     pub host: Option<String>,
     /// The port judged.
     pub port: Option<u16>,
-    /// The method, as it came where it is none that is known.
+    /// The method; as it came if it is not a known one.
     pub method: Option<String>,
     /// The canonical path, without the query.
     pub path: Option<String>,
     /// How long the query was, if there was one.
     pub query_bytes: Option<usize>,
-    /// How long path, query and headers are that go upstream.
+    /// Total length of the path, query and headers that go upstream.
     pub head_bytes: Option<u64>,
     /// Allowed or denied.
     pub verdict: Allowed,
@@ -107,7 +107,7 @@ pub struct Decision {
     /// TOML lines that would lift a denial.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lift: Vec<String>,
-    /// The number of the owner's yes by which it was let through, where they were asked.
+    /// The number of the owner's yes, where the owner was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granted: Option<u64>,
     /// Whether only `mode = "observe"` let it through.
@@ -116,7 +116,7 @@ pub struct Decision {
     /// Whether the rule names the host by a pattern.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub by_wildcard: bool,
-    /// Whether a model is asked and nothing else can come of it at its host.
+    /// Whether the request asks a model and can do nothing else at its host.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asks_model: bool,
     /// The policy in force, as a hash.
@@ -128,40 +128,40 @@ pub struct Decision {
     /// What the leak check found: names and places, never values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
-    /// What a model may be made to use up by it, as far as it says: counted until it has ended.
+    /// The most that a model may use for this request, as far as the request says: counted until it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserves: Option<Tokens>,
-    /// Whether the owner is told at once.
+    /// Whether the owner is alerted at once.
     pub alarm: bool,
 }
 
 /// What a model uses up, as its host counts it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tokens {
-    /// The model; `None` where nothing names it, or not in a way that could be one.
+    /// The model; `None` where no name was given, or none that could be a model's.
     pub model: Option<String>,
-    /// Tokens that were read, but for those in the next two.
+    /// Input tokens, except those in the next two.
     pub input: u64,
-    /// Of those that were read, what came out of a cache.
+    /// Input tokens read from a cache.
     pub cache_read: u64,
-    /// And what was put into one.
+    /// Input tokens written to a cache.
     pub cache_write: u64,
-    /// Tokens that were written.
+    /// Output tokens.
     pub output: u64,
-    /// Whether the host has not said it all, and some of it is an estimate.
+    /// Whether the host has not reported everything, so that part of this is an estimate.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
 }
 
 impl Tokens {
-    /// All together.
+    /// The total.
     pub fn sum(&self) -> u64 {
         [self.cache_read, self.cache_write, self.output].into_iter().fold(self.input, u64::saturating_add)
     }
 }
 
 impl Decision {
-    /// A denial of which nothing is known but who asked, and how it came.
+    /// A denial of which only the identity and the protocol are known.
     pub fn bare(identity: Identity, run: Option<u64>, connection: u64, protocol: Protocol) -> Self {
         Decision {
             identity,
@@ -198,7 +198,7 @@ impl Decision {
     }
 }
 
-/// The verdict as the log says it.
+/// The verdict as the log writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Allowed {
@@ -219,17 +219,17 @@ pub struct Outcome {
     pub bytes_up: u64,
     /// Bytes of the response's body that came back.
     pub bytes_down: u64,
-    /// Whether the client went away before it had the whole of the answer. Where an address was reached,
-    /// its host may have been told so, as by a reset of HTTP/2; without one, nothing went out.
+    /// Whether the client went away before it had the whole answer. Where an address was reached,
+    /// its host may have been told, for example by an HTTP/2 reset; without one, nothing went out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub abandoned: bool,
     /// From the decision to the last byte, in microseconds.
     pub micros: u64,
-    /// Why it was broken off, where it was.
+    /// Why it was broken off, if it was.
     pub code: Option<Code>,
     /// In plain words.
     pub why: Option<String>,
-    /// How often a real secret was taken off the response.
+    /// How often a real secret was removed from the response.
     pub scrubbed: u64,
     /// What the leak check found while the body went by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -240,7 +240,7 @@ pub struct Outcome {
     /// TOML lines that would lift a refusal that came after the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lift: Vec<String>,
-    /// Whether the owner is told at once.
+    /// Whether the owner is alerted at once.
     pub alarm: bool,
 }
 
@@ -250,18 +250,18 @@ pub struct Outcome {
 pub struct LedgerDown(pub String);
 
 impl From<LedgerDown> for Refusal {
-    /// What keeps it from being written, and where it is, is for the owner alone.
+    /// Why it cannot be written, and where it is, is for the owner alone.
     fn from(down: LedgerDown) -> Self {
         Refusal::new(Code::AuditUnavailable, "the audit log cannot be written").logged_as(down.to_string())
     }
 }
 
-/// Something at a door that was no request.
+/// An event at a door that was not a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noted {
-    /// At whose.
+    /// Whose door.
     pub identity: Identity,
-    /// What it was: a fixed word.
+    /// What happened: a fixed word.
     pub what: &'static str,
     /// How often.
     pub count: u64,
@@ -273,13 +273,13 @@ pub struct Noted {
 pub trait Ledger: Send + Sync {
     /// Stores a decision; it survives `kill -9` once this returns.
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown>;
-    /// The same where the caller can wait: stored once this resolves. What must be on the disk
-    /// before it, such as that a run writes, holds up no thread.
+    /// The same for a caller that can wait: stored once this resolves. If something must reach the
+    /// disk first, such as the mark that a run writes, no thread waits for it.
     fn decided_together<'a>(&'a self, decision: &'a Decision) -> Pending<'a, Result<Seq, LedgerDown>> {
         Box::pin(ready(self.decided(decision)))
     }
     /// Stores how a decision's request ended.
     fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown>;
-    /// Stores what was no request.
+    /// Stores an event that was not a request.
     fn noted(&self, noted: &Noted) -> Result<(), LedgerDown>;
 }

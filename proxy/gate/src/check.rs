@@ -1,5 +1,5 @@
-//! The head that goes out: by listed rules, looked through by whoever knows the secrets, with
-//! one secret in its place. And the proof that no rule has to look into the body any more.
+//! The head that goes out: rebuilt by listed rules, searched by the code that knows the secrets,
+//! with one secret in its place. And the proof that the body needs no further check by any rule.
 
 use std::sync::Arc;
 
@@ -13,16 +13,15 @@ use crate::head::{self, Carrier};
 use crate::judge::Judged;
 use crate::swap::{self, Swap};
 
-/// A head as whoever knows the secrets leaves it.
+/// A head as the code that knows the secrets leaves it.
 pub struct Dressed {
-    /// The headers that were given, without some, or with other values; `Accept-Encoding` may
-    /// be added and nothing else.
+    /// The given headers, possibly fewer or with other values; only `Accept-Encoding` may be added.
     pub headers: HeaderMap,
-    /// How long path, query and headers are, without the credential.
+    /// Total length of path, query and headers, without the credential.
     pub bytes: u64,
-    /// Where the surrogate came, if in a header.
+    /// The header that carried the surrogate, if one did.
     pub carrier: Option<Carrier>,
-    /// What is put on.
+    /// The secret to put on.
     pub swap: Option<Swap>,
 }
 
@@ -32,21 +31,21 @@ pub struct Clean {
     pub(crate) target: PathAndQuery,
     pub(crate) bytes: u64,
     pub(crate) put_on: Option<(Arc<str>, String)>,
-    /// What a yes is for of it, where the owner may be asked.
+    /// What a yes binds of it, if the owner may be asked.
     bound: HeadHash,
-    /// A body that was judged, and the same with a secret in it.
+    /// A body that was judged, and the same body with a secret in it.
     body: Option<(Bytes, Bytes)>,
 }
 
-/// The proof that what a permit says of the body was held against all of it, or that it says
-/// nothing. No other body is sent than the one that it holds.
+/// The proof that the permit's conditions on the body were checked against all of it, or that there
+/// are none. Only the body in it is sent.
 pub struct BodyJudged {
     body: Option<Bytes>,
     granted: Option<GrantId>,
 }
 
-/// Checks a head and writes it. `look` gets the headers that may go out and leaves those
-/// that do: it looks for what must not leave, and says what is put on.
+/// Checks a head and writes it. `look` gets the headers that may go out and returns those that do:
+/// it searches for what must not leave, and says which secret to put on.
 pub fn check<T>(
     judged: &Judged,
     came: &HeaderMap,
@@ -55,7 +54,7 @@ pub fn check<T>(
     checked(judged.permit(), came, look)
 }
 
-/// The same by what a request would be given: for one that nobody has sent, or that waits for a yes.
+/// The same by the terms of a request that is hypothetical or waits for a yes.
 pub(crate) fn checked<T>(
     terms: &Terms,
     came: &HeaderMap,
@@ -80,22 +79,22 @@ pub(crate) fn checked<T>(
 }
 
 impl Clean {
-    /// How long path, query and headers are, without the credential.
+    /// Total length of path, query and headers, without the credential.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether the head says that the body is JSON, or nothing about it.
+    /// Whether the head says that the body is JSON, or says nothing about it.
     pub fn says_json(&self, body: &[u8]) -> bool {
         head::says_json(&self.headers, body)
     }
 
-    /// What a yes to the request is for of its head.
+    /// What a yes to the request binds of its head.
     pub(crate) fn bound(&self) -> HeadHash {
         self.bound
     }
 
-    /// What goes out as path and query.
+    /// The path and query that go out.
     pub fn target(&self) -> &PathAndQuery {
         &self.target
     }
@@ -105,7 +104,7 @@ impl Clean {
         &self.headers
     }
 
-    /// Writes a secret into a body that was judged, where nothing stands in the head.
+    /// Writes a secret into a body that was judged, provided that the head carries none.
     pub fn put_in_body(&mut self, _: &BodyJudged, body: &Bytes, swap: &Swap) -> Result<Bytes, Refusal> {
         let written = swap::put_in_body(&mut self.headers, body, swap)?;
         self.put_on = Some((swap.credential.clone(), swap.place.clone()));
@@ -113,7 +112,7 @@ impl Clean {
         Ok(written)
     }
 
-    /// The one body that may be sent with this head; nothing where it goes by as it comes.
+    /// The only body that may be sent with this head; nothing if the body is streamed.
     pub(crate) fn take_body(
         &mut self,
         BodyJudged { body: judged, granted: _ }: BodyJudged,
@@ -127,13 +126,13 @@ impl Clean {
 }
 
 impl BodyJudged {
-    /// For a body that goes by as it comes, or none: where no rule looks into it.
+    /// For a streamed body, or none: only where no rule looks into the body.
     pub fn as_it_comes(judged: &Judged) -> Option<Self> {
         judged.permit().body_conditions().is_none().then_some(BodyJudged { body: None, granted: None })
     }
 
-    /// For a body that is there as a whole. A server must not take it for something else than what
-    /// was judged: where a rule looks into it, or `looked_into` says that somebody else does, it is JSON.
+    /// For a body that is complete. A server must not read it as anything but what was judged: if a
+    /// rule looks into it, or `looked_into` says that other code does, it is JSON.
     pub fn whole(judged: &Judged, clean: &Clean, body: &Bytes, looked_into: bool) -> Result<Self, Unfit> {
         let conditions = judged.permit().body_conditions();
         let looked_into = looked_into || conditions.is_some_and(BodyConditions::look_inside);
@@ -155,7 +154,7 @@ impl BodyJudged {
         Ok(BodyJudged { body: Some(body.clone()), granted })
     }
 
-    /// The yes by which it goes, where its owner had to be asked.
+    /// The owner's yes, if one was needed.
     pub fn granted(&self) -> Option<GrantId> {
         self.granted
     }

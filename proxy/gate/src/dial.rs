@@ -1,5 +1,5 @@
-//! Names to connections: resolved, every address checked, dialled. Nothing is dialled
-//! that was not checked, and of several the one that answers first is used (RFC 8305).
+//! From names to connections: resolve, check every address, dial. Nothing is dialled unchecked, and
+//! of several addresses the first to answer is used (RFC 8305).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,28 +20,27 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// At most this many are tried at a time: each takes a file descriptor.
 const AT_ONCE: usize = 4;
 
-/// The patience for all addresses, in patiences for one.
+/// The time for all addresses together, as a multiple of the time for one.
 const ALTOGETHER: u32 = 3;
 
 /// A connection to a host that was dialled.
 pub(crate) type Dialled = Patient<TcpStream>;
 
-/// Resolves and dials. `check` is the permit's: it makes the only thing that is
-/// dialled, and a single address that it refuses refuses them all, for a mixed
-/// answer is what rebinding looks like.
+/// Resolves and dials. `check` is the permit's: only the addresses that it makes are dialled, and
+/// if it refuses one, all are refused, because a mixed answer is what DNS rebinding looks like.
 pub(crate) async fn reach(
     gate: &Gate,
     authority: &Authority,
     check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
 ) -> Result<(Dialled, CheckedAddress), Refusal> {
-    // Locked or shut since it was allowed: its name is not asked for either.
+    // Locked or shut since the request was allowed: then the name is not resolved either.
     gate.lets_nothing().map_or(Ok(()), Err)?;
     let addresses = resolve(gate, authority).await?;
     let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
     dial(gate.limits(), authority, &checked).await
 }
 
-/// Every address of the host, still to be checked.
+/// Every address of the host, not yet checked.
 async fn resolve(gate: &Gate, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
     let name = match &authority.host {
         Host::Ip(ip) => return Ok(vec![(*ip, authority.port).into()]),
@@ -76,8 +75,8 @@ async fn dial(
     Ok((Patient::new(stream, limits.idle_body_time), address))
 }
 
-/// The connection that is there first; the others are dropped. One after the other gets a
-/// head start, and where one fails the next begins at once.
+/// The first connection to be established; the others are dropped. Each address gets a head start,
+/// and where one fails the next begins at once.
 async fn first_of(limits: &Limits, addresses: Vec<CheckedAddress>) -> Result<(TcpStream, CheckedAddress), String> {
     let mut reason = "it took too long".to_owned();
     let mut waiting = addresses.into_iter().peekable();
@@ -102,7 +101,7 @@ async fn first_of(limits: &Limits, addresses: Vec<CheckedAddress>) -> Result<(Tc
     }
 }
 
-/// Why not, where somebody said so.
+/// The error is the reason, where there is one.
 #[expect(clippy::disallowed_methods, reason = "the gate is the way out: an address that a permit has checked")]
 async fn connected(limits: &Limits, address: CheckedAddress) -> Result<(TcpStream, CheckedAddress), Option<String>> {
     match timeout(limits.connect_time, TcpStream::connect(address.get())).await {
@@ -112,8 +111,8 @@ async fn connected(limits: &Limits, address: CheckedAddress) -> Result<(TcpStrea
     }
 }
 
-/// The families by turns, each in the order in which it came (RFC 8305 §4): where one of
-/// them leads nowhere, the other has its chance at once.
+/// Alternates the address families, each in the order received (RFC 8305 §4): where one family
+/// leads nowhere, the other is tried at once.
 fn in_turns(addresses: &[CheckedAddress]) -> Vec<CheckedAddress> {
     let first_is_v4 = addresses.first().is_some_and(|address| address.get().is_ipv4());
     let (one, other): (Vec<CheckedAddress>, Vec<_>) =
@@ -128,8 +127,8 @@ fn in_turns(addresses: &[CheckedAddress]) -> Vec<CheckedAddress> {
     .collect()
 }
 
-/// A connection to this machine has one address at both ends. A public one leads to the
-/// same services as loopback, from inside; a private one is here because the rule names it.
+/// A connection to this machine has one address at both ends. A public one reaches the same
+/// services as loopback, from inside; a private one is here because the rule names it.
 fn not_ourselves(authority: &Authority, peer: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
     let ip = peer.ip().to_canonical();
     if local.ip().to_canonical() != ip || policies::special(ip).is_some() {
@@ -148,7 +147,7 @@ fn not_ourselves(authority: &Authority, peer: SocketAddr, local: SocketAddr) -> 
 mod tests {
     use super::*;
 
-    /// Attack B02, where the host has a public address: nothing but the connection tells.
+    /// Attack B02, where the host has a public address: only the connection shows it.
     #[test]
     fn the_hosts_own_public_address_is_refused() {
         let dialled = |peer: &str, local: &str| {

@@ -1,6 +1,6 @@
-//! What makes a connection to an upstream go on: a task of its own, or, of HTTP/1.1, whoever has a
-//! request on it. Where both ends of a request are one task, nothing is handed from thread to
-//! thread for it.
+//! Drives a connection to an upstream: in a task of its own, or, for HTTP/1.1, in the task that has
+//! a request on it. Where one task handles both ends of a request, no hand-over between threads is
+//! needed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio::task::{self, AbortHandle};
 
 use crate::received::{Received, Unended};
 
-/// A connection's drive; it ends with the last who holds it.
+/// Drives a connection, which ends when the last handle is dropped.
 pub(crate) struct Driver {
     state: Mutex<State>,
     wakes: Arc<Wakes>,
@@ -26,25 +26,25 @@ pub(crate) struct Driver {
 type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum State {
-    /// Goes on when it is polled.
+    /// Driven by whoever polls it.
     Here(Connection),
-    /// Goes on by itself.
+    /// Driven by a task of its own.
     Task(AbortHandle),
     Ended,
 }
 
-/// Runs a connection until nobody holds it any more.
+/// Drives a connection until the last handle is dropped.
 pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<Driver> {
     let driver = Driver::here(connection);
     driver.goes_by_itself();
     driver
 }
 
-/// How often the connection and who waits for it are polled in turns before others are.
+/// How many rounds of polling the connection and its waiter take before other tasks get a turn.
 const TURNS: usize = 4;
 
 impl Driver {
-    /// Of a connection that goes on when it is polled.
+    /// For a connection that is driven by polling.
     pub(crate) fn here(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<Self> {
         let connection = async move {
             if let Err(error) = connection.await {
@@ -63,23 +63,23 @@ impl Driver {
         };
     }
 
-    /// Ends it, whoever drives it.
+    /// Ends it, whichever way it is driven.
     pub(crate) fn abort(&self) {
-        // What it holds is let go of outside of the lock.
+        // Dropped outside of the lock.
         let before = std::mem::replace(&mut *self.lock(), State::Ended);
         if let State::Task(task) = before {
             task.abort();
         }
     }
 
-    /// Nobody polls it any more: one that has no task ends.
+    /// Called when it is no longer polled: it ends unless it has a task.
     pub(crate) fn is_left(&self) {
         if self.is_here() {
             self.abort();
         }
     }
 
-    /// The task that drives it, if one does.
+    /// The task that drives it, if there is one.
     pub(crate) fn task(&self) -> Option<task::Id> {
         match &*self.lock() {
             State::Task(task) => Some(task.id()),
@@ -87,18 +87,19 @@ impl Driver {
         }
     }
 
-    /// Lets it notice what has come, such as its end.
+    /// Lets it notice what has arrived, such as its end.
     pub(crate) fn look(&self) {
         self.go_on(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Polls what waits for it, and it where no task does.
+    /// Polls `waits`, and the connection too if no task does.
     pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, mut waits: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         if !self.is_here() {
             return waits(cx);
         }
         self.wakes.task.register(cx.waker());
         let waker = Waker::from(self.wakes.clone());
+        // Either may enable the other to go on, and a wake-up of the task for that would cost more.
         for _ in 0..TURNS {
             self.wakes.begin();
             let inside = &mut Context::from_waker(&waker);
@@ -137,8 +138,8 @@ impl Drop for Driver {
     }
 }
 
-/// Who is to be woken once the connection, or what waits for it, can go on. While both are polled,
-/// nobody is: they are polled once more.
+/// Wakes the task once the connection, or its waiter, can make progress. A wake-up while both are
+/// being polled only causes another round.
 #[derive(Default)]
 struct Wakes {
     task: AtomicWaker,
@@ -154,7 +155,7 @@ impl Wakes {
         self.state.store(INSIDE, Ordering::SeqCst);
     }
 
-    /// Whether anything woke meanwhile.
+    /// Whether there was a wake-up meanwhile.
     fn end(&self) -> bool {
         self.state.swap(OUTSIDE, Ordering::SeqCst) == AGAIN
     }
@@ -172,13 +173,13 @@ impl Wake for Wakes {
     }
 }
 
-/// The body of an answer, and the connection that it comes by.
+/// The body of an answer, and the connection that it comes over.
 pub struct Arriving {
     received: Received,
     driver: Arc<Driver>,
-    /// Its status has none (RFC 9110 §6.4.1), whatever frames of HTTP/2 bring.
+    /// Its status allows no body (RFC 9110 §6.4.1), whatever HTTP/2 frames follow.
     is_none: bool,
-    /// Why it broke off; told once what came before has gone on.
+    /// Why it broke off; reported once the data before it has gone on.
     broken: Option<Unended>,
 }
 
@@ -233,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    /// Whoever still uses a connection keeps it going; nobody has to end it.
+    /// A connection goes on as long as it has a handle; it need not be ended explicitly.
     #[tokio::test]
     async fn a_connection_ends_with_the_last_who_holds_it() {
         for by_itself in [true, false] {
@@ -264,7 +265,7 @@ mod tests {
         }
     }
 
-    /// What the two say to each other wakes nobody, and what comes from outside wakes who waits.
+    /// Traffic between the two wakes no task; input from outside wakes the one that waits.
     #[test]
     fn who_polls_both_is_woken_from_outside_alone() {
         let (mut asks, asked) = tokio::sync::mpsc::unbounded_channel::<tokio::sync::oneshot::Sender<u8>>();

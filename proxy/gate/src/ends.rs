@@ -1,5 +1,5 @@
-//! A host that ends its connection without TLS's own goodbye. Most clients take that for the end,
-//! and HTTP/1.1 says by itself where an answer is too short: by its length and its chunks.
+//! A host that closes its connection without a TLS close_notify. Most clients take that for the
+//! end, and HTTP/1.1 itself shows where an answer is too short: by its length and its chunks.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that ends where its other side does.
+/// A stream that ends where its peer closes it.
 pub(crate) struct Ends<S>(pub(crate) S);
 
 impl<S: AsyncRead + Unpin> AsyncRead for Ends<S> {

@@ -1,6 +1,6 @@
-//! The way out: resolve, check, dial, verify. An [`Exit`] is a connection to the host that a
-//! permit is about, made here and nowhere else; nothing can be written to it before it is a
-//! line (`line.rs`) or a tunnel.
+//! The way out: resolve, check, dial, verify. An [`Exit`] is a connection to the host that a permit
+//! names, made only here; nothing can be written to it until it becomes a line (`line.rs`) or a
+//! tunnel.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::gate::Gate;
 use crate::record::{Audited, AuditedTunnel};
 use crate::tls::H2;
 
-/// A connection to a host, dialled at an address that the permit checked, and verified where
-/// the request goes by TLS.
+/// A connection to a host, dialled at an address that the permit checked, and with a verified
+/// certificate if the request uses TLS.
 pub struct Exit {
     stream: Box<dyn Stream>,
     destination: Destination,
@@ -29,7 +29,7 @@ pub struct Exit {
     is_http2: bool,
 }
 
-/// Where a connection leads, and on whose account: what two requests must have in common to use one.
+/// Where a connection leads, and for which credential: requests that share one agree on all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     scheme: Option<Scheme>,
@@ -55,13 +55,13 @@ impl Destination {
     }
 }
 
-/// What a host is asked to speak.
+/// The protocols that a host is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// HTTP/1.1, as the client does: nothing has to be carried over into frames, and no body waits
-    /// for a window. HTTP/2 where the host has nothing else.
+    /// HTTP/1.1, as the client speaks it: no translation into frames, and no body waits for a
+    /// window. HTTP/2 only if the host has nothing else.
     Http1,
-    /// HTTP/2 or HTTP/1.1, as the host likes.
+    /// HTTP/2 or HTTP/1.1, as the host prefers.
     Either,
 }
 
@@ -71,7 +71,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Exit {
-    /// For requests.
+    /// For HTTP requests.
     pub async fn open(gate: &Gate, audited: &Audited, offer: Offer) -> Result<Self, Refusal> {
         let (tls, permit) = (gate.tls(), audited.permit());
         if offer == Offer::Http1
@@ -84,7 +84,7 @@ impl Exit {
             .ok_or_else(|| failed(permit, "it speaks nothing of what it was offered"))
     }
 
-    /// For what only HTTP/1.1 carries.
+    /// For protocols that need HTTP/1.1.
     pub(crate) async fn open_http1(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
         let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
         let exit = exit.ok_or_else(|| failed(audited.permit(), "it does not speak HTTP/1.1, as WebSockets do"))?;
@@ -93,18 +93,18 @@ impl Exit {
         Ok(exit)
     }
 
-    /// For what goes through unopened.
+    /// For tunnels.
     pub(crate) async fn open_tunnel(gate: &Gate, audited: &AuditedTunnel) -> Result<Self, Refusal> {
         let permit = audited.permit();
         let (stream, address) = reach(gate, permit.authority(), |address| permit.check_address(address)).await?;
-        // As for requests: the policy may have been tightened since the permit was given.
+        // As with requests: the policy may have been tightened since the permit was given.
         gate.upholds_tunnel(permit, address.get())?;
         audited.tally().note(|outcome| outcome.address = Some(address.get()));
         let destination = Destination::of_tunnel(permit);
         Ok(Exit { stream: Box::new(stream), destination, address, is_http2: false })
     }
 
-    /// Nothing where the host speaks none of what it is offered.
+    /// Nothing if the host speaks none of the offered protocols.
     async fn verified(gate: &Gate, tls: &Arc<ClientConfig>, permit: &Permit) -> Result<Option<Self>, Refusal> {
         let (check, destination) = (|address| permit.check_address(address), Destination::of(permit));
         let (stream, address) = reach(gate, &permit.facts().authority, check).await?;
@@ -113,7 +113,7 @@ impl Exit {
         }
         let Some(stream) = verify(gate, tls, permit, stream).await? else { return Ok(None) };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-        // Frames of HTTP/2 say where each answer ends.
+        // HTTP/2 frames say where each answer ends.
         let stream: Box<dyn Stream> = if is_http2 { Box::new(stream) } else { Box::new(Ends(stream)) };
         Ok(Some(Exit { stream, destination, address, is_http2 }))
     }
@@ -127,7 +127,7 @@ impl Exit {
     }
 }
 
-/// The certificate must be valid for the very host that was judged.
+/// The certificate must be valid for exactly the host that was judged.
 async fn verify(
     gate: &Gate,
     tls: &Arc<ClientConfig>,
@@ -150,7 +150,7 @@ async fn verify(
         // RFC 7301 §3.2.
         Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => return Ok(None),
         Some(rustls::Error::InvalidMessage(_)) => failed(permit, "what it says is no TLS"),
-        // The names in it are words of its host's, a secret as well as any: only the kind of flaw goes on.
+        // The names in it are the host's own words and could hold a secret: only the kind of flaw is passed on.
         Some(rustls::Error::InvalidCertificate(flaw)) => {
             let kind: String = format!("{flaw:?}").chars().take_while(char::is_ascii_alphanumeric).collect();
             failed(permit, format!("its certificate is not valid: {}", kind.trim_end_matches("Context")))

@@ -1,5 +1,5 @@
-//! What would become of a request that nobody has sent, by its head. It goes through what a
-//! door's requests go through, and the proofs of it stay here: nothing can be sent with them.
+//! What would become of a hypothetical request, judged by its head. It goes through the same stages
+//! as a real one, and its proofs stay here: nothing can be sent with them.
 
 use http::HeaderMap;
 use policies::{Facts, PolicyAt, Refusal, Terms, Verdict};
@@ -8,8 +8,8 @@ use crate::check::{Dressed, checked};
 use crate::judge::{Denied, judged};
 use crate::request;
 
-/// Judges and checks a head by a policy of the caller's choice. `look` is what a door would look
-/// with. Gives an allow or an ask.
+/// Judges and checks a head by a policy of the caller's choice. `look` is the search that a door
+/// would make. Returns an allow or an ask.
 pub fn foresee<T>(
     policy: PolicyAt<'_>,
     facts: Facts,

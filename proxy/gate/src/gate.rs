@@ -1,5 +1,5 @@
-//! The gate of one door: who asks, under which policy, and what stands between a request
-//! and the way out. Nothing of it knows secrets or bodies.
+//! The gate of one door: who is asking, under which policy, and every check before the way out. It
+//! knows nothing about secrets or bodies.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,27 +20,27 @@ use crate::ports::{Budget, Owner, Resolver};
 use crate::request::Intercepted;
 use crate::tls::DoorTls;
 
-/// What must not stand in the log: what to write in the place of a text that holds any of it.
+/// Returns the text to log in place of one that contains something that must not be logged.
 pub type Hide = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
 
-/// The proof that the group may use up what a request takes.
+/// The proof that the request is within the group's limits.
 pub struct Admitted(());
 
-/// What a gate asks.
+/// What a gate depends on.
 pub struct Outside {
     /// The audit log.
     pub ledger: Arc<dyn Ledger>,
-    /// What the group may use up.
+    /// What the group may use over time.
     pub budget: Arc<dyn Budget>,
-    /// Who is asked where the policy says so.
+    /// The owner, who is asked where the policy says so.
     pub owner: Arc<dyn Owner>,
-    /// Names to addresses, for this door alone.
+    /// Resolves names, for this door alone.
     pub resolver: Arc<dyn Resolver>,
-    /// The owner's clock, for what policies say of time.
+    /// The owner's clock, for the times in policies.
     pub now: Clock,
     /// What the owner has locked.
     pub latch: Arc<Latch>,
-    /// What must not stand in the log.
+    /// Hides what must not be logged.
     pub hide: Hide,
 }
 
@@ -52,13 +52,13 @@ pub struct Gate {
     tls: DoorTls,
     limits: Limits,
     in_flight: InFlight,
-    /// Why it lets nothing through any more, once it is shut.
+    /// Why nothing goes through any more, once the door is shut.
     shut: OnceLock<Refusal>,
-    /// Told when that happens.
+    /// Notified when that happens.
     shutting: Notify,
-    /// The agent's run under way; 0 for none.
+    /// The agent's current run; 0 for none.
     run: AtomicU64,
-    /// Requests in flight; streams of HTTP/2 count one by one.
+    /// Requests in flight; HTTP/2 streams count one by one.
     requests: Arc<Semaphore>,
 }
 
@@ -85,12 +85,12 @@ impl Gate {
         })
     }
 
-    /// Who asks.
+    /// Who is asking.
     pub fn who(&self) -> &Identity {
         &self.who
     }
 
-    /// What the sandbox can make us spend.
+    /// The resources that the sandbox can use.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -112,24 +112,24 @@ impl Gate {
         &self.in_flight
     }
 
-    /// What to write in the place of a text that may not stand in the log.
+    /// What to log in place of a text that must not be logged.
     pub(crate) fn hidden(&self, text: &[u8]) -> Option<String> {
         (self.outside.hide)(text)
     }
 
-    /// What a request that comes by this connection now is judged by.
+    /// The case for a request that arrives on this connection now.
     pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
         let (locked, away) = (self.outside.latch.holds(&self.who.group), self.outside.latch.is_away());
         let (policy, now) = (self.policy.snapshot(), self.now());
         Case { connection, within, policy, now, locked, away, grants: Arc::default(), head: HeadHash::default() }
     }
 
-    /// Which moment it is for the owner.
+    /// The owner's local time.
     pub fn now(&self) -> Moment {
         (self.outside.now)()
     }
 
-    /// Says which run of the agent the next requests belong to.
+    /// Sets the run of the agent that the next requests belong to.
     pub fn set_run(&self, run: Option<u64>) {
         self.run.store(run.unwrap_or(0), Ordering::Relaxed);
     }
@@ -138,8 +138,8 @@ impl Gate {
         Some(self.run.load(Ordering::Relaxed)).filter(|run| *run != 0)
     }
 
-    /// Lets nothing through any more, for good, and cuts what is in flight. The first reason
-    /// stands; whether this was it.
+    /// Shuts the door for good and cuts everything in flight. The first reason stands; returns
+    /// whether this was it.
     pub fn shut(&self, why: &str) -> bool {
         let refusal = Refusal::new(Code::Revoked, why);
         let first = self.shut.set(refusal.clone()).is_ok();
@@ -150,7 +150,7 @@ impl Gate {
         first
     }
 
-    /// Why it was shut, if it was.
+    /// Why the door was shut, if it was.
     pub fn why_shut(&self) -> Option<&str> {
         self.shut.get().map(|refusal| refusal.why.as_str())
     }
@@ -160,7 +160,7 @@ impl Gate {
         self.shut.get().cloned()
     }
 
-    /// Until nothing of the group's may go on that the owner is asked about, and why.
+    /// Waits until the group's held requests must end, and returns why.
     pub(crate) async fn until_shut(&self) -> Refusal {
         loop {
             let shutting = self.shutting.notified();
@@ -175,23 +175,23 @@ impl Gate {
         &*self.outside.owner
     }
 
-    /// Why nothing of the group's may go on: the door is shut, or the owner has locked it.
+    /// Why nothing from the group may go on: the door is shut, or the owner has locked the group.
     pub fn lets_nothing(&self) -> Option<Refusal> {
         self.is_shut().or_else(|| self.locked().err())
     }
 
-    /// Whether the owner has locked the group by now.
+    /// Whether the group is locked now.
     fn locked(&self) -> Result<(), Refusal> {
         if self.outside.latch.holds(&self.who.group) { Err(latch::refusal()) } else { Ok(()) }
     }
 
-    /// The same of what asks a model, or does not.
+    /// The same, and the owner's absence too unless the request asks a model.
     pub(crate) fn holds_back(&self, asks_model: bool) -> Option<Refusal> {
         let away = !asks_model && self.outside.latch.is_away();
         self.lets_nothing().or_else(|| away.then(latch::away))
     }
 
-    /// Cuts what is in flight, if the owner has locked the group; but for models, if the owner is away.
+    /// Cuts everything in flight if the group is locked, and all but models if the owner is away.
     pub fn cut_if_locked(&self) {
         if let Err(refusal) = self.locked() {
             self.in_flight.cut(&refusal);
@@ -210,21 +210,21 @@ impl Gate {
         self.requests.clone().try_acquire_owned().map_err(|_| Refusal::new(Code::GroupLimit, full))
     }
 
-    /// Asks for a request out of what the group may use up over time.
+    /// Counts a request against what the group may use over time.
     pub async fn admit(&self, case: &Case, judged: &Judged, clean: &Clean) -> Result<Admitted, Refusal> {
         let by_wildcard = judged.permit().by_wildcard().then(|| &judged.permit().facts().authority.host);
         self.admit_bytes(case, by_wildcard, clean.bytes()).await
     }
 
-    /// The same for a tunnel. Its name is what is known to leave, by DNS; what it carries is
-    /// counted as it goes.
+    /// The same for a tunnel. Only its name is known to leave, by DNS; the data is counted as it
+    /// passes.
     pub async fn admit_tunnel(&self, case: &Case, judged: &JudgedTunnel) -> Result<Admitted, Refusal> {
         let permit = &judged.0;
         let host = &permit.authority().host;
         self.admit_bytes(case, permit.by_wildcard().then_some(host), host.to_string().len() as u64).await
     }
 
-    /// The same for what is answered here and never leaves.
+    /// The same for a request that is answered here and never leaves.
     pub async fn admit_local(&self, case: &Case) -> Result<Admitted, Refusal> {
         self.admit_bytes(case, None, 0).await
     }
@@ -239,7 +239,7 @@ impl Gate {
         Ok(Admitted(()))
     }
 
-    /// The policy in force, for what lasts.
+    /// The policy in force, for anything that outlives one request.
     pub fn policy_now(&self) -> Guard<Arc<Policy>> {
         self.policy.now()
     }
@@ -254,8 +254,8 @@ impl Gate {
         self.outside.budget.spend(&self.who.group, limits, bytes)
     }
 
-    /// A permit is checked again when it is used: the policy may have been tightened
-    /// since it was given.
+    /// Checks a permit again when it is used: the policy may have been tightened since it was
+    /// given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
         self.holds_back(permit.model()).map_or(Ok(()), Err)?;
         let policy = self.policy.now();
@@ -264,13 +264,13 @@ impl Gate {
         policy.upholds_search(permit)
     }
 
-    /// The same for a connection that goes through unopened.
+    /// The same for a tunnel.
     pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
         self.holds_back(false).map_or(Ok(()), Err)?;
         self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
     }
 
-    /// Cuts what the policy in force does not allow any more, and what is stuck.
+    /// Cuts what the policy in force no longer allows, and what is stuck.
     pub fn review(&self) {
         self.in_flight.review(self.policy.now().at(self.now()));
     }

@@ -1,5 +1,5 @@
-//! Headers of requests, rebuilt by listed rules; never passed by default where they speak to
-//! the next hop, name a network, or override what was judged.
+//! Request headers, rebuilt by listed rules: those that address the next hop, name a network, or
+//! override what was judged are not passed on.
 
 use http::header::{
     ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
@@ -13,22 +13,22 @@ mod spelt;
 
 pub(crate) use spelt::{refuse_other_methods, refuse_second_spellings};
 
-/// The header in which a surrogate came, and what stands beside it there and is sent as it is: `Bearer` and the like, or
-/// the other half of Basic credentials.
+/// The header that carried a surrogate, and the text beside it there, which is sent as it is:
+/// `Bearer` and the like, or the other half of Basic credentials.
 #[derive(Clone, Debug)]
 pub struct Carrier {
     /// The header.
     pub header: HeaderName,
-    /// What stands beside it.
+    /// The text beside the surrogate.
     pub beside: String,
 }
 
-/// What a head says beside what every client's does.
+/// The part of a head that goes beyond what every client sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Beside {
-    /// In which headers.
+    /// Names of its headers.
     pub names: Vec<String>,
-    /// How many bytes in all.
+    /// Bytes in total.
     pub bytes: u64,
 }
 
@@ -45,8 +45,8 @@ pub const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// Taken off requests: settled at the door, says where we are, or asks the upstream to
-/// read the request as another one than was judged. In the normal form of names.
+/// Removed from requests: settled at the door, says where we are, or asks the upstream to read
+/// another request than the one judged. Names in normal form.
 const NOT_OUT: [&str; 29] = [
     "alt_used", // names another authority (RFC 7838)
     "cf_connecting_ip",
@@ -79,14 +79,14 @@ const NOT_OUT: [&str; 29] = [
     "x_url_scheme",
 ];
 
-/// The same, by how they begin: `X-Original-URL` and `X-Rewrite-URL` are of IIS, and read by
-/// Symfony and Zend; `X-HTTP-Method…` and `X-Method-Override` by Rack, Symfony, OData, Google.
+/// The same, by prefix: `X-Original-URL` and `X-Rewrite-URL` come from IIS and are read by Symfony
+/// and Zend; `X-HTTP-Method…` and `X-Method-Override` by Rack, Symfony, OData, Google.
 const NOT_OUT_BEGINNINGS: [&str; 7] =
     ["x_envoy_", "x_forwarded_", "x_http_host", "x_http_method", "x_method_", "x_original_", "x_rewrite_"];
-/// Read by Astro (CVE-2026-33768), and by Next.js (CVE-2025-29927) and what hosts it.
+/// Read by Astro (CVE-2026-33768), and by Next.js (CVE-2025-29927) and its hosts.
 const OF_FRAMEWORKS: [&str; 4] = ["x_astro_", "x_invoke_", "x_matched_", "x_middleware_"];
 
-/// What every client sends, in few words.
+/// What every client sends, with short values.
 const ORDINARY: [&str; 8] = [
     "accept",
     "accept-charset",
@@ -98,17 +98,17 @@ const ORDINARY: [&str; 8] = [
     "user-agent",
 ];
 
-/// The longest value of one that a yes is not for, or that is not worth telling: a longer one could say anything.
+/// The longest value of a header that a yes leaves out, or that is not worth showing: a longer one could say anything.
 const SHORT: usize = 256;
 
-/// How long those values are at most that a yes is not for, all together: more could say anything.
+/// The total length of the values that a yes leaves out: more could say anything.
 const SHORT_IN_ALL: usize = 2048;
 
-/// The most names of headers that are told.
+/// The most header names that are shown.
 const TOLD: usize = 16;
 
-/// What a yes is for of a head that goes out. A credential it is for by its name: that is another text in the next
-/// sandbox.
+/// What a yes binds of an outgoing head. A credential is bound by its name, because its surrogate
+/// differs in the next sandbox.
 pub(crate) fn bound(headers: &HeaderMap, carrier: Option<&Carrier>) -> HeadHash {
     let left_out = |name: &HeaderName, value: &[u8]| {
         is_left_out(name.as_str()) && value.len() <= SHORT && headers.get_all(name).iter().nth(1).is_none()
@@ -118,12 +118,12 @@ pub(crate) fn bound(headers: &HeaderMap, carrier: Option<&Carrier>) -> HeadHash 
     let fields = spoken(headers, carrier).filter(|(name, value)| !is_short || !left_out(name, value));
     let fields = fields.map(|(name, value)| (name.as_str(), value));
     let mut fields: Vec<(&str, &[u8])> = fields.collect();
-    // Those of one name stay in their order, which says something.
+    // Fields of one name stay in order, because the order has a meaning.
     fields.sort_by_key(|(name, _)| *name);
     HeadHash::of(fields)
 }
 
-/// What a head says beside what every client's does.
+/// The part of a head that goes beyond what every client sends.
 pub(crate) fn beside(headers: &HeaderMap, carrier: Option<&Carrier>) -> Beside {
     let is_carrier = |name: &HeaderName| carrier.is_some_and(|carrier| carrier.header == *name);
     let is_ordinary = |name: &HeaderName| ORDINARY.contains(&name.as_str()) || is_carrier(name);
@@ -138,7 +138,7 @@ pub(crate) fn beside(headers: &HeaderMap, carrier: Option<&Carrier>) -> Beside {
     told
 }
 
-/// All fields; that of the credential with what stands beside it there.
+/// All fields; the one with the credential as the text beside it.
 fn spoken<'h>(
     headers: &'h HeaderMap,
     carrier: Option<&'h Carrier>,
@@ -149,11 +149,11 @@ fn spoken<'h>(
     })
 }
 
-/// The headers that go upstream, before any credential is put on. `Host` is left
-/// empty: the authority is written from what was judged.
+/// The headers that go upstream, before any credential is put on. `Host` is left empty: the
+/// authority is written from what was judged.
 pub fn outgoing(came: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(came.len() + 2);
-    // Its place: HTTP/1.1 wants it first (RFC 9110 §7.2).
+    // Reserves its place: HTTP/1.1 wants it first (RFC 9110 §7.2).
     out.insert(HOST, HeaderValue::from_static(""));
     let nominated = nominated(came);
     for (name, value) in came {
@@ -166,9 +166,9 @@ pub fn outgoing(came: &HeaderMap) -> HeaderMap {
     out
 }
 
-/// Whether a body is JSON in UTF-8 to whoever goes by what its head says: a server may
-/// take a form, or another charset, for what was judged as JSON (RFC 8259 §8.1). Where it says nothing, Rack takes
-/// a form, which has one field at most where nothing parts fields.
+/// Whether a reader that goes by the head takes the body for JSON in UTF-8: a server may read a
+/// form, or another charset, in what was judged as JSON (RFC 8259 §8.1). Without a type, Rack reads
+/// a form, which has at most one field if no separator occurs.
 pub(crate) fn says_json(headers: &HeaderMap, body: &[u8]) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
     let (Some(first), None) = (types.next(), types.next()) else {
@@ -184,14 +184,14 @@ pub(crate) fn says_json(headers: &HeaderMap, body: &[u8]) -> bool {
     json && parts.all(utf8)
 }
 
-/// What the head says that the body is packed with, in a way that is known.
+/// The coding of the body that the head names, if it is a known one.
 pub(crate) fn packs(headers: &HeaderMap) -> Option<&'static str> {
     let said = headers.get(CONTENT_ENCODING)?.as_bytes();
     ["gzip", "x-gzip", "deflate", "br", "zstd"].into_iter().find(|coding| said.eq_ignore_ascii_case(coding.as_bytes()))
 }
 
-/// DNS over HTTPS by its media types, on a host that is allowed for something else. By its
-/// URL the verdict refuses it (attack C10; RFC 8484 §4.1, RFC 9230).
+/// DNS over HTTPS, recognised by its media types, to a host that is allowed for another purpose.
+/// The verdict refuses it by its URL (attack C10; RFC 8484 §4.1, RFC 9230).
 pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
     let speaks = |value: &HeaderValue| {
         let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
@@ -213,8 +213,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// What `Connection` names goes no further either. This happens before a
-/// credential is put on, so nominating `authorization` takes nothing of ours off.
+/// The headers that `Connection` names are not passed on either. This happens before a credential
+/// is put on, so nominating `authorization` does not remove ours.
 pub fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(CONNECTION)
@@ -224,13 +224,13 @@ pub fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Whether a header is written here and by nobody else.
+/// Whether only the gate writes this header.
 pub(crate) fn is_the_gates(name: &HeaderName) -> bool {
     *name == CONTENT_LENGTH || stays_here(name)
 }
 
-/// Whether a header goes no further, also where it is spelt as servers spell names that
-/// hand them to programs: CGI (RFC 3875 §4.1.18), WSGI and Rack know `-` and `_` as one.
+/// Whether a header is not passed on, in any spelling of servers that hand names to programs: CGI
+/// (RFC 3875 §4.1.18), WSGI and Rack treat `-` and `_` as the same.
 fn stays_here(name: &HeaderName) -> bool {
     let normal = normal_name(name.as_str());
     let normal = normal.trim_start_matches('_');
@@ -279,7 +279,7 @@ mod tests {
         Carrier { header: header::AUTHORIZATION, beside: beside.to_owned() }
     }
 
-    /// Attacks O04, O05: what goes in headers is no secret to who is asked, and no yes lets it change.
+    /// Attacks O04, O05: the owner sees which headers carry data, and a yes does not let it change.
     #[test]
     fn what_a_head_says_beside_is_told() {
         let of = |fields: &[(&'static str, &str)]| {
@@ -296,12 +296,12 @@ mod tests {
             Some(&carrier("me")),
         );
         assert_eq!((told.names.len(), told.bytes), (2, 303), "{told:?}");
-        // What would be left out of a yes, were it short or there once.
+        // A value that a yes would leave out if it were short or occurred once.
         let asked = bound(&of(&[("baggage", "a")]), None);
         assert_eq!(bound(&of(&[("baggage", "b")]), None), asked);
         assert_ne!(bound(&of(&[("baggage", &long)]), None), asked);
         assert_ne!(bound(&of(&[("baggage", "a"), ("baggage", "b")]), None), asked);
-        // Nor many that are short.
+        // Nor many short ones.
         let many = |value: &str| {
             let names = (0..9).map(|n| HeaderName::try_from(format!("x-{n}-request-id")).unwrap());
             names.map(|name| (name, HeaderValue::try_from(value.repeat(250)).unwrap())).collect::<HeaderMap>()
@@ -312,7 +312,7 @@ mod tests {
         assert_ne!(bound(&basic, Some(&carrier("anna"))), bound(&basic, Some(&carrier("ben"))));
     }
 
-    /// Attack O04: a request with another head is another request; the same one sent again is the same.
+    /// Attack O04: a request with another head is another request; the same one retried is the same.
     #[test]
     fn a_yes_is_for_the_head_that_goes_out() {
         let of = |fields: &[(&'static str, &'static str)]| {

@@ -18,7 +18,7 @@ pub(crate) struct InFlight {
 #[derive(Default)]
 struct State {
     going: HashMap<Seq, Going>,
-    /// The policy and moment that all of them were last held against.
+    /// The policy and moment of the last review.
     reviewed: Option<(PolicyHash, Moment)>,
 }
 
@@ -31,7 +31,7 @@ struct Going {
 pub(crate) enum Permitted {
     Request(Arc<Permit>),
     Tunnel(Arc<TunnelPermit>),
-    /// For the host itself, or a request of the gateway's own: no group's policy is about it.
+    /// For the host itself, or a request that the gateway makes: no group's policy applies.
     Own,
 }
 
@@ -40,7 +40,7 @@ impl InFlight {
         let mut state = self.lock();
         let judged_by = permitted.judged_by();
         if state.reviewed.is_some_and(|reviewed| judged_by.is_some_and(|judged_by| reviewed != judged_by)) {
-            // The review of what is in force now may be over: it has to see this one as well.
+            // The review for the current policy may be over: it has to see this request as well.
             state.reviewed = None;
         }
         state.going.insert(seq, Going { permitted, progress: progress.clone() });
@@ -50,7 +50,7 @@ impl InFlight {
         self.lock().going.remove(&seq);
     }
 
-    /// Cuts what the policy does not allow any more, and what is stuck.
+    /// Cuts what the policy no longer allows, and what is stuck.
     pub(crate) fn review(&self, policy: PolicyAt<'_>) {
         let mut state = self.lock();
         let held_against = (policy.policy().hash(), policy.now());
@@ -60,7 +60,7 @@ impl InFlight {
             (going.progress.clone(), upheld)
         });
         let held: Vec<_> = held.collect();
-        // What is cut may end at once, and takes itself off this list.
+        // What is cut may end at once and remove itself from this list.
         drop(state);
         for (progress, upheld) in held {
             match upheld {
@@ -70,13 +70,13 @@ impl InFlight {
         }
     }
 
-    /// Cuts all of the group's: the door is shut. What the gateway asks for itself goes on: a
-    /// token endpoint that is cut off may have given a new refresh token that nobody has then.
+    /// Cuts everything of the group: the door is shut. The gateway's own requests go on: a token
+    /// endpoint that is cut off may have issued a new refresh token, which would be lost.
     pub(crate) fn cut(&self, refusal: &Refusal) {
         self.cut_all(refusal, |permitted| !matches!(permitted, Permitted::Own));
     }
 
-    /// The same, but for what asks a model.
+    /// The same, except for requests to models.
     pub(crate) fn cut_but_models(&self, refusal: &Refusal) {
         self.cut_all(refusal, |permitted| !matches!(permitted, Permitted::Own) && !permitted.asks_model());
     }
@@ -95,7 +95,7 @@ impl InFlight {
 }
 
 impl Permitted {
-    /// Whether it may go on, for all that was done by it.
+    /// Whether it may go on, given what was already done under it.
     fn upheld(&self, policy: PolicyAt<'_>, progress: &Progress) -> Result<(), Refusal> {
         match self {
             Permitted::Request(permit) => {
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Judged in the last second of its hours, and entered when that minute was over.
+    /// Judged in the last second of its hours, and added after that minute was over.
     #[test]
     fn what_was_judged_before_a_review_is_reviewed_too() {
         let text = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nhours = \"07:00-21:00\"\n";

@@ -9,46 +9,46 @@ use crate::case::Case;
 use crate::latch;
 use crate::second_path;
 
-/// What a request asks for, as it was read: by its record, and nowhere else.
+/// What a request asks for. Made only by reading it into its record.
 pub struct Asked(pub(crate) Facts);
 
-/// The proof that the group's policy allows a request, and all that its headers have the host read.
+/// The proof that the group's policy allows a request, and everything that its headers make the host read.
 pub struct Judged(Permit);
 
-/// The same for a connection that goes through unopened.
+/// The same for a tunnel.
 pub struct JudgedTunnel(pub(crate) TunnelPermit);
 
-/// The same for a request of the gateway's own, by a policy of the owner's.
+/// The same for a request that the gateway makes, by a policy of the owner's.
 pub struct Own(Permit);
 
 /// Why there is no permit.
 pub enum Denied {
-    /// Its owner has to be asked first.
+    /// The owner has to be asked first.
     Asks(Box<Ask>),
-    /// What the policy says of what was read.
+    /// The policy does not allow what was read.
     ByPolicy(Box<Facts>, Refusal),
-    /// What is said of a header.
+    /// A header is refused.
     ByHeader(Refusal),
 }
 
-/// Judges what was read, and whatever else its headers have the host read.
+/// Judges what was read, and whatever else the headers make the host read.
 pub fn judge(case: &Case, Asked(facts): Asked, headers: &HeaderMap) -> Result<Judged, Denied> {
     judged_by(case, facts, headers)
 }
 
-/// The same of a request that was held, with what its owner answered.
+/// The same for a request that was held, with the owner's answer.
 pub(crate) fn judged_by(case: &Case, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
     let judged = judged(case.policy_now(), facts, headers);
     if case.away { model_alone(case, judged) } else { judged }
 }
 
-/// What is left of a verdict while the owner is away: what a rule lets a model be asked.
+/// Reduces a verdict while the owner is away: only a rule for a model still allows.
 fn model_alone(case: &Case, judged: Result<Judged, Denied>) -> Result<Judged, Denied> {
     match judged {
         Ok(Judged(permit)) if permit.model() => Ok(Judged(permit.of_models_alone())),
         Ok(judged) => Err(Denied::ByPolicy(Box::new(judged.permit().facts().clone()), latch::away())),
         Err(Denied::Asks(ask)) => Err(Denied::ByPolicy(Box::new(ask.into_facts()), latch::away())),
-        // Its connection would go through unopened, and is opened to tell it.
+        // This would be a tunnel, but is opened to show the refusal.
         Err(Denied::ByPolicy(facts, _)) if case.policy_now().decide_tunnel(&facts.authority).is_some() => {
             Err(Denied::ByPolicy(facts, latch::away()))
         }
@@ -56,7 +56,7 @@ fn model_alone(case: &Case, judged: Result<Judged, Denied>) -> Result<Judged, De
     }
 }
 
-/// The verdict on what a door read, or on what is only foreseen.
+/// The verdict on a request that a door read, or on a hypothetical one.
 pub(crate) fn judged(policy: PolicyAt<'_>, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
     match policy.decide(facts) {
         Verdict::Allow(permit) => {
@@ -71,10 +71,10 @@ pub(crate) fn judged(policy: PolicyAt<'_>, facts: Facts, headers: &HeaderMap) ->
     }
 }
 
-/// Judges a connection that has named its host and said no more: nothing where it has to be opened.
+/// Judges a connection that has named its host and no more: nothing if it has to be opened.
 pub fn judge_tunnel(case: &Case, authority: &Authority) -> Option<JudgedTunnel> {
     if case.locked || case.away {
-        // Opened, so that the refusal is told inside, where clients show it.
+        // Opened, so that the refusal is answered inside, where clients show it.
         return None;
     }
     case.policy_now().decide_tunnel(authority).map(JudgedTunnel)
@@ -96,7 +96,7 @@ impl Asked {
         &self.0
     }
 
-    /// The same, for who answers it here.
+    /// The same, for a caller that answers it here.
     pub fn into_facts(self) -> Facts {
         self.0
     }
@@ -112,7 +112,7 @@ impl Judged {
         self.0
     }
 
-    /// Gives the permit up: its body is one that the owner is asked about.
+    /// Gives the permit up: the owner has to be asked because of the body.
     pub fn into_ask(self, by: Arc<AskedBy>) -> Box<Ask> {
         Box::new(self.0.into_ask(by))
     }

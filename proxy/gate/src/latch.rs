@@ -1,6 +1,6 @@
-//! The owner's lock, above every policy: what is locked lets nothing through, and what is in
-//! flight is cut. While the owner is away, nothing but models is. What it is not: a file. Whoever keeps
-//! that over restarts hands it in.
+//! The owner's lock, above every policy: a locked group sends nothing, and its requests in flight
+//! are cut. While the owner is away, only models can be asked. What it is not: a file. Whoever
+//! keeps the state across restarts passes it in.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use policies::{Code, GroupName, Refusal};
 
-/// What is locked, for all doors of a daemon; replaced whole.
+/// The lock, for all doors of a daemon; replaced as a whole.
 #[derive(Debug, Default)]
 pub struct Latch {
     locked: ArcSwap<Locked>,
@@ -19,9 +19,9 @@ pub struct Latch {
 /// What is locked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locked {
-    /// Every group, also those that are new.
+    /// Every group, also new ones.
     pub all: bool,
-    /// These.
+    /// These groups.
     pub groups: BTreeSet<GroupName>,
 }
 
@@ -38,18 +38,18 @@ impl Latch {
         self.locked.load_full()
     }
 
-    /// From now on this is locked, and nothing else. Who holds doors has them look what they let
-    /// through ([`crate::Gate::cut_if_locked`]).
+    /// From now on exactly this is locked. The owner of the doors has them check their requests in
+    /// flight ([`crate::Gate::cut_if_locked`]).
     pub fn set(&self, locked: Locked) {
         self.locked.store(Arc::new(locked));
     }
 
-    /// Whether the owner is away: then nothing but models is asked.
+    /// Whether the owner is away: then only models are asked.
     pub fn is_away(&self) -> bool {
         self.away.load(Ordering::SeqCst)
     }
 
-    /// From now on they are, or are not. Who holds doors has them look, as for a lock.
+    /// Sets whether the owner is away. The owner of the doors has them check, as for a lock.
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
     }
@@ -60,13 +60,13 @@ impl Latch {
     }
 }
 
-/// What a request is told that asks no model while the owner is away.
+/// The refusal of a request that does not ask a model while the owner is away.
 pub(crate) fn away() -> Refusal {
     let why = "no word of the owner came for a long time: until one does, nothing but the model can be reached";
     Refusal::new(Code::OwnerAway, why)
 }
 
-/// What a locked group is told.
+/// The refusal for a locked group.
 pub(crate) fn refusal() -> Refusal {
     Refusal::new(Code::Locked, "the owner has locked this group: nothing goes out until they unlock it")
 }

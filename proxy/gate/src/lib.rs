@@ -1,10 +1,10 @@
-//! The gate: all that stands between a request and the way out of one door.
+//! The gate: everything between a request and the way out of one door.
 //!
-//! What it is: the one reading of a request, the verdict, the head that goes out, the record that
-//! is stored first, and the only sockets to the outside. What it is not: it knows no secret and
-//! looks into no body. Who does gives it a head to write and one [`Swap`], and gets an answer.
+//! What it is: the only parser of requests, the verdict, the head that goes out, the record that is
+//! stored first, and the only sockets to the outside. What it is not: it knows no secret and reads
+//! no body. The caller that does hands it a head to write and one [`Swap`], and gets an answer.
 //!
-//! Each stage gives a proof, and sending wants all of them:
+//! Each stage returns a proof, and sending requires all of them:
 //!
 //! ```text
 //! record.read → Asked   judge → Judged   check → Clean   body → BodyJudged   admit → Admitted
@@ -12,10 +12,10 @@
 //!                       Exit::open(Audited) → Line   exchange(Audited, Line, OutboundHead) → answer
 //! ```
 //!
-//! A request that its owner is asked about waits (`answered`), and is judged again with the answer.
-//! What nobody has sent goes through the same (`foresee`), and gives no proof.
+//! A request that the owner is asked about waits (`answered`) and is judged again with the answer.
+//! A hypothetical request goes through the same stages (`foresee`) and gets no proof.
 //!
-//! None of them can be made elsewhere:
+//! No proof can be made elsewhere:
 //!
 //! ```compile_fail
 //! let admitted = gate::Admitted(());
@@ -60,10 +60,10 @@
 //! - Nothing is resolved or dialled without a permit, and nothing is sent before the
 //!   decision is stored ([`Audited`]).
 //! - What was judged is what is written: method, authority, path and query come from the
-//!   [`policies::Facts`], but for the one value at the place of a [`Swap`]; and where a rule
-//!   looks into the body, the bytes that were judged are the only ones that are sent.
-//! - Nothing goes over a line that was opened for another host, or at an address that the permit
-//!   does not reach; and nothing goes on once it is cut.
+//!   [`policies::Facts`], except for the one value that a [`Swap`] replaces; and where a rule looks
+//!   into the body, only the bytes that were judged are sent.
+//! - Nothing is sent over a line that was opened for another host or to an address outside the
+//!   permit, and nothing is sent once the request is cut.
 
 mod asking;
 mod ahead;

@@ -1,23 +1,23 @@
-//! What one sandbox can make us spend: each has a bound.
+//! The resources that one sandbox can use: each has a bound.
 
 use std::time::Duration;
 
-/// How much of a body may wait in memory, of one stream of HTTP/2.
+/// How much of a body may be buffered for one HTTP/2 stream.
 pub const STREAM_WINDOW: u32 = 256 << 10;
-/// The same of one connection.
+/// The same for one connection.
 pub const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// No limit goes below this: the door could not serve anybody.
+/// No limit goes below this: the door would be useless.
 const LEAST: usize = 4;
 
-/// What one sandbox can make us spend.
+/// The resources that one sandbox can use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections through one door at a time; more wait.
     pub connections: usize,
-    /// Requests under way through one door; more are refused.
+    /// Requests in flight through one door; more are refused.
     pub requests: usize,
-    /// Bodies held whole at a time, and as many that are unpacked; more wait.
+    /// Bodies held in memory at a time, and as many being unpacked; more wait.
     pub whole_bodies: usize,
     /// WebSockets open at a time; more are refused.
     pub websockets: usize,
@@ -27,30 +27,30 @@ pub struct Limits {
     pub headers: usize,
     /// HTTP/2 streams at a time on one connection.
     pub streams: u32,
-    /// To send a request's head; also how long a kept-alive connection may idle.
+    /// The time to send a request's head; also how long a kept-alive connection may idle.
     pub head_time: Duration,
-    /// To finish a TLS handshake, on either side.
+    /// The time to finish a TLS handshake, on either side.
     pub handshake_time: Duration,
-    /// To reach one address of an upstream.
+    /// The time to reach one address of an upstream.
     pub connect_time: Duration,
-    /// To send a body that a rule looks into.
+    /// The time to send a body that a rule looks into.
     pub body_time: Duration,
-    /// How long either side may leave bytes waiting that are for it, or owe the next
-    /// of a body. Silence while nobody waits is no reason to end anything.
+    /// How long either side may leave bytes for it waiting, or owe the next piece of a body.
+    /// Silence while neither side waits is no reason to end anything.
     pub idle_body_time: Duration,
-    /// Until the upstream's head arrives: models think for minutes.
+    /// The time until the upstream's head arrives: models think for minutes.
     pub answer_time: Duration,
-    /// Leaf certificates kept, and made at once.
+    /// Leaf certificates kept in the cache, and made in a burst.
     pub leaves: usize,
-    /// Between two that are made beyond that.
+    /// The pace of making leaves beyond that.
     pub leaf_pace: Duration,
-    /// Idle upstream connections kept for one authority; of HTTP/2, connections at all.
+    /// Idle upstream connections kept for one authority; for HTTP/2, all connections.
     pub idle_upstreams: usize,
-    /// The same for all of them together.
+    /// The same for all authorities together.
     pub idle_upstreams_in_all: usize,
-    /// How long one is kept: shorter than servers keep theirs.
+    /// How long an idle one is kept: shorter than servers keep theirs.
     pub idle_time: Duration,
-    /// How long a request waits for a place on one that many share.
+    /// How long a request waits for a place on a shared connection.
     pub place_time: Duration,
 }
 
@@ -72,7 +72,7 @@ impl Default for Limits {
             answer_time: Duration::from_secs(15 * 60),
             leaves: 512,
             leaf_pace: Duration::from_millis(20),
-            // As many as there may be in all: one more that is closed is one more handshake.
+            // As many as the total: each one closed costs another handshake.
             idle_upstreams: 256,
             idle_upstreams_in_all: 256,
             idle_time: Duration::from_secs(20),
@@ -83,8 +83,8 @@ impl Default for Limits {
 
 impl Limits {
     /// The defaults, lowered to what this many file descriptors allow: a client's connection takes
-    /// one, and another once it leaves bytes waiting, an idle upstream one, and a request two while
-    /// its host's name is resolved.
+    /// one, and a second while bytes wait on it; an idle upstream takes one, and a request two
+    /// while its host's name is resolved.
     pub fn within(descriptors: usize) -> Self {
         let (usual, part) = (Limits::default(), (descriptors / 5).max(LEAST));
         Limits {

@@ -1,6 +1,6 @@
-//! What a connection to an upstream speaks, and a request's turn on it. Nothing is written to
-//! one without the proof that the request is allowed and stored, nor to one that leads elsewhere
-//! than that says. Who keeps connections keeps them as they are: there is no other way in.
+//! The protocol on a connection to an upstream, and a request's turn on it. Nothing is written
+//! without the proof that the request is allowed and stored, nor to a connection that leads
+//! anywhere else. A pool keeps connections as [`Line`]s: there is no other way to write to them.
 
 use std::any::Any;
 use std::error::Error;
@@ -31,30 +31,30 @@ use crate::outbound::{Carried, Outbound};
 use crate::record::Audited;
 use crate::streams::{Leash, Streams, Wait};
 
-/// How much of one connection waits in memory, whoever does not read.
+/// How much of one connection is buffered when its reader is slow.
 const BUFFER: usize = 64 << 10;
 
-/// At most this many requests at a time on one connection of HTTP/2, whose window has room
-/// for all of theirs.
+/// At most this many requests at a time on one HTTP/2 connection; its window has room for all of
+/// theirs.
 const STREAMS: usize = 8;
 
-/// Header fields of one answer.
+/// The most header fields in an answer.
 const ANSWER_HEADERS: usize = 256;
 
 /// A connection to an upstream.
 pub enum Line<B> {
-    /// Of HTTP/1.1: one request at a time.
+    /// HTTP/1.1: one request at a time.
     Single(Single<B>),
-    /// Of HTTP/2: streams of many.
+    /// HTTP/2: streams of many requests.
     Shared(Shared<B>),
 }
 
 /// A connection of HTTP/1.1.
 pub struct Single<B> {
     sender: http1::SendRequest<Carried<B>>,
-    /// Bytes that have come by it.
+    /// Bytes received over it.
     read: Arc<AtomicU64>,
-    /// Something of a body may be left on it that its host has not read.
+    /// Whether the host may have left part of a body unread on it.
     spent: Arc<AtomicBool>,
     destination: Destination,
     address: CheckedAddress,
@@ -65,7 +65,7 @@ pub struct Single<B> {
 pub struct Shared<B> {
     sender: http2::SendRequest<Carried<B>>,
     streams: Streams,
-    /// How many streams at a time the host takes, as far as it has said so.
+    /// How many concurrent streams the host takes, as far as it has said so.
     most: Arc<dyn Fn() -> usize + Send + Sync>,
     destination: Destination,
     address: CheckedAddress,
@@ -85,46 +85,46 @@ impl<B> Clone for Shared<B> {
     }
 }
 
-/// What one request is sent over.
+/// How one request is sent.
 pub enum Over<'l, B> {
-    /// All of it.
+    /// Over the whole connection.
     Alone(&'l mut Single<B>),
-    /// The place that it takes, kept until nothing of the request is left; and what says
-    /// since when the host takes nothing of its body.
+    /// Over a stream. The place it takes is kept until the request has ended completely; the last
+    /// part says since when the host has taken nothing of the body.
     Among(&'l mut Shared<B>, Box<dyn Any + Send + Sync>, Arc<Wait>),
 }
 
-/// What became of a request that got no answer.
+/// Why a request got no answer.
 pub enum Unanswered<B> {
-    /// Not a byte was written: it can go elsewhere.
+    /// Not a byte was written: it can be sent elsewhere.
     Unsent(Box<Outbound<B>>),
-    /// The host said that it did nothing of it.
+    /// The host said that it did not process it.
     NotDone,
-    /// The connection ended, and not a byte of an answer had come.
+    /// The connection ended before a byte of the answer.
     Ended,
-    /// It may have arrived.
+    /// It may have reached the host.
     Broken,
-    /// An answer came whose head cannot be read.
+    /// The head of the answer cannot be read.
     Unreadable,
-    /// It was not sent, or is not waited for any more.
+    /// It was not sent, or the answer is no longer awaited.
     Refused(Refusal),
 }
 
 type Answer<B> = Result<http::Response<Arriving>, Unanswered<B>>;
 
 impl<B> Single<B> {
-    /// Where it was dialled.
+    /// The address that was dialled.
     pub fn address(&self) -> CheckedAddress {
         self.address
     }
 
-    /// Whether it has ended, or serves no other request.
+    /// Whether it has ended, or takes no further request.
     pub fn is_closed(&self) -> bool {
         self.driver.look();
         self.spent.load(Ordering::Acquire) || self.sender.is_closed()
     }
 
-    /// Whether it takes a request; waits until it can be told.
+    /// Whether it takes a request; waits until that is known.
     pub async fn is_ready(&mut self) -> bool {
         let Single { sender, driver, .. } = self;
         poll_fn(|cx| driver.poll(cx, |cx| sender.poll_ready(cx))).await.is_ok()
@@ -138,7 +138,7 @@ impl<B> Drop for Single<B> {
 }
 
 impl<B> Shared<B> {
-    /// Where it was dialled.
+    /// The address that was dialled.
     pub fn address(&self) -> CheckedAddress {
         self.address
     }
@@ -148,12 +148,12 @@ impl<B> Shared<B> {
         self.sender.is_closed()
     }
 
-    /// Whether it takes a request; waits until it can be told.
+    /// Whether it takes a request; waits until that is known.
     pub async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 
-    /// How many requests it takes at a time.
+    /// How many concurrent requests it takes.
     pub fn most(&self) -> usize {
         STREAMS.min((self.most)())
     }
@@ -184,16 +184,16 @@ where
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
     let sending = timeout(gate.limits().answer_time, written(audited, over, address, outbound));
     tokio::select! {
-        // First: what was cut before it began is not begun.
+        // First: a request that was already cut is not started.
         biased;
-        // A leak in the body, or a tightened policy; why is in the tally.
+        // A leak in the body, or a tightened policy; the reason is in the tally.
         () = audited.tally().until_cut() => Err(Unanswered::Broken),
         answer = sending => answer.map_err(|_| too_late())?,
     }
 }
 
-/// A permit is checked again when it is used: the policy may have been tightened since it was
-/// given. No group's policy is about the gateway's own.
+/// Checks a permit again when it is used: the policy may have been tightened since it was given. No
+/// group's policy applies to the gateway's own requests.
 fn still_allowed(gate: &Gate, audited: &Audited, address: SocketAddr) -> Result<(), Refusal> {
     if audited.is_own() {
         return audited.permit().check_address(address).map(drop);
@@ -220,7 +220,7 @@ where
             let mut sent = pin!(sender.try_send_request(request));
             let sent = poll_fn(|cx| driver.poll(cx, |cx| sent.as_mut().poll(cx))).await;
             if !tally.is_sent() {
-                // What is left of the body must not wait for whoever reads the answer.
+                // The rest of the body must not wait for whoever reads the answer.
                 driver.goes_by_itself();
             }
             let mut answer = sent.map_err(|mut error| match error.take_message() {
@@ -231,7 +231,7 @@ where
             without_second_length(answer.headers_mut());
             let status = answer.status();
             if !bodiless && (!tally.is_sent() || status.is_client_error() || status.is_server_error()) {
-                // It may have answered without having read the body.
+                // The host may have answered without reading the body.
                 spent.store(true, Ordering::Release);
             }
             Ok(Arriving::of(answer, driver))
@@ -252,8 +252,8 @@ where
     }
 }
 
-/// How answers of HTTP/1.1 are read. A folded line becomes one, and blanks before a colon go, as a
-/// proxy has to (RFC 9112 §5.1, §5.2).
+/// How HTTP/1.1 answers are parsed. Folded lines are joined, and blanks before a colon removed, as
+/// a proxy has to do (RFC 9112 §5.1, §5.2).
 pub(crate) fn answers() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -263,7 +263,7 @@ pub(crate) fn answers() -> http1::Builder {
     builder
 }
 
-/// Chunks say where an answer ends, whatever its length is said to be (RFC 9112 §6.3).
+/// Chunks decide where an answer ends, whatever its `Content-Length` says (RFC 9112 §6.3).
 fn without_second_length(headers: &mut HeaderMap) {
     let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|value| value.to_str().ok());
     let last = last.and_then(|codings| codings.rsplit(',').next());
@@ -272,12 +272,12 @@ fn without_second_length(headers: &mut HeaderMap) {
     }
 }
 
-/// What the end of a connection says that carries nothing else. `nothing_came`: not a byte.
+/// What the end of a connection with a single request means. `nothing_came`: not a byte arrived.
 fn lost_alone<B>(nothing_came: bool) -> Unanswered<B> {
     if nothing_came { Unanswered::Ended } else { Unanswered::Broken }
 }
 
-/// What the end of a stream says, or of the connection that it was on.
+/// What the end of a stream, or of its connection, means.
 fn lost_among_others<B>(error: &hyper::Error) -> Unanswered<B> {
     let source = error.source();
     if source.is_some_and(|source| source.is::<io::Error>()) {
@@ -287,15 +287,15 @@ fn lost_among_others<B>(error: &hyper::Error) -> Unanswered<B> {
         Some(error) if error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
             Unanswered::NotDone
         }
-        // The library says so of the streams above the last one that the host took.
+        // The library reports this for streams above the last one that the host took.
         Some(error) if error.is_go_away() && error.is_remote() => Unanswered::NotDone,
-        // It was we who ended it, for what came.
+        // Ended on this side, because of what arrived.
         Some(error) if error.is_library() => Unanswered::Unreadable,
         _ => Unanswered::Broken,
     }
 }
 
-/// Makes of an exit what it is to speak.
+/// Makes an exit into a line of the protocol that was negotiated.
 pub async fn speak<B>(exit: Exit) -> Result<Line<B>, Refusal>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -328,8 +328,8 @@ where
     let (sender, connection): (http2::SendRequest<Carried<B>>, _) = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
         .max_header_list_size(64 << 10)
-        // As at the door: what may wait here for a client that does not read. The whole has
-        // room for as many as are let onto it: nobody waits for another's reader.
+        // As at the door: how much may wait here for a client that does not read. The connection's window has room for
+        // as many streams as are let onto it, so that no stream waits for another's reader.
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(STREAM_WINDOW * u32::try_from(STREAMS).unwrap_or(1))
         // Until the host has said how many it takes.
@@ -338,11 +338,11 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| broken_off())?;
-    // Only the connection knows what the host has said of it since.
+    // Only the connection knows the host's current setting.
     let driven = Driven(Arc::new(Mutex::new(Some(connection))));
     let (asked, last) = (driven.0.clone(), AtomicUsize::new(1));
     let most = move || {
-        // While it is at work, what it said last.
+        // While the connection is being polled, the last known value.
         if let Ok(connection) = asked.try_lock() {
             last.store(connection.as_ref().map_or(0, |one| one.current_max_send_streams()), Ordering::Relaxed);
         }
@@ -351,8 +351,8 @@ where
     Ok(Shared { sender, streams, most: Arc::new(most), destination, address, driver: drive(driven) })
 }
 
-/// A connection that is driven here and looked at elsewhere. At its end it is let go of,
-/// whoever looks: what waits in it is answered by that.
+/// A connection that is driven here and inspected elsewhere. When it ends it is dropped at once,
+/// even if others still hold it, so that everything waiting in it is answered.
 struct Driven<C>(Arc<Mutex<Option<C>>>);
 
 impl<C: Future<Output = hyper::Result<()>> + Unpin> Future for Driven<C> {
@@ -371,7 +371,7 @@ impl<C> Drop for Driven<C> {
     }
 }
 
-/// Counts what is read: an answer of which nothing has come can be told from a part of one.
+/// Counts what is read: tells an answer that never began from one that broke off.
 struct Counted<S> {
     stream: S,
     read: Arc<AtomicU64>,
@@ -412,13 +412,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 }
 
-/// A connection ended, and nobody knows what became of its request.
+/// A connection ended, and it is unknown what became of its request.
 pub fn broken_off() -> Refusal {
     let why = "the host broke the connection off before it answered; the request may have been carried out";
     Refusal::new(Code::UpstreamFailed, why)
 }
 
-/// The head of an answer is no HTTP that can be read.
+/// The head of an answer cannot be parsed as HTTP.
 pub fn unreadable() -> Refusal {
     let why = format!(
         "the head of the host's answer cannot be read: it is not well-formed, its lengths contradict each other, it is longer than {} KiB, or it has more \

@@ -1,5 +1,5 @@
-//! A request that is ready to go, and the two ways to write it: the authority goes
-//! where the protocol wants it, and into one place only.
+//! A request that is ready to go, and the two ways to write it: the authority goes where the
+//! protocol wants it, and nowhere else.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -23,24 +23,24 @@ use crate::swap;
 use crate::tally::Tally;
 use crate::unread::{self, Seen};
 
-/// Nothing comes behind this request.
+/// This is the last request on its connection.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 
-/// The head of a request that is stored: made with its record, and good for that permit alone.
-/// Method and authority come from what was judged, and so does the target, but for a secret that was put
-/// on. No `Debug`: it may hold one.
+/// The head of a stored request: made with its record, and valid for that permit only. Method,
+/// authority and target come from what was judged, except for a secret that was put on. No `Debug`:
+/// it may hold one.
 #[derive(Clone)]
 pub struct OutboundHead {
     permit: Arc<Permit>,
     headers: HeaderMap,
     target: PathAndQuery,
-    /// The only body that it may be sent with, where a rule looked into it.
+    /// The only body that may be sent with it, if a rule looked into the body.
     judged: Option<Bytes>,
 }
 
-/// The same with its body.
+/// A head with its body.
 pub struct Outbound<B> {
     head: OutboundHead,
     body: B,
@@ -51,7 +51,7 @@ impl OutboundHead {
         OutboundHead { permit: permit.clone(), headers: clean.headers, target: clean.target, judged }
     }
 
-    /// Of the one request of the gateway's own: to a token endpoint.
+    /// For the one request that the gateway makes itself: to a token endpoint.
     pub(crate) fn own(permit: &Arc<Permit>, content_type: &'static str) -> Result<Self, Refusal> {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static(""));
@@ -66,13 +66,13 @@ impl OutboundHead {
         &self.headers
     }
 
-    /// With a body.
+    /// Adds a body.
     pub fn with<B>(self, body: B) -> Outbound<B> {
         Outbound { head: self, body }
     }
 
-    /// With what asks for a WebSocket. Hop-by-hop headers were taken off; these two are this hop's own.
-    /// Extensions are not negotiated: compressed messages cannot be read.
+    /// Adds the request for a WebSocket. Hop-by-hop headers were removed; these two belong to this
+    /// hop. Extensions are not negotiated: compressed messages cannot be read.
     pub(crate) fn upgrading<B>(mut self, body: B) -> Outbound<B> {
         self.headers.remove(EXTENSIONS);
         self.headers.remove(CONTENT_LENGTH);
@@ -87,17 +87,17 @@ impl OutboundHead {
 }
 
 impl<B> Outbound<B> {
-    /// The same head with another body, where there is one.
+    /// The same head with another body, if there is one.
     pub fn again<C>(&self, body: impl FnOnce(&B) -> Option<C>) -> Option<Outbound<C>> {
         Some(Outbound { body: body(&self.body)?, head: self.head.clone() })
     }
 
-    /// The same head with what becomes of its body.
+    /// The same head with its body mapped.
     pub fn with_body<C>(self, body: impl FnOnce(B) -> C) -> Outbound<C> {
         Outbound { head: self.head, body: body(self.body) }
     }
 
-    /// What is sent behind the head.
+    /// The body.
     pub fn body(&self) -> &B {
         &self.body
     }
@@ -120,7 +120,7 @@ impl<B> Outbound<B> {
         self.written(tally, uri, Version::HTTP_2, (Some(turn), None))
     }
 
-    /// Back from a connection that wrote nothing of it.
+    /// Takes back a request of which the connection wrote nothing.
     pub(crate) fn recover(unsent: http::Request<Carried<B>>) -> Self {
         let (mut head, Carried { body, permit, judged, .. }) = unsent.into_parts();
         head.headers.insert(HOST, HeaderValue::from_static(""));
@@ -153,7 +153,7 @@ impl<B> Outbound<B> {
 }
 
 impl<B: Body> Outbound<B> {
-    /// Origin form, and `Host` (RFC 9112 §3.2). `spent`: says that the connection serves no request after this one.
+    /// Origin form, and `Host` (RFC 9112 §3.2). `spent` is set if the connection can serve no further request.
     pub(crate) fn into_http1(
         mut self,
         tally: &Arc<Tally>,
@@ -164,7 +164,7 @@ impl<B: Body> Outbound<B> {
         let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
         self.head.headers.insert(HOST, host);
         if self.body.size_hint().exact().is_none() {
-            // Left unsaid, hyper drops the body of a GET.
+            // Without it, hyper drops the body of a GET.
             self.head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let alone = (!self.body.is_end_stream()).then(|| Alone { spent: spent.clone(), seen: Seen::default() });
@@ -180,19 +180,19 @@ fn method(facts: &Facts) -> Result<http::Method, Refusal> {
     http::Method::from_bytes(facts.method.as_str().as_bytes()).map_err(|_| unwritable())
 }
 
-/// A body on a connection: nothing of it goes on once its request is cut.
+/// A body on a connection: it stops once its request is cut.
 pub(crate) struct Carried<B> {
     body: B,
     permit: Arc<Permit>,
     tally: Arc<Tally>,
-    /// Where the connection has others.
+    /// On a shared connection.
     turn: Option<Turn>,
-    /// Where it has none.
+    /// On a connection of its own.
     alone: Option<Alone>,
     judged: AsJudged,
 }
 
-/// What goes by on a connection of HTTP/1.1, and whether that serves another request.
+/// What passes on an HTTP/1.1 connection, and whether it could take another request afterwards.
 struct Alone {
     spent: Arc<AtomicBool>,
     seen: Seen,
@@ -206,15 +206,15 @@ impl Alone {
     }
 }
 
-/// A body that was judged, and how much of it was sent: nothing else goes in its place.
+/// A body that was judged, and how much of it was sent: no other bytes go in its place.
 struct AsJudged {
-    /// Nothing where no rule looks into it.
+    /// Nothing if no rule looks into it.
     body: Option<Bytes>,
     sent: usize,
 }
 
 impl AsJudged {
-    /// Whether this is what comes next of it.
+    /// Whether these are its next bytes.
     fn goes_on(&mut self, data: &[u8]) -> bool {
         let Some(body) = &self.body else { return true };
         let is_next = body[self.sent..].starts_with(data);
@@ -222,7 +222,7 @@ impl AsJudged {
         is_next
     }
 
-    /// Whether nothing of it is missing.
+    /// Whether all of it was sent.
     fn is_over(&self) -> bool {
         self.body.as_ref().is_none_or(|body| body.len() == self.sent)
     }
@@ -239,7 +239,7 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.turn.iter().for_each(Turn::asked);
         let frame = Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into);
-        // Trailers would be headers that nobody judged.
+        // Trailers would be headers that were not judged.
         let as_judged = match &frame {
             Poll::Ready(Some(Ok(frame))) => frame.data_ref().is_some_and(|data| self.judged.goes_on(data)),
             Poll::Ready(None) => self.judged.is_over(),

@@ -1,9 +1,9 @@
-//! A connection whose other side must take what it is given: where bytes wait for
-//! longer than the patience lasts, writing fails (attack M01: a client that stops
-//! reading an answer, an upstream that stops reading a request).
+//! A connection whose peer must take what it is given: if bytes wait for longer than the patience,
+//! writing fails (attack M01: a client that stops reading an answer, an upstream that stops reading
+//! a request).
 //!
-//! What it is not: a limit on silence. A model that thinks and a quiet stream of
-//! events have nothing waiting, and last as long as they like.
+//! What it is not: a limit on silence. A model that thinks and a quiet stream of events have no
+//! bytes waiting, and last as long as they like.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -15,7 +15,7 @@ use futures_util::future::{Either, try_select};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
-/// A stream, and how long its other side may leave bytes waiting.
+/// A stream, and how long its peer may leave bytes waiting.
 pub struct Patient<S> {
     stream: S,
     patience: Duration,
@@ -23,8 +23,8 @@ pub struct Patient<S> {
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-/// When one side is at its end, the other has this long to close as well: one that has
-/// vanished never will.
+/// When one side ends, the other has this long to close as well: a peer that has vanished never
+/// will.
 pub async fn until_both<E>(
     one: impl Future<Output = Result<(), E>> + Unpin,
     other: impl Future<Output = Result<(), E>> + Unpin,
@@ -70,8 +70,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket holds nothing back, so flushing is always done, and says nothing
-        // about a write that still waits.
+        // A socket buffers nothing here, so flushing always succeeds and says nothing about a write
+        // that still waits.
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -1,5 +1,5 @@
-//! How far an allowed request has come: what the parts that carry it say of it, and what
-//! ends it from outside. It knows of no door: what is stored of it is the tally's business.
+//! How far an allowed request has come, as its parts report it, and how it is ended from outside.
+//! It knows nothing of doors: storing the outcome is the tally's business.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,9 +19,9 @@ use crate::streams::Leash;
 pub struct Progress {
     /// How long either side may leave bytes waiting.
     patience: Duration,
-    /// Of its stream, where it came as one.
+    /// The leash of its stream, if it came as one.
     leash: Option<Leash>,
-    /// Since when each side has not come back for more of a body: up, and down.
+    /// Since when each side has not asked for more of a body: up, and down.
     handed: Mutex<[Option<Instant>; 2]>,
     /// Its part of an upstream connection.
     hold: Mutex<Option<Hold>>,
@@ -31,12 +31,12 @@ pub struct Progress {
     cut: Arc<Cut>,
     /// Whether the request was written to a host, which answers it.
     asked: AtomicBool,
-    /// The reason as the client may hear it.
+    /// The reason, as the client may hear it.
     told: OnceLock<String>,
     outcome: Mutex<Outcome>,
 }
 
-/// Which way a body goes.
+/// The direction of a body.
 #[derive(Clone, Copy)]
 pub enum Direction {
     /// To the host.
@@ -62,29 +62,29 @@ impl Progress {
         }
     }
 
-    /// Of the stream that it came as, if it did.
+    /// The leash of the stream that it came on, if any.
     pub(crate) fn leash(&self) -> Option<Leash> {
         self.leash.clone()
     }
 
-    /// Ends it, wherever it is.
+    /// Ends the request, wherever it is.
     pub fn cut(&self, refusal: &Refusal) {
         self.refuse(refusal);
         self.cut.happen();
     }
 
-    /// A piece of a body was handed on: whoever takes it comes back for more.
+    /// A piece of a body was handed over: its taker will ask for more.
     pub fn handed(&self, direction: Direction) {
         lock(&self.handed)[direction as usize] = Some(Instant::now());
     }
 
-    /// Whoever takes a body came back for more.
+    /// The taker of a body asked for more.
     pub fn asked(&self, direction: Direction) {
         lock(&self.handed)[direction as usize] = None;
     }
 
-    /// Ends what a side has taken nothing of for too long, as with a window of HTTP/2
-    /// that never opens: nothing waits on the socket, so nobody else notices.
+    /// Ends the request if one side has taken nothing for too long, as with an HTTP/2 window that
+    /// never opens: nothing waits on the socket, so nothing else would notice.
     pub(crate) fn end_if_stuck(&self) {
         let [up, down] = lock(&self.handed).map(|since| since.is_some_and(|since| since.elapsed() > self.patience));
         if up {
@@ -101,19 +101,19 @@ impl Progress {
         }
     }
 
-    /// Its part of a connection, for as long as anything of it is left, and where that leads.
+    /// Its part of a connection, kept until the request has ended completely, and the address that it leads to.
     pub(crate) fn goes_over(&self, hold: Hold, address: SocketAddr) {
         *lock(&self.hold) = Some(hold);
         self.goes_to(address);
     }
 
-    /// Whoever is there is asked now.
+    /// The request goes to this address now.
     pub(crate) fn goes_to(&self, address: SocketAddr) {
         self.asked.store(true, Ordering::Release);
         self.note(|outcome| outcome.address = Some(address));
     }
 
-    /// Whether it was cut: nothing of it may go on.
+    /// Whether it was cut, so that nothing of it may go on.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.happened.load(Ordering::Acquire)
     }
@@ -123,17 +123,17 @@ impl Progress {
         UntilCut { cut: self.cut.clone(), place: None }
     }
 
-    /// Counts bytes that came down.
+    /// Counts response bytes.
     pub fn add_down(&self, bytes: usize) {
         self.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// The request has a body, which is still to come.
+    /// The request has a body that is still to come.
     pub fn expect_body(&self) {
         self.expects_body.store(true, Ordering::Release);
     }
 
-    /// The request's body has been sent to its end.
+    /// The request's body has been sent completely.
     pub fn mark_sent(&self) {
         self.sent.store(true, Ordering::Release);
     }
@@ -158,7 +158,7 @@ impl Progress {
         self.lock().abandoned = true;
     }
 
-    /// The head of an answer has come, with this status.
+    /// The head of the answer has arrived, with this status.
     pub fn answered(&self, status: u16) {
         self.lock().status = Some(status);
     }
@@ -173,7 +173,7 @@ impl Progress {
         add(&mut self.lock());
     }
 
-    /// Where it went, if it got there.
+    /// The address it reached, if any.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.lock().address
     }
@@ -190,17 +190,17 @@ impl Progress {
         }
     }
 
-    /// The reason for which it was broken off, if it was, as the client may hear it.
+    /// The reason why it was broken off, if it was, as the client may hear it.
     pub fn refused(&self) -> Option<Refusal> {
         let outcome = self.lock();
         let told = self.told.get().cloned().unwrap_or_default();
         outcome.code.map(|code| Refusal { lift: outcome.lift.clone(), ..Refusal::new(code, told) })
     }
 
-    /// What became of it, once nothing of it is left.
+    /// The outcome, once the request has ended completely.
     pub(crate) fn outcome(&self) -> Outcome {
         if self.is_asked() && self.expects_body.load(Ordering::Acquire) && !self.is_sent() && !self.is_answered() {
-            // An HTTP/2 stream that is reset takes the whole request with it: nobody else says why.
+            // Resetting an HTTP/2 stream ends the whole request, and no other code gives the reason.
             self.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
         }
         if std::thread::panicking() {
@@ -208,7 +208,7 @@ impl Progress {
             self.refuse(&Refusal::new(Code::UpstreamFailed, why));
         }
         let mut outcome = std::mem::take(&mut *self.lock());
-        // Of a tunnel nobody knows what was asked.
+        // It is unknown what a tunnel asked.
         outcome.abandoned |= outcome.status.is_none() && (self.is_asked() || outcome.address.is_none());
         outcome.abandoned &= outcome.code.is_none();
         outcome.bytes_down = self.down.load(Ordering::Relaxed);
@@ -220,7 +220,7 @@ impl Progress {
     }
 }
 
-/// An end from outside. It happens once, and then to all who wait for it.
+/// A cut from outside. It happens once, for all waiters.
 #[derive(Default)]
 struct Cut {
     happened: AtomicBool,
@@ -235,10 +235,10 @@ impl Cut {
     }
 }
 
-/// Waits for the end of a request from outside. A request has three of them, so they are small.
+/// Waits for a request to be cut. A request has three of them, so they are small.
 pub struct UntilCut {
     cut: Arc<Cut>,
-    /// Among those who wait.
+    /// Its index among the waiters.
     place: Option<usize>,
 }
 
@@ -248,7 +248,7 @@ impl Future for UntilCut {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let UntilCut { cut, place } = &mut *self;
         let mut waiting = lock(&cut.waiting);
-        // In hand of the list: whoever cuts takes it afterwards.
+        // Checked with the list locked: a cut takes the list afterwards.
         if cut.happened.load(Ordering::Acquire) {
             return Poll::Ready(());
         }
@@ -297,7 +297,7 @@ mod tests {
         }
     }
 
-    /// Whoever waits is woken, by what it waited with last; whoever has gone is not, nor is anybody twice.
+    /// Each waiter is woken once, by its latest waker; one that has gone is not.
     #[test]
     fn a_cut_comes_to_all_who_wait() {
         let progress = Progress::new(None, Duration::from_secs(1));

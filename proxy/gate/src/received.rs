@@ -1,4 +1,4 @@
-//! A body that is received: whole only where its sender has ended it.
+//! A body that is received: complete only if its sender ended it.
 
 use std::error::Error as _;
 use std::pin::Pin;
@@ -11,9 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
 
-/// A body, up to the end that its sender gave it. A stream of HTTP/2 that is reset without an error is at its end
-/// for hyper, whatever of it is missing; what ended before, and is reset because nothing else is wanted of its
-/// request (RFC 9113 §8.1), has its end.
+/// A body, up to the end that its sender gave it. hyper takes an HTTP/2 stream that is reset
+/// without an error as ended, whatever is missing; a body that ended before such a reset, which
+/// only says that the rest of the request is not wanted (RFC 9113 §8.1), is complete.
 pub struct Received {
     incoming: Incoming,
     is_stream: bool,
@@ -25,28 +25,28 @@ pub trait Whose: Send + Sync {
     /// Whether a host was asked.
     fn is_asked(&self) -> bool;
 
-    /// Its body has no end.
+    /// Its body was cut off.
     fn broke_off(&self);
 }
 
-/// Why a body has no end.
+/// Why a body is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum Unended {
-    /// Whoever sent it left, or gave it up.
+    /// The sender left, or gave it up.
     #[error("broke off")]
     BrokenOff,
-    /// What came next was none of it.
+    /// What followed was malformed.
     #[error("cannot be read to its end")]
     Unreadable,
 }
 
 impl Received {
-    /// Of a message of this version.
+    /// The body of a message of this version.
     pub fn new(incoming: Incoming, version: Version) -> Self {
         Received { incoming, is_stream: version == Version::HTTP_2, whose: None }
     }
 
-    /// It goes with this request.
+    /// The body belongs to this request.
     pub fn goes_with(&mut self, whose: Arc<dyn Whose>) {
         self.whose = Some(whose);
     }
@@ -56,12 +56,12 @@ impl Unended {
     fn of(error: &hyper::Error) -> Self {
         let source = error.source();
         let error = source.and_then(|source| source.downcast_ref::<h2::Error>());
-        // It cancels what is let go of.
+        // CANCEL is the library's own reason for a dropped stream.
         let by_us = error.is_some_and(|error| error.is_library() && error.reason() != Some(h2::Reason::CANCEL));
         if by_us { Unended::Unreadable } else { Unended::BrokenOff }
     }
 
-    /// What to say where it is an answer.
+    /// The refusal if the body was an answer.
     pub fn of_an_answer(&self) -> Refusal {
         match self {
             Unended::BrokenOff => Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"),
@@ -74,15 +74,15 @@ impl Unended {
     }
 }
 
-/// How many frames of a body that nobody wants are looked at.
+/// How many frames of an unwanted body are looked at.
 const FRAMES_LEFT: usize = 64;
 
-/// Where no host was asked, nobody else says that it was ill-formed.
+/// If no host was asked, only this can report a malformed body.
 impl Drop for Received {
     fn drop(&mut self) {
         let Some(whose) = self.whose.take().filter(|whose| !whose.is_asked()) else { return };
         let cx = &mut Context::from_waker(Waker::noop());
-        // As much as lies here: its client may go on for ever.
+        // Only what has arrived: the client may go on for ever.
         for _ in 0..FRAMES_LEFT {
             match Pin::new(&mut *self).poll_frame(cx) {
                 Poll::Ready(Some(Ok(_))) => {}

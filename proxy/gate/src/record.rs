@@ -1,6 +1,6 @@
-//! The audit record of one request: filled while the request is read, stored when
-//! it is decided, and the proof that it was. One that is let go of before it was stored
-//! is stored as what it is: a request that came to nothing.
+//! The audit record of one request: filled while the request is read, stored when it is decided,
+//! and the proof that it was. A record dropped before that is stored as a request that came to
+//! nothing.
 
 use std::sync::Arc;
 
@@ -28,36 +28,36 @@ use shown::{EXCERPT, LONGEST, shortened, without_user};
 pub struct Record {
     gate: Arc<Gate>,
     decision: Decision,
-    /// What the request line and Host said, until it is read.
+    /// The request line and Host, until they are parsed.
     target: Option<Target>,
     policy: PolicyHash,
     facts: Option<Facts>,
-    /// Its path as a rule writes it, where another is shown.
+    /// The path as a rule writes it, if another one is shown.
     withheld: Option<Path>,
     tally: Option<Arc<Tally>>,
     slot: Option<OwnedSemaphorePermit>,
     leash: Option<Leash>,
-    /// Whether there is something to store that is not stored yet.
+    /// Whether there is something that still has to be stored.
     owed: bool,
 }
 
 /// A request line and its Host, as they came.
 type Target = (http::Uri, http::Method, Vec<HeaderValue>);
 
-/// A place among the door's requests under way.
+/// A place among the door's requests in flight.
 pub struct Entered(OwnedSemaphorePermit);
 
-/// The proof that an allow is stored: without it nothing upstream is reached.
-/// Made by [`Record::allow`] and nowhere else.
+/// The proof that an allow is stored: no upstream is reached without it. Made only by
+/// [`Record::allow`].
 pub struct Audited<P = Permit> {
     permit: Arc<P>,
     tally: Arc<Tally>,
-    /// What was stored, for a request that may have to be stored once more: nothing for one of the
-    /// gateway's own, whose permit no group's policy gave.
+    /// The stored decision, for a request that may have to be stored again; nothing for the
+    /// gateway's own requests, whose permit comes from no group's policy.
     decision: Option<Box<Decision>>,
 }
 
-/// The same for a connection that goes through unopened.
+/// The same for a tunnel.
 pub type AuditedTunnel = Audited<TunnelPermit>;
 
 impl Record {
@@ -89,7 +89,7 @@ impl Record {
         }
     }
 
-    /// For a request, as it came.
+    /// For a request as it arrived.
     pub fn of<B>(gate: &Arc<Gate>, case: &Case, request: &http::Request<B>) -> Self {
         let protocol = case.within.as_ref().map_or(Protocol::Http, |within| within.protocol());
         let mut record = Record::unread(gate, case, protocol).target(request).owed();
@@ -97,30 +97,30 @@ impl Record {
         record
     }
 
-    /// Something was asked: however it ends, it is stored.
+    /// Something was asked: it is stored, however it ends.
     pub fn owed(mut self) -> Self {
         self.owed = true;
         self
     }
 
-    /// What was asked goes on, and what becomes of it has records of its own.
+    /// The request goes on, and its further course has records of its own.
     pub fn goes_on(mut self) {
         self.owed = false;
     }
 
-    /// Takes one of the door's places for requests in flight, before anything of it waits.
+    /// Takes one of the door's places for requests in flight, before any part of the request waits.
     pub fn enter(&self) -> Result<Entered, Refusal> {
         self.gate.slot().map(Entered)
     }
 
-    /// Adds what the request line and Host said.
+    /// Adds the request line and Host.
     pub fn target<B>(mut self, request: &http::Request<B>) -> Self {
         let hosts = request.headers().get_all(HOST).iter().cloned().collect();
         self.target = Some((request.uri().clone(), request.method().clone(), hosts));
         self
     }
 
-    /// The decision with what was said, where nothing was read that says the same.
+    /// The decision with the request line and Host, unless they were parsed.
     fn stated(&self) -> Decision {
         let mut decision = self.decision.clone();
         if let Some((uri, method, hosts)) = &self.target {
@@ -134,7 +134,7 @@ impl Record {
         decision
     }
 
-    /// Adds where the connection was for.
+    /// Adds the authority that the connection is for.
     pub fn authority(mut self, authority: &Authority) -> Self {
         self.connects_to(authority);
         self
@@ -146,15 +146,15 @@ impl Record {
         self.decision.port = Some(authority.port);
     }
 
-    /// Adds what the TLS client named.
+    /// Adds the name in the TLS handshake.
     pub fn sni(mut self, sni: Option<String>) -> Self {
         self.decision.sni = sni.map(|sni| self.excerpt(sni.as_bytes()));
         self
     }
 
-    /// The one reading of a request that came by this case's connection; nothing comes of it where the
-    /// owner has locked the group. `shown`: its path, where it
-    /// may not be written down as it is.
+    /// Reads a request that came on this case's connection, the only time that it is parsed;
+    /// refused if the owner has locked the group. `shown`: the path to record if the real one must
+    /// not be written down.
     pub fn read<B>(
         &mut self,
         entered: Entered,
@@ -171,7 +171,7 @@ impl Record {
         Ok(Asked(facts))
     }
 
-    /// Adds what a request is about.
+    /// Adds the facts of a request.
     pub fn is_about(&mut self, facts: &Facts, shown: Option<Path>) {
         self.withheld = shown.as_ref().map(|_| facts.path.spelt());
         let path = shown.unwrap_or_else(|| facts.path.without_stars());
@@ -181,35 +181,35 @@ impl Record {
         decision.port = Some(facts.authority.port);
         decision.method = Some(facts.method.as_str().to_owned());
         decision.query_bytes = facts.query.as_ref().map(|query| query.as_str().len());
-        // Where it agrees with what was judged it says nothing more.
+        // If it agrees with what was judged, it adds nothing.
         self.target = None;
         self.decision.path = Some(self.shortened(path.as_str()));
         self.facts = Some(Facts { path, ..facts.clone() });
     }
 
-    /// Adds what a model may use up for it.
+    /// Adds the most that a model may use for it.
     pub fn reserves(&mut self, tokens: &Tokens) {
         self.decision.reserves = Some(tokens.clone());
     }
 
-    /// Its owner was asked, and it is judged by what is in force since.
+    /// The owner was asked, and the request is judged by what is in force now.
     pub fn is_judged_by(&mut self, case: &Case) {
         self.policy = case.policy.hash();
     }
 
-    /// What was read, for the answer; nothing where it holds what is watched.
+    /// The facts, for the answer; nothing if they contain a watched secret.
     pub fn facts_to_show(&self) -> Option<Facts> {
         let holds = |text: &str| self.gate.hidden(text.as_bytes()).is_some();
         self.facts.clone().filter(|facts| !holds(facts.path.as_str()) && !holds(&facts.authority.to_string()))
     }
 
-    /// What a sandbox sent, for the log. Where it is cut short it is searched whole:
-    /// the beginning of a value could no longer be told.
+    /// A text from a sandbox, for the log. If it is cut short, the whole text is searched: the
+    /// beginning of a secret could not be recognised any more.
     fn excerpt(&self, bytes: &[u8]) -> String {
         self.hidden_in(bytes, EXCERPT).unwrap_or_else(|| desk::screen::bytes(bytes, EXCERPT))
     }
 
-    /// The same for what was read: two that differ anywhere still differ.
+    /// The same for text that was parsed: two that differ anywhere still differ.
     fn shortened(&self, text: &str) -> String {
         self.hidden_in(text.as_bytes(), LONGEST).unwrap_or_else(|| shortened(text))
     }
@@ -218,7 +218,7 @@ impl Record {
         if bytes.len() > most { self.gate.hidden(bytes) } else { None }
     }
 
-    /// Takes out of a record what may not leave: the log is no place for it either.
+    /// Removes from a record what must not leave: it must not reach the log either.
     fn hide<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {
         for text in texts {
             if let Some(hidden) = self.gate.hidden(text.as_bytes()) {
@@ -228,7 +228,7 @@ impl Record {
     }
 
     /// Stores an allow. From here on the log knows that the request may have left. `findings`: what
-    /// of it looks like a secret, and what was taken off.
+    /// looks like a secret in it, and what was removed.
     pub async fn allow(
         &mut self,
         judged: Judged,
@@ -270,7 +270,7 @@ impl Record {
         Ok(Audited { permit, tally, decision: None })
     }
 
-    /// The same for a connection that goes through unopened.
+    /// The same for a tunnel.
     pub async fn allow_tunnel(
         &mut self,
         judged: JudgedTunnel,
@@ -290,7 +290,7 @@ impl Record {
         Ok(Audited { permit, tally, decision: None })
     }
 
-    /// The same for a request to the host itself, which is answered here. Gives what was stored.
+    /// The same for a request to the host itself, which is answered here. Returns what was stored.
     pub async fn allow_local(&mut self, case: &Case, _: Admitted) -> Result<(Decision, Arc<Tally>), Refusal> {
         let policy = Some(case.policy.hash().to_string());
         let (protocol, verdict) = (Protocol::Internal, Allowed::Allow);
@@ -299,7 +299,7 @@ impl Record {
         Ok((asked, tally))
     }
 
-    /// Says that the request is for the host itself.
+    /// Marks the request as one to the host itself.
     pub fn is_local(&mut self) {
         self.decision.protocol = Protocol::Internal;
     }
@@ -313,7 +313,7 @@ impl Record {
         }
     }
 
-    /// What becomes of the request now is the outcome of this allow.
+    /// From now on the outcome belongs to this allow.
     pub fn follows(&mut self, audited: &Audited) {
         self.tally = Some(audited.tally.clone());
     }
@@ -330,15 +330,15 @@ impl Record {
         Ok(tally)
     }
 
-    /// Stores a refusal: as a decision of its own, or as the outcome of an allow
-    /// that came to nothing. Gives back what the client is to be told.
+    /// Stores a refusal: as a decision of its own, or as the outcome of an allow that came to
+    /// nothing. Returns the refusal as the client may hear it.
     pub fn refuse(mut self, refusal: Refusal) -> Refusal {
         self.settle(refusal)
     }
 
     fn settle(&mut self, mut refusal: Refusal) -> Refusal {
         self.owed = false;
-        // What would lift it names no surrogate: it is another one tomorrow.
+        // The suggested lines name no surrogate: tomorrow it is another one.
         if let (Some(path), Some(facts)) = (&self.withheld, &self.facts) {
             for line in &mut refusal.lift {
                 *line = line.replace(path.as_str(), facts.path.as_str());
@@ -375,7 +375,7 @@ impl Record {
     }
 }
 
-/// A request that was read and went no further: its client has gone, or its door was shut.
+/// A request that was read and got no further: its client has gone, or its door was shut.
 impl Drop for Record {
     fn drop(&mut self) {
         if self.owed {
@@ -386,8 +386,8 @@ impl Drop for Record {
 }
 
 impl Audited {
-    /// The same allow once more, before the request is sent once more: counted and stored
-    /// like the first, with a note. Nothing where the first was not a group's own.
+    /// The same allow again, before the request is resent: counted and stored like the first, with
+    /// a note. Nothing if the first was not under a group's policy.
     pub async fn again(&self, gate: &Arc<Gate>, case: &Case) -> Option<Result<Audited, Refusal>> {
         let first = self.decision.as_deref()?;
         let mut decision = Box::new(first.clone());
@@ -402,7 +402,7 @@ impl Audited {
         Some(stored.map(|tally| Audited { permit: self.permit.clone(), tally, decision: Some(decision) }))
     }
 
-    /// The head of a request of the gateway's own, to the endpoint that the owner's policy names.
+    /// The head of the gateway's own request, to the endpoint that the owner's policy names.
     pub fn own_head(&self, content_type: &'static str) -> Result<OutboundHead, Refusal> {
         if !self.is_own() {
             return Err(Refusal::new(Code::Unsupported, "this is no request of the gateway's own"));
@@ -410,7 +410,7 @@ impl Audited {
         OutboundHead::own(&self.permit, content_type)
     }
 
-    /// Whether no group's policy can take the permit back.
+    /// Whether the permit is the gateway's own, so that no group's policy can revoke it.
     pub(crate) fn is_own(&self) -> bool {
         self.decision.is_none()
     }
@@ -426,7 +426,7 @@ impl<P> Audited<P> {
         &self.permit
     }
 
-    /// What it comes to.
+    /// The tally of the request.
     pub fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }

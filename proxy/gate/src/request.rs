@@ -1,5 +1,5 @@
-//! The one reading of a request: authority, method, path, query. Everything later
-//! uses this reading, and what cannot be read in exactly one way is refused here.
+//! The only parser of requests: authority, method, path, query. Everything later uses this reading,
+//! and a request that can be read in more than one way is refused here.
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
@@ -7,20 +7,20 @@ use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refu
 
 use crate::audit::Protocol;
 
-/// The inside of a CONNECT that was opened: of a TLS handshake that is done, or plain.
+/// The inside of an opened CONNECT tunnel: after a TLS handshake, or plain.
 pub struct Intercepted {
-    /// What CONNECT named, and the TLS client too, if it named any.
+    /// The CONNECT target, and the name in the TLS handshake if there is one.
     pub authority: Authority,
     /// Whether TLS is spoken inside.
     pub scheme: Scheme,
-    /// What the TLS client named.
+    /// The name in the TLS handshake.
     pub sni: Option<String>,
-    /// Whether CONNECT spelt the host's own name, as it has to be spelt.
+    /// Whether CONNECT spelt the host's own name as required.
     pub to_ourselves: bool,
 }
 
 impl Intercepted {
-    /// How requests come that are read inside.
+    /// The protocol of the requests that are read inside.
     pub fn protocol(&self) -> Protocol {
         match self.scheme {
             Scheme::Http => Protocol::Http,
@@ -29,15 +29,15 @@ impl Intercepted {
     }
 }
 
-/// Where a request wants to go.
+/// The destination of a request.
 struct Target {
     scheme: Scheme,
     authority: Authority,
 }
 
 impl Target {
-    /// Inside a tunnel the authority is the tunnel's; outside, the absolute form
-    /// says it (RFC 9112 §3.2).
+    /// Inside a tunnel the authority is the tunnel's; outside, it comes from the absolute form
+    /// (RFC 9112 §3.2).
     fn of<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Self, Refusal> {
         let uri = request.uri();
         let said = match (uri.scheme_str(), uri.authority()) {
@@ -46,7 +46,7 @@ impl Target {
             _ => return Err(malformed("the request target is neither a path nor a whole URL")),
         };
         match (tunnel, said) {
-            // RFC 9113 §8.3.1 lets `host` stand in; two places for one thing are one too many.
+            // RFC 9113 §8.3.1 lets `host` stand in, but two places for one value are one too many.
             (Some(_), None) if request.version() == Version::HTTP_2 => Err(malformed("the :authority is missing")),
             (Some(tunnel), None) => Ok(Target { scheme: tunnel.scheme, authority: tunnel.authority.clone() }),
             (Some(tunnel), Some((scheme, authority))) => {
@@ -68,10 +68,10 @@ impl Target {
     }
 }
 
-/// The sandbox's own end of the door, which FFmpeg and others write into Host for CONNECT.
+/// The sandbox's own end of the door, which FFmpeg and others write as Host of a CONNECT.
 const OWN_END: [&str; 3] = ["127.0.0.1:3128", "localhost:3128", "[::1]:3128"];
 
-/// Reads CONNECT: `host:port`, nothing else, no body. Where it goes the target says (RFC 9110 §9.3.6).
+/// Reads CONNECT: `host:port`, nothing else, no body. The target decides where it goes (RFC 9110 §9.3.6).
 pub fn connect<B>(request: &http::Request<B>) -> Result<Authority, Refusal> {
     let uri = request.uri();
     let text = match (uri.scheme(), uri.authority(), uri.path_and_query()) {
@@ -88,7 +88,7 @@ pub fn connect<B>(request: &http::Request<B>) -> Result<Authority, Refusal> {
     Ok(authority)
 }
 
-/// Reads a request whole. `tunnel` is the tunnel it came through, if it did.
+/// Reads a whole request. `tunnel`: the tunnel that it came through, if any.
 pub fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Facts, Refusal> {
     check_framing(request.version(), request.headers())?;
     refuse_fragment(request)?;
@@ -96,7 +96,7 @@ pub fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Resu
     match only_host(request.headers())? {
         Some(host) => same_authority(host, &authority, scheme.default_port())?,
         None if request.version() == Version::HTTP_10 => {}
-        // HTTP/2 says it in `:authority`, which `Target::of` has compared.
+        // HTTP/2 has it in `:authority`, which `Target::of` has compared.
         None if request.version() == Version::HTTP_2 && request.uri().authority().is_some() => {}
         None => return Err(malformed("the Host header is missing")),
     }
@@ -108,8 +108,7 @@ pub fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Resu
     Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
 }
 
-/// The reading of a request that nobody has sent: what its headers, as HTTP/1.1 has them, say
-/// beside its URL.
+/// Reads a hypothetical request: adds what its headers, in their HTTP/1.1 form, say beside its URL.
 pub(crate) fn supposed(facts: Facts, headers: &HeaderMap) -> Result<Facts, Refusal> {
     check_framing(Version::HTTP_11, headers)?;
     if let Some(host) = only_host(headers)? {
@@ -118,12 +117,12 @@ pub(crate) fn supposed(facts: Facts, headers: &HeaderMap) -> Result<Facts, Refus
     Ok(Facts { upgrade: facts.upgrade.or_else(|| upgrade(headers)), ..facts })
 }
 
-/// Noted among the extensions of a request whose target had a fragment, by whoever saw its bytes:
-/// the library cuts it off.
+/// An extension of a request whose target had a fragment, set by the code that saw its bytes: the
+/// library cuts it off.
 #[derive(Clone, Copy)]
 pub struct Fragment;
 
-/// A target has no fragment (RFC 9112 §3.2), and one that is cut off is not what was asked for.
+/// A target has no fragment (RFC 9112 §3.2); with the fragment cut off it is not the request that was made.
 fn refuse_fragment<B>(request: &http::Request<B>) -> Result<(), Refusal> {
     match request.extensions().get::<Fragment>() {
         Some(Fragment) => Err(Refusal::new(
@@ -134,8 +133,8 @@ fn refuse_fragment<B>(request: &http::Request<B>) -> Result<(), Refusal> {
     }
 }
 
-/// hyper has refused most of what smuggles; what it lets through is refused here
-/// (probed on hyper 1.12: equal double lengths, `identity, chunked`).
+/// hyper refuses most smuggling attempts; what it lets through is refused here (probed on hyper
+/// 1.12: equal double lengths, `identity, chunked`).
 fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let framing = |why| Err(Refusal::new(Code::Framing, why));
     if headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
@@ -151,7 +150,7 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// WebSocket goes on in another protocol, so a rule must say so; h2c is stripped later.
+/// WebSocket switches the protocol, so a rule must allow it; h2c is stripped later.
 fn upgrade(headers: &HeaderMap) -> Option<Upgrade> {
     let websocket =
         |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket");
@@ -239,7 +238,7 @@ mod tests {
         assert_eq!(inside("/x", "u@a.test"), Err(Code::AuthorityMalformed));
     }
 
-    /// The same where what is inside is plain.
+    /// The same if the inside is plain.
     #[test]
     fn a_plain_tunnel_has_one_authority_too() {
         let inside = |tunnel: &str, target, host| {
@@ -292,7 +291,7 @@ mod tests {
         assert_eq!(framed(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]), Err(Code::Framing));
     }
 
-    /// HTTP/2 names the authority itself, and frames bodies itself; HTTP/1.0 has no chunks.
+    /// HTTP/2 names the authority and frames bodies itself; HTTP/1.0 has no chunks.
     #[test]
     fn each_version_says_it_in_its_own_way() {
         let tunnel = tunnel("a.test:443");

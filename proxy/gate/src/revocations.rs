@@ -1,9 +1,9 @@
-//! Certificates that their issuers have taken back: held against the lists that the owner
-//! gives (`[upstream] crl`), each good for its own issuer's certificates.
+//! Certificates that their issuers have revoked: checked against the lists that the owner gives
+//! (`[upstream] crl`), each valid for its own issuer's certificates.
 //!
-//! What it is not: a way to ask anybody. No list is fetched and no responder (OCSP) is
-//! asked, which would tell a stranger where a sandbox goes. An issuer without a list here
-//! is believed until its certificate ends.
+//! What it is not: an online check. No list is fetched and no responder (OCSP) is asked, which
+//! would tell a stranger where a sandbox goes. An issuer without a list here is trusted until its
+//! certificate ends.
 
 use std::sync::Arc;
 
@@ -32,16 +32,15 @@ impl Revocations {
         Ok(Revocations { roots, provider, verifier })
     }
 
-    /// Takes these lists in the place of all others. Where one cannot be read the ones
-    /// before stay.
+    /// Replaces all lists by these. If one cannot be read, the previous lists stay.
     pub fn replace(&self, lists: &[CertificateRevocationListDer<'static>]) -> Result<(), VerifierBuilderError> {
         self.verifier.store(verifier(&self.roots, &self.provider, lists)?);
         Ok(())
     }
 }
 
-/// What has no list is unknown, and let pass: most of the web has none here. A list that
-/// has ended says nothing about today, so what it is about is refused.
+/// A certificate without a list has unknown status and passes: most of the web has none here. An
+/// expired list says nothing about today, so the certificates under it are refused.
 fn verifier(
     roots: &Arc<RootCertStore>,
     provider: &Arc<CryptoProvider>,

@@ -1,7 +1,7 @@
-//! Headers that name a second thing to read: storage services copy what stands there to the
-//! path of the request, where it can be fetched. So each is judged as a GET of what it names, and as a DELETE where it
-//! is gone from there afterwards.
-//! (COPY and MOVE, which name a second path to write to, are methods that no rule can have.)
+//! Headers that name a second thing to read: storage services copy it to the path of the request,
+//! where it can be fetched. So each is judged as a GET of what it names, and also as a DELETE if
+//! the original is removed. (COPY and MOVE, which name a second path to write to, are methods that
+//! no rule can have.)
 
 use http::HeaderMap;
 use policies::{Code, Facts, Method, Path, PolicyAt, Refusal, normal_name};
@@ -12,10 +12,10 @@ use policies::{Code, Facts, Method, Path, PolicyAt, Refusal, normal_name};
 /// Azure's Data Lake, `x-oss-symlink-target`, `x-upyun-move-source`, `x-qs-fetch-source`.
 const ENDINGS: [&str; 7] =
     ["copy_source", "copy_from", "fetch_source", "move_source", "rename_source", "symlink_target", "object_manifest"];
-/// Those of them by which what they name is gone afterwards.
+/// Those that remove what they name.
 const MOVES: [&str; 2] = ["move_source", "rename_source"];
 
-/// Refuses a request that has its host read what the policy would not let it; what it reaches by it.
+/// Refuses a request that makes its host read something that the policy would refuse; returns what it reaches.
 pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) -> Result<Vec<Facts>, Refusal> {
     let mut reached = Vec::new();
     for (name, value) in headers {
@@ -45,7 +45,7 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
     Ok(reached)
 }
 
-/// A path of the same host, with its first slash or without; or a URL.
+/// A path on the same host, with or without the leading slash; or a URL.
 fn read(facts: &Facts, text: &str) -> Result<Facts, String> {
     let text = text.trim();
     if text.contains("://") {

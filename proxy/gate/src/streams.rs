@@ -1,5 +1,5 @@
-//! The tasks of one HTTP/2 connection: they end with it, and one of them alone where
-//! its other side takes nothing any more.
+//! The tasks of one HTTP/2 connection: they end with it, or one alone where its peer stops taking
+//! data.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::{self, JoinSet};
 
-/// Runs the streams; whoever drops the last handle ends them.
+/// Runs the streams; dropping the last handle ends them.
 #[derive(Clone, Default)]
 pub struct Streams(Arc<Mutex<State>>);
 
@@ -29,13 +29,13 @@ impl Leash {
 }
 
 impl Streams {
-    /// For the next stream: hyper asks for the answer to a request, and right after has
-    /// its stream run.
+    /// For the next stream: hyper asks for the answer to a request, and right after that spawns its
+    /// stream.
     pub fn leash(&self) -> Leash {
         self.lock().next.insert(Leash::default()).clone()
     }
 
-    /// For a request on an upstream's connection, which the task of that number runs.
+    /// For a request on an upstream's connection, which the task with that id drives.
     pub(crate) fn turn(&self, driver: Option<task::Id>, leash: Leash, wait: Arc<Wait>) -> Turn {
         Turn { streams: Arc::downgrade(&self.0), driver, leash, wait }
     }
@@ -45,23 +45,23 @@ impl Streams {
     }
 }
 
-/// A request's turn on an upstream's connection: hyper asks what a body is when it takes its
-/// request up, and the task that it spawns next sends that body. Nothing else tells which
-/// of the tasks is whose.
+/// A request's turn on an upstream's connection: hyper asks what a body is when it takes the
+/// request up, and the task that it spawns next sends that body. Nothing else shows which task
+/// belongs to which request.
 pub(crate) struct Turn {
-    /// Not to keep the tasks of a connection alive from within one of them.
+    /// Weak, so that a task does not keep its own connection's tasks alive.
     streams: Weak<Mutex<State>>,
     driver: Option<task::Id>,
     leash: Leash,
     wait: Arc<Wait>,
 }
 
-/// Since when the host takes nothing of a body.
+/// Since when the host has taken nothing of a body.
 #[derive(Default)]
 pub struct Wait(Mutex<Option<Instant>>);
 
 impl Wait {
-    /// Whether the body waits for so long.
+    /// Whether the body has waited longer than this.
     pub fn is_over(&self, time: Duration) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() > time)
     }
@@ -77,12 +77,12 @@ impl Turn {
         self.wait.set(None);
     }
 
-    /// A piece of it was handed on.
+    /// A piece of the body was handed over.
     pub(crate) fn handed(&self) {
         self.wait.set(Some(Instant::now()));
     }
 
-    /// The body was asked: by the connection itself, or by the task that sends it already.
+    /// The body was polled: by the connection itself, or by the task that already sends it.
     pub(crate) fn comes(&self) {
         if self.driver.is_some()
             && task::try_id() == self.driver

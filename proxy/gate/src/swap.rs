@@ -1,5 +1,5 @@
-//! A secret and where it goes. Who knows it says no more than that; it is written here, and
-//! what is written is held against what was judged.
+//! A secret and where it goes. The code that knows the secret says no more than that; it is written
+//! here, and the result is compared with what was judged.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,35 +14,35 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::head;
 
-/// RFC 3986 §2.3: what stands for itself everywhere in a query.
+/// Everything but the unreserved characters (RFC 3986 §2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where in a request one value stands that is replaced.
+/// Where in a request a value is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// All of this header, which is there once.
+    /// The whole value of this header, which occurs once.
     Header(HeaderName),
     /// These bytes of the path, in one segment of it.
     Path(Range<usize>),
-    /// These bytes of the query: all behind the `=` of one parameter.
+    /// These bytes of the query: everything after the `=` of one parameter.
     Query(Range<usize>),
     /// These bytes of the body: a string in JSON, with its quotation marks.
     Body(Range<usize>),
 }
 
-/// A secret that is put on a request. No `Debug`: it holds it.
+/// A secret that is put on a request. No `Debug`: it holds the secret.
 pub struct Swap {
     /// Which credential.
     pub credential: Arc<str>,
-    /// Its place in the words of the configuration.
+    /// Its place, in the words of the configuration.
     pub place: String,
-    /// The same as it stands in this request.
+    /// The place in this request.
     pub slot: Slot,
     /// What goes there.
     pub secret: SecretString,
 }
 
-/// The target as it was judged, with the secret in its place if that is there.
+/// The target as it was judged, with the secret in it if that is its place.
 pub(crate) fn target(facts: &Facts, swap: Option<&Swap>) -> Result<PathAndQuery, Refusal> {
     let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(|query| query.as_str()));
     let (text, slot) = match swap {
@@ -60,7 +60,7 @@ pub(crate) fn target(facts: &Facts, swap: Option<&Swap>) -> Result<PathAndQuery,
     if same_but_for_one_value(facts, slot.map(|swap| &swap.slot), &target) { Ok(target) } else { Err(unwritable()) }
 }
 
-/// Puts the secret on the headers, if it goes there. Never on one that says what the request
+/// Puts the secret on the headers, if it goes there. Never on a header that says what the request
 /// is, whom it is for, or where it ends.
 pub(crate) fn put_on_headers(headers: &mut HeaderMap, swap: &Swap) -> Result<(), Refusal> {
     let Slot::Header(name) = &swap.slot else { return Ok(()) };
@@ -88,7 +88,7 @@ pub(crate) fn put_in_body(headers: &mut HeaderMap, body: &Bytes, swap: &Swap) ->
     Ok(body)
 }
 
-/// A secret that would be read as more than one segment, or as another one, stays here.
+/// Refuses a secret that would be read as more than one segment, or as another one.
 fn segment<'s>(secret: &'s SecretString, credential: &str) -> Result<&'s str, Refusal> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
     let secret = secret.expose_secret();
@@ -105,9 +105,8 @@ fn replaced(text: &str, at: &Range<usize>, by: &str) -> Result<String, Refusal> 
     }
 }
 
-/// Whether the target that is sent says what was judged: the same path and query, but for one
-/// segment where the secret stands in the path, or one parameter's value where it stands in
-/// the query.
+/// Whether the target says what was judged: the same path and query, except for one segment if the
+/// secret is in the path, or one parameter's value if it is in the query.
 fn same_but_for_one_value(facts: &Facts, slot: Option<&Slot>, target: &PathAndQuery) -> bool {
     let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(|query| query.as_str()));
     match slot {
@@ -129,8 +128,8 @@ fn key(parameter: &str) -> Option<&str> {
     parameter.split_once('=').map(|(key, _)| key)
 }
 
-/// The one part in which two texts differ that have the same number of parts; nothing where there
-/// are more.
+/// The one part in which two texts with the same number of parts differ; nothing if there are
+/// several.
 fn differing<'t>(sent: &'t str, judged: &'t str, by: char) -> Option<Vec<(&'t str, &'t str)>> {
     let (sent, judged) = (sent.split(by), judged.split(by));
     let same_count = sent.clone().count() == judged.clone().count();

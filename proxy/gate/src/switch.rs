@@ -1,4 +1,4 @@
-//! A request for another protocol, and the connection once its host has agreed.
+//! A request to switch the protocol, and the connection once the host has agreed.
 
 use std::io;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use crate::outbound::OutboundHead;
 use crate::record::Audited;
 use crate::tally::Tally;
 
-/// A connection that speaks another protocol from now on. It ends once its request is cut.
+/// A connection that has switched its protocol. It ends once its request is cut.
 pub struct Upgraded {
     stream: TokioIo<hyper::upgrade::Upgraded>,
     tally: Arc<Tally>,
@@ -30,7 +30,7 @@ pub struct Upgraded {
     _driver: Arc<Driver>,
 }
 
-/// What a host says to a request for another protocol.
+/// A host's answer to a request to switch the protocol.
 pub struct Switching {
     answer: http::Response<Incoming>,
     tally: Arc<Tally>,
@@ -70,7 +70,7 @@ impl Switching {
         self.answer.headers()
     }
 
-    /// What is spoken from now on goes over this.
+    /// The connection on which the new protocol is spoken.
     pub async fn switched(self) -> Result<Upgraded, Refusal> {
         let Switching { answer, tally, driver } = self;
         let stream = hyper::upgrade::on(answer).await.map_err(|_| websocket_broke_off())?;

@@ -1,5 +1,5 @@
-//! What an allowed request comes to, counted while it goes on. When the last part of
-//! the request lets go of it, the outcome is stored: however it ended.
+//! The totals of an allowed request, counted while it goes on. When its last part is dropped, the
+//! outcome is stored, however it ended.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Tally {
     seq: Seq,
     started: Instant,
     up: AtomicU64,
-    /// Of those, what went by while the group had no limits.
+    /// Of those, what passed while the group had no limits.
     uncounted: AtomicU64,
 }
 
@@ -37,7 +37,7 @@ impl Deref for Tally {
 }
 
 impl Tally {
-    /// Of what is stored as `seq`; from now on it is in flight.
+    /// For the request stored as `seq`, which is in flight from now on.
     pub(crate) fn begin(
         gate: &Arc<Gate>,
         seq: Seq,
@@ -51,7 +51,7 @@ impl Tally {
         let (up, uncounted) = (AtomicU64::new(0), AtomicU64::new(0));
         let tally = Tally { gate: gate.clone(), progress, _slot: slot, seq, started: Instant::now(), up, uncounted };
         if let Some(shut) = gate.holds_back(asks_model).filter(|_| of_the_group) {
-            // Whoever shut or locked it may have looked at what is under way before.
+            // The shutting or locking may have looked at the requests in flight before this one was added.
             tally.cut(&shut);
         }
         Arc::new(tally)
@@ -62,8 +62,7 @@ impl Tally {
         self.seq
     }
 
-    /// Counts bytes before they go up; refused where the `[limits]` that are in force
-    /// now say so.
+    /// Counts bytes before they go up; refuses them if the `[limits]` now in force say so.
     pub fn add_up(&self, bytes: usize) -> Result<(), Refusal> {
         let (bytes, limits) = (bytes as u64, self.gate.limits_in_force());
         let so_far = self.up.load(Ordering::Relaxed) + bytes;
@@ -72,7 +71,7 @@ impl Tally {
             return Err(Refusal::new(Code::LimitExceeded, why));
         }
         if limits == Limits::default() {
-            // Nobody counts it: limits that come back know nothing of what this sent.
+            // Not counted elsewhere: limits set later would know nothing of these bytes.
             self.uncounted.store(so_far, Ordering::Relaxed);
         } else {
             let bytes = bytes + self.uncounted.load(Ordering::Relaxed);

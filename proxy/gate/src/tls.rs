@@ -13,7 +13,7 @@ pub const H2: &[u8] = b"h2";
 
 const HTTP1: &[u8] = b"http/1.1";
 
-/// At most this many hosts of one door have sessions to resume.
+/// At most this many hosts per door have resumable sessions.
 const SESSIONS: usize = 64;
 
 /// TLS towards upstreams cannot be set up.
@@ -22,16 +22,16 @@ pub enum TlsError {
     /// TLS configuration.
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// A list of certificates that were taken back.
+    /// A revocation list.
     #[error("a revocation list cannot be used: {0}")]
     Revocations(#[from] VerifierBuilderError),
 }
 
 /// The client side of TLS of one door.
 pub struct DoorTls {
-    /// HTTP/2 or HTTP/1.1, as the host likes.
+    /// HTTP/2 or HTTP/1.1, as the host prefers.
     pub(crate) any: Arc<ClientConfig>,
-    /// For what only HTTP/1.1 carries.
+    /// For protocols that need HTTP/1.1.
     pub(crate) http1: Arc<ClientConfig>,
 }
 
@@ -40,7 +40,7 @@ pub fn upstream_tls(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<Clien
     Ok(upstream_tls_with(extra_roots, &[])?.0)
 }
 
-/// The same, with lists of certificates that were taken back, which can be replaced later.
+/// The same, with revocation lists, which can be replaced later.
 pub fn upstream_tls_with(
     extra_roots: &[CertificateDer<'static>],
     lists: &[CertificateRevocationListDer<'static>],
@@ -60,8 +60,8 @@ pub fn upstream_tls_with(
     Ok((Arc::new(config), verifier))
 }
 
-/// The same for one door, with sessions of its own: one that several groups resume
-/// would tell the host that they are one, and tell them, by timing, where others have been.
+/// The same for one door, with sessions of its own: shared sessions would tell the host that
+/// several groups belong together, and tell them, by timing, where others have been.
 pub fn of_one_door(shared: &ClientConfig) -> DoorTls {
     let mut any = shared.clone();
     any.resumption = Resumption::in_memory_sessions(SESSIONS);
@@ -70,7 +70,7 @@ pub fn of_one_door(shared: &ClientConfig) -> DoorTls {
     DoorTls { any: Arc::new(any), http1: Arc::new(http1) }
 }
 
-/// What both ends are offered, best first.
+/// What both ends offer, best first.
 pub fn alpn() -> Vec<Vec<u8>> {
     vec![H2.to_vec(), HTTP1.to_vec()]
 }

@@ -1,6 +1,6 @@
-//! `tls = "tunnel"`: a connection that goes through unopened. The name in the
-//! handshake must be the one that was permitted, the address is checked like any
-//! other, and the bytes are counted.
+//! `tls = "tunnel"`: a connection that is passed through without being opened. The name in the
+//! handshake must be the permitted one, the address is checked like any other, and the bytes are
+//! counted.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::tally::Tally;
 /// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).
 const LONGEST_HELLO: usize = 64 << 10;
 
-/// How much is carried at a time.
+/// How much is copied at a time.
 const BLOCK: usize = 64 << 10;
 
-/// Carries a tunnel from the client's first byte to the last of either side.
+/// Carries a tunnel from the client's first byte to the last byte of either side.
 pub async fn carry<S>(gate: &Gate, audited: AuditedTunnel, client: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
@@ -30,7 +30,7 @@ where
     let tally = audited.tally().clone();
     let carried = tokio::select! {
         carried = through(gate, &audited, client) => carried,
-        // Why is in the tally already.
+        // The reason is already in the tally.
         () = tally.until_cut() => Ok(()),
     };
     if let Err(refusal) = carried {
@@ -52,8 +52,8 @@ where
     both_ways(audited.tally(), &mut client, &mut server, gate.limits().idle_body_time).await
 }
 
-/// Reads the ClientHello without answering it, and holds its name against the one
-/// that was permitted. Nothing is dialled before this.
+/// Reads the ClientHello without answering it, and compares its name with the permitted one.
+/// Nothing is dialled before this.
 async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<u8>, Refusal> {
     let not_tls = || Refusal::new(Code::NotTls, "no TLS handshake followed CONNECT; the door carries only HTTPS");
     let (mut read, mut acceptor) = (Vec::new(), Acceptor::default());
@@ -67,7 +67,7 @@ async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<
         let named = accepted.client_hello().server_name().map(Host::parse);
         return match named {
             Some(Ok(named)) if named == *host => Ok(read),
-            // An address has no name to say (RFC 6066 §3).
+            // For an IP address there is no name to send (RFC 6066 §3).
             None if host.name().is_none() => Ok(read),
             _ => Err(Refusal::new(
                 Code::AuthorityMismatch,
@@ -77,8 +77,8 @@ async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<
     }
 }
 
-/// Copies both ways until both sides are done; one side may finish first, and the other
-/// soon after.
+/// Copies in both directions until both sides are done; one side may end first, and the other soon
+/// after.
 async fn both_ways<S>(
     tally: &Tally,
     client: &mut S,

@@ -1,14 +1,14 @@
-//! A body that its host may leave unread: an HTTP/1.1 connection that is used again brings what is left of it as the
-//! next request, and has the head behind it, with its secret, read as a part of that one.
+//! A body that its host may leave unread: on a reused HTTP/1.1 connection, the rest of it is parsed
+//! as the next request, and the next real head, with its secret, as part of that one.
 
 use bytes::Bytes;
 use policies::Method;
 
-/// Stands in the line of every request of HTTP/1.1.
+/// Occurs in every HTTP/1.1 request line.
 const VERSION: &[u8] = b"HTTP/";
 
-/// Whether the host is asked to end the connection behind this body, before it sees any of it: many
-/// hosts read none behind such a method, and what is known to hold a request goes nowhere else.
+/// Whether the host is asked to close the connection after this body, before it sees any of it:
+/// many hosts read no body with such a method, and a body that contains a request is never sent otherwise.
 pub(crate) fn ends_behind(method: &Method, known: Option<&Bytes>) -> bool {
     matches!(
         method,
@@ -16,14 +16,14 @@ pub(crate) fn ends_behind(method: &Method, known: Option<&Bytes>) -> bool {
     ) || known.is_some_and(|body| Seen::default().goes_by(body))
 }
 
-/// The end of what went by of a body.
+/// The last bytes of a body that passed.
 #[derive(Default)]
 pub(crate) struct Seen {
     end: Vec<u8>,
 }
 
 impl Seen {
-    /// Whether a request may stand in what went by with this piece.
+    /// Whether what has passed, with this piece, may contain a request.
     pub(crate) fn goes_by(&mut self, piece: &[u8]) -> bool {
         let longest = VERSION.len() - 1;
         let border = piece.len().min(longest);

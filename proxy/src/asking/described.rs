@@ -1,4 +1,4 @@
-//! What a body consists of, for a person: the names of its fields, and no value. It judges nothing.
+//! Describes a body for a person: the names of its fields, and no value. It judges nothing.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde::de::IgnoredAny;
 /// The most names.
 const MOST: usize = 32;
 
-/// The longest of a name, in characters: what waits for an answer holds these beside the body.
+/// The longest name, in characters: a waiting request holds these beside its body.
 const NAME: usize = 64;
 
-/// The names of a form's or of JSON's fields; none where they cannot be read.
+/// The names of the fields of a form or of JSON; none if they cannot be read.
 pub(super) fn fields(headers: &HeaderMap, body: &[u8]) -> Vec<String> {
     let mut kinds = headers.get_all(CONTENT_TYPE).iter();
     let (kind, another) = (kinds.next(), kinds.next());

@@ -1,6 +1,6 @@
-//! What an answer holds besides its text: packed files, looked into for the secrets that are
-//! taken off everywhere else. In a file nothing can be taken off, so one that holds a
-//! secret ends the answer, before the bytes that would complete it.
+//! Looks into packed files within an answer for the secrets that are removed everywhere else.
+//! Nothing can be removed from a file, so one that contains a secret ends the answer before the
+//! bytes that would complete it.
 
 use std::ops::Range;
 
@@ -12,33 +12,33 @@ use crate::readable::{self, Reading};
 use scan::Scrubber;
 use scan::packed::{Look, Piece, Queue, Unpacker, Unreadable};
 
-/// So much of an answer that was packed for the request is held.
+/// The most of a packed answer that is held.
 const HELD: usize = 8 << 20;
 
-/// A look into one answer.
+/// The inspection of one answer.
 pub(crate) struct Opened {
-    /// What undoes its codings, before anything else is done with it.
+    /// Undoes the answer's codings, before anything else is done.
     unpacker: Option<Unpacker>,
-    /// What waits for its end because its host packed it for the request: when a piece comes tells how well
-    /// it packed, and so whether words of the sandbox repeat a secret in it.
+    /// Holds an answer that its host packed for the request until its end: the time of each piece
+    /// would show how well it packed, and so whether the sandbox's own words repeat a secret in it.
     held: Option<BytesMut>,
-    /// Gone once nothing more can be read and that is as well.
+    /// Gone once nothing more can be read and the policy allows that.
     look: Option<Look>,
-    /// What is looked for, at the body's own depth and at each one below.
+    /// The secrets searched for, in the body itself and at each depth below.
     pattern: Scrubber,
     depths: Vec<Depth>,
-    /// How many bytes were looked into, and in which parts of them files begin that nobody was told of.
+    /// How many bytes were inspected, and the ranges in which files begin that were not yet reported.
     came: u64,
     begun: Vec<Range<u64>>,
     waiting: Queue,
-    /// The beginning, until it is known what text that is.
+    /// The beginning of the text, until its charset is known.
     start: Option<Vec<u8>>,
     is_html: bool,
     opaque: bool,
 }
 
 impl Opened {
-    /// `pattern`: what is looked for.
+    /// `pattern`: the secrets to search for.
     pub(crate) fn new(reading: Reading, pattern: &Scrubber) -> Self {
         let Reading { unpacker, look, is_html, opaque } = reading;
         let held = (unpacker.is_some() && !opaque).then(BytesMut::new);
@@ -57,7 +57,7 @@ impl Opened {
         }
     }
 
-    /// Takes the next bytes and gives out those that were looked into.
+    /// Takes the next bytes and returns those that were inspected.
     pub(crate) fn push(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
         let data = match &mut self.unpacker {
             Some(unpacker) => unpacker.push(&data).map_err(readable::packed)?.into(),
@@ -72,7 +72,7 @@ impl Opened {
         Ok(Bytes::new())
     }
 
-    /// The answer is at its end: what waited goes.
+    /// Ends the answer: returns the bytes that waited.
     pub(crate) fn finish(&mut self) -> Result<Bytes, Refusal> {
         let rest = match &mut self.unpacker {
             Some(unpacker) => unpacker.finish().map_err(readable::packed)?.into(),
@@ -86,19 +86,19 @@ impl Opened {
         Ok(if held.is_empty() && seen.is_empty() { rest } else { [&held[..], &seen, &rest].concat().into() })
     }
 
-    /// Whether something is being unpacked: it takes time.
+    /// Whether it unpacks anything, which takes time.
     pub(crate) fn unpacks(&self) -> bool {
         self.unpacker.is_some() || self.look.as_ref().is_some_and(Look::unpacks)
     }
 
-    /// Whether it takes megabytes, however little comes.
+    /// Whether it takes megabytes, however little arrives.
     pub(crate) fn is_large(&self) -> bool {
         self.held.is_some()
             || self.unpacker.as_ref().is_some_and(Unpacker::is_large)
             || self.look.as_ref().is_some_and(Look::is_large)
     }
 
-    /// In which parts of what is given out files begin, since this was asked.
+    /// The ranges of the output in which files have begun since the last call.
     pub(crate) fn begun(&mut self) -> impl Iterator<Item = Range<u64>> {
         self.begun.drain(..)
     }
@@ -140,7 +140,7 @@ impl Opened {
             }
             if let Piece::Unpacked(bytes) = piece {
                 *unpacked = true;
-                // A stream without borders has nothing in pieces.
+                // A stream without boundaries contains nothing in pieces.
                 found = scrubber.push(Bytes::copy_from_slice(bytes)).is_err() || scrubber.count() > 0;
             }
             if found { Err(Unreadable::Broken) } else { Ok(()) }
@@ -190,11 +190,11 @@ impl Opened {
     }
 }
 
-/// What lies at one depth, file by file.
+/// The state of one depth, file by file.
 struct Depth {
     scrubber: Scrubber,
     text: Text,
-    /// Whether it was unpacked, or stands in what is above it.
+    /// Whether it was unpacked, or is contained as it is in the depth above.
     unpacked: bool,
 }
 
@@ -208,24 +208,24 @@ impl Depth {
         (self.text, self.unpacked) = (Text::default(), false);
     }
 
-    /// One begins in what lies here.
+    /// Another file begins inside this one.
     fn holds_another(&mut self) {
         self.scrubber.begins();
     }
 }
 
-/// Which charset the text of a file is in, where it says so.
+/// The charset of a file's text, if it declares one.
 #[derive(Default)]
 struct Text {
-    /// As much of its beginning as says it, and of the whole what came.
+    /// As much of the beginning as is needed, and how much of the whole has arrived.
     start: Vec<u8>,
     came: u64,
-    /// One in which the scrubber finds a secret as long as it looks for disguises.
+    /// A charset in which the scrubber still finds secrets, as long as it looks for disguises.
     wide: Option<String>,
 }
 
 impl Text {
-    /// The charset in which nothing can be found.
+    /// The charset, if it is one in which nothing can be found.
     fn read(&mut self, bytes: &[u8]) -> Option<String> {
         self.came += bytes.len() as u64;
         if self.start.len() < charset::ENOUGH && self.wide.is_none() {
@@ -262,7 +262,7 @@ mod tests {
         Opened::new(readable::by_head(StatusCode::OK, &headers, false).unwrap(), &Scrubber::new(&[secret]))
     }
 
-    /// When a piece of it comes would tell how well it packed up to there.
+    /// The time at which a piece arrives would show how well the text packed up to there.
     #[test]
     fn what_was_packed_for_a_request_comes_as_a_whole() {
         let text: Vec<u8> =

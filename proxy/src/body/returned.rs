@@ -1,4 +1,4 @@
-//! What comes back: unpacked, scrubbed and counted as it goes by, until it is cut.
+//! Response bodies: unpacked, scrubbed and counted as they pass, until they are cut.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use scan::{FreshKeys, InPieces, Scrubber};
 pub(crate) enum Body {
     /// Nothing.
     Empty,
-    /// Our own words.
+    /// Text of our own.
     Text(Bytes),
     /// From upstream.
     Returned(Box<Returned>),
@@ -32,17 +32,17 @@ pub(crate) enum Body {
 /// A response's body on its way down.
 pub(crate) struct Returned {
     incoming: Arriving,
-    /// What unpacks it and looks into it, where it has to be scrubbed.
+    /// Unpacks and inspects the body, if it has to be scrubbed.
     opened: Option<Opened>,
-    /// Where that takes much memory.
+    /// Taken if that needs much memory.
     room: Room,
     scrubber: Option<Scrubber>,
-    /// What its host may have made, on its way to the sandbox.
+    /// Remembers keys that the host may have made, on their way to the sandbox.
     fresh: Option<(FreshKeys, Handing)>,
-    /// What a model used up for it, as the sandbox reads it.
+    /// What a model used for it, as the sandbox reads it.
     metered: Option<Metered>,
     in_pieces: Box<dyn Fn() -> Refusal + Send + Sync>,
-    /// What came before anybody asked for it.
+    /// A frame that arrived before it was asked for.
     ahead: Option<Frame<Bytes>>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
@@ -51,15 +51,15 @@ pub(crate) struct Returned {
     ended: bool,
 }
 
-/// What is done to an answer as it comes back.
+/// How an answer is processed on its way back.
 pub(crate) struct Returning {
-    /// What looks into it, where it has to be scrubbed, and where that takes much memory.
+    /// Inspects the body, if it has to be scrubbed, and room if that takes much memory.
     pub(crate) opened: Option<Opened>,
     pub(crate) room: Room,
     pub(crate) scrubber: Option<Scrubber>,
     pub(crate) fresh: Option<(FreshKeys, Handing)>,
     pub(crate) metered: Option<Metered>,
-    /// What follows from a secret that came in pieces.
+    /// The consequence of a secret that came in pieces.
     pub(crate) in_pieces: Box<dyn Fn() -> Refusal + Send + Sync>,
 }
 
@@ -85,7 +85,7 @@ impl Returned {
         }
     }
 
-    /// Waits until it is known how the answer begins.
+    /// Waits until the beginning of the answer is known.
     pub(crate) async fn begin(&mut self) -> Result<(), Cut> {
         if let Some(frame) = std::future::poll_fn(|cx| self.poll(cx)).await {
             self.ahead = Some(frame?);
@@ -157,8 +157,8 @@ impl Returned {
         }
     }
 
-    /// With the last piece the scrubbing ends as well: of an answer of known length no more
-    /// has to be waited for.
+    /// The last piece also ends the scrubbing: after an answer of known length no end is polled
+    /// for.
     fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Refusal> {
         let last = self.incoming.is_end_stream();
         let data = match &mut self.opened {
@@ -200,7 +200,7 @@ impl Returned {
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
-        // Cookies may not stand there (RFC 9110 §6.5.1), and some would take them.
+        // Cookies are not allowed there (RFC 9110 §6.5.1), but some clients would take them.
         let mut trailers = crate::headers::returning(&trailers, false, &mut self.scrubber);
         if self.scrubber.is_some() {
             crate::headers::without_digests(&mut trailers, false);
@@ -210,12 +210,12 @@ impl Returned {
     }
 }
 
-/// In each file disguises are looked for anew, also where it lies in the body as it is.
+/// Restarts the search for disguises with each file, also for files that the body contains as they are.
 fn tell_what_begins(opened: &mut Option<Opened>, scrubber: &mut Scrubber) {
     opened.iter_mut().flat_map(Opened::begun).for_each(|part| scrubber.begins_within(part));
 }
 
-/// What was looked into of these bytes, and with the last ones of all.
+/// The inspected bytes; with the last ones, all that are left.
 fn seen(opened: &mut Opened, data: Bytes, last: bool) -> Result<Bytes, Refusal> {
     let seen = opened.push(data)?;
     if !last {
@@ -237,7 +237,7 @@ impl Drop for Returned {
             self.tally.note(|outcome| outcome.tokens = metered.ends(whole));
         }
         if !whole {
-            // Its host hears of that, be it by a reset of HTTP/2.
+            // The host learns of this, for example by an HTTP/2 reset.
             self.tally.mark_abandoned();
         }
         match self.lease.take() {

@@ -1,8 +1,8 @@
-//! A secret as it stands in a request, where that is not the secret itself: in base64 in
-//! Basic credentials, escaped in a query, quoted in JSON.
+//! The forms in which a request carries a secret, other than the secret itself: in base64 in Basic
+//! credentials, escaped in a query, quoted in JSON.
 //!
-//! A host that repeats a request in base64 or hex encodes what is encoded already, and two
-//! such layers are not undone. So what was sent is a value of its own.
+//! A host that repeats a request in base64 or hex encodes the encoded form again, and two such
+//! layers are not undone. So the form that was sent is searched for as a value of its own.
 
 use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +11,7 @@ use super::place::Place;
 use super::swap::ESCAPED;
 use scan::Replacement;
 
-/// The secret, and what it is written as in these places.
+/// The secret, and its forms in these places.
 pub(super) fn with_forms<'p>(one: Replacement, places: impl Iterator<Item = &'p Place>) -> Vec<Replacement> {
     let mut all = Vec::new();
     for place in places {
@@ -27,7 +27,7 @@ pub(super) fn with_forms<'p>(one: Replacement, places: impl Iterator<Item = &'p 
     all
 }
 
-/// Nothing where it is written as it is.
+/// Nothing if the form is the secret itself.
 fn both(one: &Replacement, write: impl Fn(&str) -> String) -> Vec<Replacement> {
     let [secret, surrogate] = [&one.secret, &one.surrogate].map(|text| SecretString::from(write(text.expose_secret())));
     let same = secret.expose_secret() == one.secret.expose_secret();
@@ -66,7 +66,7 @@ mod tests {
         vec![STANDARD.encode(text), URL_SAFE_NO_PAD.encode(text), lines, hex.to_uppercase(), hex, escaped]
     }
 
-    /// What was sent is encoded already where a host encodes it.
+    /// The host encodes a form that is already encoded.
     #[test]
     fn what_was_sent_is_found_under_one_more_encoding() {
         let basic = Place::Basic(BasicPart::Password);
@@ -89,7 +89,7 @@ mod tests {
         }
     }
 
-    /// The base64 of another pair, or of a part of the secret, is nobody's.
+    /// The base64 of another pair, or of a part of the secret, is left alone.
     #[test]
     fn what_only_resembles_what_was_sent_stays() {
         let mut scrubber = scrubber(&Place::Basic(BasicPart::Password));

@@ -1,14 +1,13 @@
-//! Account pinning: what else could authenticate a request (attacks K01 to K03, K08).
+//! Account pinning: anything else that could authenticate a request (attacks K01 to K03, K08).
 //!
-//! A host that has a credential takes this sandbox's surrogate and nothing else:
-//! with a key of its own, an agent could leave data in an account of its choosing.
-//! What stands in a place of the host's credentials is settled before (`place.rs`).
-//! Of the rest, names that say that they authenticate (`names.rs`) are refused. A header that
-//! nobody knows may have any name, so it goes on only where its value cannot be a
-//! key: what is not known to be harmless is known to be short or plain. Nothing is taken off
-//! instead: a refund without `Stripe-Account` is one on another account.
+//! A host that has a credential accepts this sandbox's surrogate and nothing else: with a key of
+//! its own, an agent could leave data in an account of its choosing. Values in a place of the
+//! host's credentials are dealt with before (`place.rs`). Of the rest, names that say that they
+//! authenticate (`names.rs`) are refused. An unknown header may have any name, so it passes only if
+//! its value cannot be a key: a header that is not known to be harmless must be short or plain.
+//! Nothing is removed instead: a refund without `Stripe-Account` is one on another account.
 //!
-//! It is an alarm where the value could be a key (`values.rs`), and a plain refusal otherwise.
+//! It is an alarm if the value could be a key (`values.rs`), and a plain refusal otherwise.
 
 use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
 use policies::{Code, Refusal, letters_of, normal_name, undo_escapes};
@@ -21,37 +20,37 @@ use super::subprotocols;
 use super::values::{self, could_be_a_key};
 use super::{Found, Head, Place};
 
-/// Something beside the surrogate, or in its place, and what is said about it.
+/// Something beside the surrogate, or in its place, and how it is reported.
 pub(super) struct Foreign<'a> {
     what: What<'a>,
     value: String,
 }
 
-/// What it is. Of a parameter the name as it stands.
+/// Its kind. For a parameter, the name as it was written.
 #[derive(Clone, Copy)]
 pub(super) enum What<'a> {
     Header(&'a str),
     Parameter(&'a str),
     InPath(&'a str),
     Field(&'a str),
-    /// In the list of those that a WebSocket may speak.
+    /// In the list of a WebSocket's subprotocols.
     Subprotocol,
-    /// Of the path, where the surrogate has its place.
+    /// In the path, where the surrogate has its place.
     Segment,
-    /// Of a JSON body, likewise.
+    /// In a JSON body, likewise.
     Json,
-    /// Of Basic credentials, beside the surrogate.
+    /// In Basic credentials, beside the surrogate.
     Half(BasicPart),
 }
 
 /// The longest name that is written out.
 const LONGEST_NAME: usize = 64;
 
-/// What is no name of something harmless, whoever says so.
+/// Names that are never harmless, even if the owner says so.
 const NEVER: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "sec-websocket-protocol"];
 const NEVER_ENDINGS: [&str; 4] = ["api-key", "apikey", "auth-token", "access-token"];
 
-/// Refuses whatever says by its name that it authenticates, outside of the one place.
+/// Refuses everything that authenticates by its name, outside of the one place.
 pub(super) fn refuse_others(
     head: Head<'_>,
     found: Option<&Found<'_>>,
@@ -81,7 +80,7 @@ pub(super) fn refuse_others(
     let in_path = in_path.filter(|one| parameter_authenticates(one));
     let in_path = in_path.map(|one| Foreign::parameter(What::InPath(name_of(one)), one));
     let all: Vec<_> = headers.chain(subprotocols).chain(parameters).chain(in_path).collect();
-    // What is worst is told.
+    // The worst is reported.
     let worst = all.iter().find(|one| could_be_a_key(&one.value)).or(all.first());
     worst.map_or(Ok(()), |one| Err(one.refusal(brought)))
 }
@@ -111,8 +110,8 @@ pub(super) fn refuse_unknown(head: Head<'_>, found: Option<&Found<'_>>, own: &[P
     Err(Refusal::new(Code::NotHarmless, why))
 }
 
-/// A host may take a token for a user name as well as for a password, so what looks like a key
-/// is not sent as the other half (attack K03), unless it is said to be none. A vendor's key never is.
+/// A host may take a token as a user name or as a password, so what looks like a key is not sent as
+/// the other half (attack K03), unless the owner calls it harmless. A vendor's key never is.
 pub(super) fn refuse_other_half(found: Option<&Found<'_>>, own: &[Place]) -> Result<(), Refusal> {
     let Some((half, text)) = found.and_then(Found::other_half) else { return Ok(()) };
     let what = What::Half(half);
@@ -131,7 +130,7 @@ pub(crate) fn not_the_surrogate() -> Refusal {
     Refusal::new(Code::CredentialNotSurrogate, ONLY)
 }
 
-/// The refusal for a field of a form. A value that is not all there could be a key.
+/// The refusal for a form field. A value that is incomplete could be a key.
 pub(super) fn foreign_field(name: &str, value: Option<&str>, brought: Brought<'_>) -> Refusal {
     let what = What::Field(name);
     let Some(value) = value else {
@@ -148,13 +147,13 @@ impl<'a> Foreign<'a> {
         Foreign { what, value }
     }
 
-    /// Of a parameter as it stands: a value may be in its name too.
+    /// A parameter as it was written: its name may contain a value too.
     pub(super) fn parameter(what: What<'a>, one: &'a str) -> Self {
         let value = one.split_once('=').map_or(one, |(_, value)| value);
         Foreign { what, value: undo_escapes(value) }
     }
 
-    /// Beside the surrogate, or where there is none.
+    /// Beside the surrogate, or without one.
     fn refusal(&self, brought: Brought<'_>) -> Refusal {
         if could_be_a_key(&self.value) {
             return self.key(brought, &line(self.what));
@@ -189,8 +188,8 @@ impl<'a> Foreign<'a> {
         Refusal::new(Code::CredentialNotSurrogate, format!("{told} is foreign: {ONLY}{line}"))
     }
 
-    /// What a host gave out may be a key, or say where a list goes on. To keep it at the door is no help where a
-    /// surrogate has no place.
+    /// A value that a host gave out may be a key, or a cursor of a list. Keeping it at the door
+    /// does not help where a surrogate has no place.
     fn handed_out(&self, line: &str) -> String {
         let hint = match self.what {
             What::Header(name) | What::Parameter(name) | What::Field(name) => names::of_a_list_or_a_form(name),
@@ -210,7 +209,7 @@ impl<'a> Foreign<'a> {
     }
 }
 
-/// What it is, by its name and never by its value.
+/// Names it, never by its value.
 fn told(what: What<'_>) -> String {
     match what {
         What::Header(name) => format!("the header {}", shown(name)),
@@ -226,7 +225,7 @@ fn told(what: What<'_>) -> String {
     }
 }
 
-/// The line that would allow it, where one would.
+/// The line that would allow it, if there is one.
 fn line(what: What<'_>) -> String {
     let (kind, name) = match what {
         What::Header(name) if NEVER.contains(&name) || NEVER_ENDINGS.iter().any(|end| name.ends_with(end)) => {
@@ -254,7 +253,7 @@ fn line(what: What<'_>) -> String {
     )
 }
 
-/// A name as it can be read and, between quotes, be written in TOML.
+/// A name in readable form that can also be written in TOML between quotes.
 fn shown(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars().take(LONGEST_NAME) {

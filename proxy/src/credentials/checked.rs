@@ -1,5 +1,5 @@
-//! A head that was looked through, before a secret is put on it; of a request that nobody has
-//! sent there is no more.
+//! A head that passed the checks, before a secret is put on it; a hypothetical request gets no
+//! further.
 
 use gate::Dressed;
 use http::HeaderMap;
@@ -38,7 +38,7 @@ impl Checked<'_> {
     }
 }
 
-/// What is said of headers that go no further.
+/// What is said about headers that were not passed on.
 pub(super) fn notes(taken_off: &[HeaderName]) -> impl Iterator<Item = String> {
     let whole = "from a host with a credential the whole comes, never a part";
     taken_off.iter().map(move |name| format!("header {name} taken off: {whole}"))

@@ -1,5 +1,5 @@
-//! What may come back from a host with a credential, as what takes it off: made once, and
-//! anew where the secrets or what the sandbox holds have changed.
+//! The scrubber for what may come back from a host with a credential: made once, and again when the
+//! secrets or the sandbox's credentials have changed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,12 +11,12 @@ use super::Keyring;
 use crate::ports::Secrets;
 use scan::{Replacement, Scrubber, Watchlist};
 
-/// What is taken off answers, host by host.
+/// The scrubbers, by host.
 #[derive(Default)]
 pub(crate) struct ComingBack(Mutex<BTreeMap<Authority, Known>>);
 
 struct Known {
-    /// What it was made from: each is replaced whole when it changes.
+    /// What it was made from: each is replaced as a whole when it changes.
     watchlist: Arc<Watchlist>,
     keyring: Arc<Keyring>,
     secrets: Vec<SecretString>,
@@ -24,8 +24,8 @@ struct Known {
 }
 
 impl ComingBack {
-    /// What takes secrets off an answer of this host: the one that was put on, as it was
-    /// written, and all others. None where the host has no credential.
+    /// The scrubber for an answer of this host: for the secret that was put on, as it was written,
+    /// and for all others. None if the host has no credential.
     pub(crate) fn scrubber(
         &self,
         keyring: &Arc<Keyring>,
@@ -36,7 +36,7 @@ impl ComingBack {
         if !keyring.guards(authority) {
             return (!put_on.is_empty()).then(|| Scrubber::new(&put_on));
         }
-        // Before the secrets: what is new after this is on the next list.
+        // Taken before the secrets: anything newer is on the next list.
         let watchlist = secrets.watchlist();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_good = |known: &&Known| {

@@ -1,7 +1,7 @@
 //! A place in a JSON body: a field, by its keys (`api_key`, `auth.token`).
 //!
-//! The body is read strictly, and as far as the field: a key that stands twice, or
-//! in two cases, would be read in two ways.
+//! The body is parsed strictly along the way to the field: a key that occurs twice, or in two
+//! cases, would be read in two ways.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,11 +11,11 @@ use std::sync::Arc;
 use policies::{fold_key, key_letters};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-/// The way to a field, from the outermost object.
+/// The path to a field, from the outermost object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Field {
     steps: Arc<[Step]>,
-    /// Whether its name counts in this spelling alone.
+    /// Whether its name must have exactly this spelling.
     exact: bool,
 }
 
@@ -29,11 +29,11 @@ enum Step {
     Items,
 }
 
-/// What stands in a field.
+/// The value of a field.
 pub(crate) struct Value {
-    /// Where, quotes included.
+    /// Its position, quotes included.
     pub(crate) at: Range<usize>,
-    /// The text; `None` for what is none.
+    /// The text; `None` if the value is not a string.
     pub(crate) text: Option<String>,
 }
 
@@ -50,15 +50,15 @@ impl Field {
         })
     }
 
-    /// Reads `objects[*].actions.*.header.Authorization`: fields of an answer, in lists and behind
-    /// any key as well.
+    /// Reads `objects[*].actions.*.header.Authorization`: fields of an answer, also in lists and
+    /// behind any key.
     pub fn parse_many(text: &str) -> Result<Self, String> {
         let mut steps = Vec::new();
         for part in text.split('.') {
             let key = part.trim_end_matches("[*]");
             match key {
                 "*" => steps.push(Step::AnyKey),
-                // An answer that is a list itself.
+                // The answer is itself a list.
                 "" if steps.is_empty() && !part.is_empty() => {}
                 _ => steps.extend(Field::parse(key)?.steps.iter().cloned()),
             }
@@ -70,17 +70,17 @@ impl Field {
         }
     }
 
-    /// Whether there may be none of these fields, or several: in a list, behind any key.
+    /// Whether the path may match no field or several: in a list, behind any key.
     pub(crate) fn is_of_many(&self) -> bool {
         self.steps.iter().any(|step| !matches!(step, Step::Key(_)))
     }
 
-    /// Finds the field. Nothing where it or one above it is missing.
+    /// Finds the field. Nothing if it, or one on the way, is missing.
     pub(crate) fn find(&self, body: &[u8]) -> Result<Option<Value>, &'static str> {
         Ok(self.find_all(body)?.pop())
     }
 
-    /// Finds every one of these fields, in their order.
+    /// Finds all of these fields, in order.
     pub(crate) fn find_all(&self, body: &[u8]) -> Result<Vec<Value>, &'static str> {
         let mut reader = Reader { body, at: 0, exact: self.exact, found: Vec::new() };
         let in_list = matches!(&self.steps[..], [Step::Items, ..]);
@@ -115,7 +115,7 @@ impl Reader<'_> {
             let key: String = self.value()?;
             self.expect(b':')?;
             self.blanks();
-            // `api_key` and `apiKey` are one field to some, and either to others.
+            // `api_key` and `apiKey` are one field to some servers, and different ones to others.
             named += usize::from(self.behind(&key, steps)?);
             if named > 1 || !seen.insert(fold_key(&key)) {
                 return Err(UNREADABLE);
@@ -149,12 +149,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The value behind a key: looked into where it is on the way. Whether the key is the one
-    /// at the end of it.
+    /// Reads the value of a key, and looks into it if it is on the path. Returns whether the key is
+    /// the last one.
     fn behind(&mut self, key: &str, steps: &[Step]) -> Result<bool, &'static str> {
         match steps {
             [Step::Key(last)] if key_letters(key) == key_letters(last) => {
-                // In another spelling some servers take it, so it counts, and is not the surrogate's place.
+                // Some servers accept another spelling: so it counts, but it is not the surrogate's place.
                 self.on(&[], !self.exact || key == &**last)?;
                 Ok(true)
             }
@@ -165,7 +165,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Goes on with the value here, or takes it where the way ends.
+    /// Follows the path into this value, or takes it at the end of the path.
     fn on(&mut self, steps: &[Step], is_text: bool) -> Result<(), &'static str> {
         let start = self.at;
         match (steps, self.next()) {
@@ -184,7 +184,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// One whole value.
+    /// One complete value.
     fn value<T: DeserializeOwned>(&mut self) -> Result<T, &'static str> {
         let rest = self.body.get(self.at..).unwrap_or_default();
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<T>();

@@ -1,10 +1,10 @@
-//! What answers brought to a sandbox that could be a key: a token of a registry, the header
-//! for a transfer of git-lfs, a signed URL. Sent back to its host it is refused like any other
-//! key, but it is no alarm: the host had given it, not a stranger.
+//! Values that answers brought to a sandbox and that could be keys: a registry's token, the header
+//! for a git-lfs transfer, a signed URL. Sent back to the host, such a value is refused like any
+//! other key, but without an alarm: it came from the host, not from a stranger.
 //!
-//! A host is whatever has the same credential: registries give tokens at one name for another.
-//! Only hashes are kept, so many at most. What was scrubbed is what is remembered, so nothing
-//! here depends on a secret.
+//! Hosts with the same credential count as one: registries issue tokens at one name for another.
+//! Only hashes are kept, up to a maximum. They are taken after scrubbing, so nothing here depends
+//! on a secret.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -12,16 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::values;
 
-/// So many are remembered for one sandbox.
+/// The most that are remembered for one sandbox.
 const MOST: usize = 4096;
 
-/// So much of each answer is looked at.
+/// How much of each answer is looked at.
 const LOOKED_AT: usize = 64 << 10;
 
-/// A longer row is no key.
+/// Longer runs are not keys.
 const LONGEST: usize = 16 << 10;
 
-/// What a sandbox was given, by hash.
+/// What a sandbox was given, as hashes.
 #[derive(Default)]
 pub(crate) struct HandedOut {
     hasher: RandomState,
@@ -35,7 +35,7 @@ struct Known {
 }
 
 impl HandedOut {
-    /// What the hosts of these credentials gave.
+    /// What the hosts of these credentials gave out.
     pub(super) fn by<'a>(&'a self, credentials: &'a [Arc<str>]) -> Brought<'a> {
         Brought { handed_out: self, credentials }
     }
@@ -59,7 +59,7 @@ impl HandedOut {
     }
 }
 
-/// What the hosts of some credentials gave.
+/// What the hosts of some credentials gave out.
 #[derive(Clone, Copy)]
 pub(super) struct Brought<'a> {
     handed_out: &'a HandedOut,
@@ -67,7 +67,7 @@ pub(super) struct Brought<'a> {
 }
 
 impl Brought<'_> {
-    /// Whether every row in this value that could be a key came from there.
+    /// Whether every run in this value that could be a key came from there.
     pub(super) fn holds(self, value: &str) -> bool {
         let mut rows: Vec<Vec<u8>> = Vec::new();
         let mut reader = Rows::default();
@@ -81,7 +81,7 @@ impl Brought<'_> {
     }
 }
 
-/// Looks at an answer on its way to the sandbox.
+/// Records the keys in an answer on its way to the sandbox.
 pub(crate) struct Handing {
     handed_out: Arc<HandedOut>,
     credentials: Arc<[Arc<str>]>,
@@ -94,7 +94,7 @@ impl Handing {
         Handing { handed_out, credentials, rows: Rows::default(), left: LOOKED_AT }
     }
 
-    /// Takes the next bytes in, before they go on.
+    /// Reads the next bytes before they go on.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let Handing { handed_out, credentials, rows, left } = self;
         let seen = &bytes[..bytes.len().min(*left)];
@@ -102,14 +102,14 @@ impl Handing {
         rows.push(seen, &mut |row| handed_out.take_in(credentials, row));
     }
 
-    /// No more of this text comes.
+    /// The text is complete.
     pub(crate) fn end(&mut self) {
         let Handing { handed_out, credentials, rows, .. } = self;
         rows.end(&mut |row| handed_out.take_in(credentials, row));
     }
 }
 
-/// Cuts a text into rows of the characters of keys, with the escapes of JSON and of URLs undone.
+/// Splits a text into runs of key characters, with JSON and URL escapes undone.
 #[derive(Default)]
 struct Rows {
     row: Vec<u8>,
@@ -126,7 +126,7 @@ impl Rows {
                 rest = behind;
                 continue;
             }
-            // Most of a text is letters, and most rows are short.
+            // Most of a text is letters, and most runs are short.
             let letters = rest.iter().position(|byte| !is_letter(*byte)).unwrap_or(rest.len());
             self.row.extend_from_slice(&rest[..letters.min(LONGEST.saturating_sub(self.row.len()))]);
             rest = &rest[letters..];
@@ -154,7 +154,7 @@ impl Rows {
         }
     }
 
-    /// `\/`, `\u002f`, `%2F`; whatever else begins so parts rows.
+    /// `\/`, `\u002f`, `%2F`; any other escape ends a run.
     fn undo(&mut self, found: &mut dyn FnMut(&[u8])) {
         let (digits, whole) = match &*self.escape {
             [b'\\', b'/'] => return self.undone(Some(b'/'), found),
@@ -181,7 +181,7 @@ impl Rows {
     }
 }
 
-/// What keys are made of.
+/// The characters that keys consist of.
 fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'+' | b'/' | b'-')
 }

@@ -1,12 +1,12 @@
-//! What authenticates nobody: headers whose meaning is known, by standard or by
-//! vendor, and words that only look like it (in the normal form of names).
+//! Names that authenticate nobody: headers with a known meaning, by standard or by vendor, and
+//! words that only look like keys (in the normal form of names).
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use gate::{is_sent_anew, is_sent_anew_by_its_kind};
 
-/// What tokens of paging and counts of tokens are called: `nextPageToken`, `max_output_tokens`.
+/// Names of paging tokens and token counts: `nextPageToken`, `max_output_tokens`.
 const OF_PAGING: [&str; 34] = [
     "page",
     "paging",
@@ -44,14 +44,14 @@ const OF_PAGING: [&str; 34] = [
     "num",
 ];
 
-/// Endings of parameters that say something about what authenticates: `token_count`.
+/// Endings of parameters that describe something that authenticates: `token_count`.
 pub(super) const ABOUT: [&str; 14] = [
     "count", "type", "version", "changed", "enabled", "required", "limit", "length", "size", "duration", "expires",
     "expired", "expiry", "status",
 ];
 
-/// Headers that authenticate by their name, and with this value nobody: they say that no
-/// token is sent, ask for one, or say of which kind it is.
+/// Headers that authenticate by their name, but not with this value: it says that no token is sent,
+/// asks for one, or names its kind.
 const PAIRS: [(&str, &str); 8] = [
     ("x-atlassian-token", "no-check"),
     ("x-atlassian-token", "nocheck"),
@@ -69,7 +69,7 @@ pub(super) const WORDS: [&str; 15] = [
     "pokey", "malarkey", "lowkey", "offkey",
 ];
 
-/// Words that hold letters of those that authenticate, and what may not follow: `authorId`, but
+/// Words that contain the letters of authenticating ones, and what may not follow: `authorId`, but
 /// not `authorization`.
 const OTHER_WORDS: [(&str, &[&str]); 6] = [
     ("author", &["iz", "is"]),
@@ -80,8 +80,8 @@ const OTHER_WORDS: [(&str, &[&str]); 6] = [
     ("secretari", &[]),
 ];
 
-/// Keys that are about order, paging and storing: `sort_key`. No service knows anybody by
-/// one, so the value says nothing.
+/// Keys of sorting, paging and storage: `sort_key`. No service authenticates by one, so the value
+/// does not matter.
 pub(super) const KEYS_IN_ORDER: [&str; 37] = [
     "sort",
     "order",
@@ -122,7 +122,7 @@ pub(super) const KEYS_IN_ORDER: [&str; 37] = [
     "natural",
 ];
 
-/// Keys that name things as well: `project_key=NOTES`. Here the value decides.
+/// Keys that also name things: `project_key=NOTES`. Here the value decides.
 pub(super) const KEYS_OF_THINGS: [&str; 62] = [
     "issue",
     "project",
@@ -188,8 +188,8 @@ pub(super) const KEYS_OF_THINGS: [&str; 62] = [
     "search",
 ];
 
-/// Beginnings of names: what browsers and client libraries say about themselves, tracing.
-/// And what an owner of things calls them: names and values of his own, kept beside an object.
+/// Beginnings of names: what browsers and client libraries say about themselves, tracing; and an
+/// owner's metadata: names and values stored beside an object.
 const BEGINNINGS: [&str; 15] = [
     "sec-fetch-",
     "sec-ch-",
@@ -208,7 +208,7 @@ const BEGINNINGS: [&str; 15] = [
     "anthropic-client-",
 ];
 
-/// Endings of names: which version of an API is meant, what a body adds up to.
+/// Endings of names: the version of an API, the checksum of a body.
 const ENDINGS: [&str; 3] = ["-version", "-beta", "-checksum"];
 
 const NAMES: [&str; 129] = [
@@ -276,9 +276,9 @@ const NAMES: [&str; 129] = [
     "grpc-tags-bin",
     "grpc-timeout",
     "grpc-trace-bin",
-    // Of vendors: each is in their documents, and says nothing of who asks, but for an account
-    // within the one that the credential is of. A session of MCP must not authenticate (its
-    // specification of 2025-06-18); npm's and kubectl's are random numbers of one run.
+    // Vendors' headers: each is documented, and says nothing about who is asking, except for an
+    // account within the credential's own. An MCP session must not authenticate (its specification
+    // of 2025-06-18); npm's and kubectl's are random numbers per run.
     "client-session-id",
     "dropbox-api-arg",
     "dropbox-api-path-root",
@@ -348,7 +348,7 @@ const NAMES: [&str; 129] = [
     "xero-tenant-id",
 ];
 
-/// A word without the words in it that only hold the letters of others.
+/// A word without the words in it that only contain the letters of others.
 pub(super) fn without_other_words(word: &str) -> String {
     OTHER_WORDS.iter().fold(word.to_owned(), |word, (other, but)| {
         let mut parts = word.split(other);
@@ -360,7 +360,7 @@ pub(super) fn without_other_words(word: &str) -> String {
     })
 }
 
-/// Whether a name, by its letters, is of a token that brings the next page, or counts some.
+/// Whether a name, by its letters, is that of a paging token or a token count.
 pub(super) fn is_of_paging(letters: &str) -> bool {
     fn made_of(rest: &str) -> bool {
         rest.is_empty() || OF_PAGING.iter().any(|word| rest.strip_prefix(word).is_some_and(made_of))
@@ -369,24 +369,24 @@ pub(super) fn is_of_paging(letters: &str) -> bool {
     of.is_some_and(made_of)
 }
 
-/// Whether a header, by its letters, holds a token that brings the next page: `x-next-page-token`.
+/// Whether a header, by its letters, holds a paging token: `x-next-page-token`.
 pub(super) fn is_of_paging_in_a_header(letters: &str) -> bool {
     let bare = letters.strip_prefix("xms").or(letters.strip_prefix('x')).unwrap_or(letters);
     bare.ends_with("token") && is_of_paging(bare)
 }
 
-/// Whether a header of this name (lower case) authenticates nobody with this value.
+/// Whether a header of this name (lower case) does not authenticate with this value.
 pub(super) fn is_known_pair(name: &str, value: &[u8]) -> bool {
     PAIRS.iter().any(|(known, harmless)| *known == name && value.eq_ignore_ascii_case(harmless.as_bytes()))
 }
 
-/// Whether a header of this name (lower case) authenticates nobody, whatever it holds.
+/// Whether a header of this name (lower case) does not authenticate, whatever its value.
 pub(super) fn is_known(name: &str) -> bool {
     static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| NAMES.into_iter().collect());
     KNOWN.contains(name) || is_sent_anew(name)
 }
 
-/// The same by the kind of its name: of a header that does not say that it authenticates.
+/// The same by the kind of name, for a header that does not say that it authenticates.
 pub(super) fn is_of_a_kind(name: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || ENDINGS.iter().any(|ending| name.ends_with(ending))

@@ -1,4 +1,4 @@
-//! The head of a request as what may hold a surrogate: path, query and headers.
+//! The parts of a request's head that may hold a surrogate: path, query and headers.
 
 use http::HeaderMap;
 use http::header::COOKIE;
@@ -6,7 +6,7 @@ use policies::Facts;
 
 use super::place::{Found, Place, is_parameter};
 
-/// What was judged, and the headers that came with it.
+/// The facts that were judged, and the headers that came with them.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'a> {
     pub(super) facts: &'a Facts,
@@ -38,8 +38,8 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Everything of the head that leaves, as one text to search, without the one
-    /// place where a surrogate was found.
+    /// Everything in the head that leaves, as one text to search, without the one place where a
+    /// surrogate was found.
     pub(super) fn text_beside(&self, found: Option<&Found<'_>>) -> Vec<u8> {
         let mut text = match found.map(|found| found.place) {
             Some(Place::Path(segment)) => segment.around(self.path()).into_bytes(),
@@ -68,8 +68,8 @@ impl<'a> Head<'a> {
         text
     }
 
-    /// The values of parameters and of cookies, and the labels of the name, each put together: a
-    /// value may stand in pieces in them. Without the one place where a surrogate was found.
+    /// The values of parameters and cookies, and the labels of the name, each joined, because a
+    /// value may be spread over them. Without the one place where a surrogate was found.
     pub(super) fn joined(&self, found: Option<&Found<'_>>) -> Vec<u8> {
         let values =
             |list: &str| list.split(['&', ';']).filter_map(|one| Some(one.split_once('=')?.1.trim())).collect();

@@ -1,4 +1,4 @@
-//! The swap in a JSON body: the same rules as in the head, once the body is there.
+//! The swap in a JSON body: the same rules as in the head, once the body is complete.
 
 use bytes::Bytes;
 use gate::{Slot, Swap};
@@ -10,18 +10,18 @@ use super::authenticates::{Foreign, What};
 use super::{Credential, Field, Found, Keyring, Looking, Place, Placed, in_scope, swap};
 use crate::ports::Secrets;
 
-/// The longest body in which a credential is looked for.
+/// The longest body that is searched for a credential.
 const LONGEST: u64 = 1 << 20;
 
 impl Keyring {
-    /// How much of a body is read because a credential of the host may stand in it.
+    /// How much of a body is read because it may hold a credential of the host.
     pub(crate) fn body_limit(&self, authority: &Authority) -> Option<u64> {
         self.fields(authority).next().map(|_| LONGEST)
     }
 
-    /// Looks for the surrogate in the fields of the host's credentials, and says what goes in
-    /// its place; with that the leak check of the body is done. Whatever else stands there is refused,
-    /// under every rule.
+    /// Looks for the surrogate in the fields of the host's credentials, and returns what replaces
+    /// it; this completes the body's leak check. Any other value in those fields is refused, under
+    /// every rule.
     pub(crate) fn place_in_body(
         &self,
         terms: &Terms,
@@ -44,7 +44,7 @@ impl Keyring {
         for field in self.fields(authority) {
             let value = field.find(body).map_err(unread)?;
             found.extend(value.map(|value| (field, value)).filter(|(_, new)| {
-                // Two credentials may have one field.
+                // Two credentials may share a field.
                 !found.iter().any(|(_, old): &(&Field, super::field::Value)| old.at == new.at)
             }));
         }
@@ -80,7 +80,7 @@ impl Keyring {
         places.filter_map(Place::field)
     }
 
-    /// The credential whose surrogate this is, in this field of its own.
+    /// The credential whose surrogate this is, in one of its own fields.
     fn standing_in(&self, authority: &Authority, field: &Field, text: &str) -> Option<(&Credential, &Place)> {
         let held = self.credentials.iter().filter(|one| one.hosts.contains(authority) && *one.surrogate == *text);
         held.flat_map(|one| one.places.iter().map(move |place| (one, place)))

@@ -1,5 +1,5 @@
-//! Keys that a host makes and answers with: which requests bring them, and the
-//! credentials that they are from then on, for as long as the sandbox lives.
+//! Keys that a host makes and returns in answers: which requests bring them, and the credentials
+//! that they become for the rest of the sandbox's life.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::ports::Secrets;
 pub struct Mint {
     /// Which requests.
     pub requests: Vec<RequestPattern>,
-    /// Where in the JSON of the answer the keys stand.
+    /// The keys' fields in the JSON answer.
     pub fields: Vec<Field>,
 }
 
@@ -23,14 +23,14 @@ pub struct Mint {
 #[derive(Clone)]
 pub struct MintedKey {
     pub(super) key: SecretString,
-    /// When it was used last, in uses of any.
+    /// When it was last used, as a count of all uses.
     used: Arc<AtomicU64>,
 }
 
 /// Counts the uses of all such keys.
 static USES: AtomicU64 = AtomicU64::new(1);
 
-/// So many keys of one sandbox are kept; the one that was not used for the longest makes room.
+/// The most such keys per sandbox; the least recently used one makes room.
 const MOST: usize = 32;
 
 impl MintedKey {
@@ -46,8 +46,8 @@ impl MintedKey {
 }
 
 impl Keyring {
-    /// The credential that this request makes keys with, and where they will stand: the one
-    /// that was put on, if any was.
+    /// The credential with which this request makes keys, and the fields where they will be: the
+    /// credential that was put on, if any.
     pub(crate) fn mints(&self, facts: &Facts, put_on: Option<&Arc<str>>) -> Option<(Credential, Vec<Field>)> {
         let own = self.credentials.iter().filter(|one| one.minted.is_none() && one.hosts.contains(&facts.authority));
         let here = |mint: &&Mint| mint.requests.iter().any(|one| one.touches(facts.method, &facts.path));
@@ -59,7 +59,7 @@ impl Keyring {
         Some((credential.clone(), fields))
     }
 
-    /// Whether this is the secret of a credential of the host, and so no new key.
+    /// Whether this is the secret of a credential of the host, and so not a new key.
     pub(crate) fn is_no_news(&self, authority: &Authority, key: &str, secrets: &dyn Secrets) -> bool {
         let names = self.guarded.get(authority).into_iter().flat_map(|guard| &guard.credentials);
         names.flat_map(|name| secrets.held(name)).any(|secret| secret.expose_secret() == key)
@@ -70,7 +70,7 @@ impl Keyring {
         self.credentials.iter().any(|credential| *credential.surrogate == *text)
     }
 
-    /// The surrogate of a key that was made before: some hosts give the same one again.
+    /// The surrogate of a key that was made before: some hosts return the same one again.
     pub(crate) fn surrogate_of(&self, key: &SecretString) -> Option<SecretString> {
         let is = |minted: &MintedKey| minted.key.expose_secret() == key.expose_secret();
         let found = self.credentials.iter().find(|credential| credential.minted.as_ref().is_some_and(is));
@@ -78,8 +78,8 @@ impl Keyring {
         found.map(|credential| SecretString::from(credential.surrogate.to_string()))
     }
 
-    /// The same with one more key, which goes where the one goes that it was made with; and the
-    /// one that made room for it.
+    /// The keyring with one more key, which is used where its parent credential is; and the one
+    /// that made room for it.
     pub(crate) fn with_minted(
         &self,
         credential: &Credential,
@@ -99,7 +99,7 @@ impl Keyring {
         (keyring, gone)
     }
 
-    /// Where the key stands that has to go, once there are as many as there may be.
+    /// The index of the key to drop, once the maximum is reached.
     fn longest_unused(&self) -> Option<usize> {
         let used = |one: &Credential| Some(one.minted.as_ref()?.used.load(Ordering::Relaxed));
         let minted = self.credentials.iter().enumerate().filter_map(|(at, one)| Some((used(one)?, at)));
@@ -113,7 +113,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Registries give a new token every few minutes: the last ones work, and those in use.
+    /// Registries issue a new token every few minutes: recent ones work, and those in use.
     #[test]
     fn the_key_that_was_not_used_for_the_longest_makes_room() {
         let own = Credential {
@@ -133,7 +133,7 @@ mod tests {
                 keyring.with_minted(&own, &format!("key-{n:08}").into(), &format!("surrogate-{n:08}").into());
             keyring = more;
             gone.extend(out.map(|one| one.surrogate.to_string()));
-            // The first one is in use all the time.
+            // The first one is in constant use.
             let first = keyring.credentials.iter().find(|one| &*one.surrogate == "surrogate-00000000").unwrap();
             first.minted.as_ref().unwrap().is_used();
         }

@@ -1,6 +1,6 @@
-//! Names that say that they authenticate: of headers, of parameters in a query or a path,
-//! of fields in a form. All are compared in the normal form of `policies::normal_name`, so
-//! `api.key`, `api key`, `apiKey` and `api[key` are one name.
+//! Names that say that they authenticate: headers, parameters in a query or a path, form fields.
+//! All are compared in the normal form of `policies::normal_name`, so `api.key`, `api key`,
+//! `apiKey` and `api[key` are one name.
 //!
 //! Words decide, not letters: `sort_key`, `keyword`, `author` and `monkey` say nothing.
 
@@ -9,27 +9,27 @@ use policies::{letters_of, normal_name, parameter_names, undo_escapes};
 use super::harmless;
 use super::values::{self, SHORTEST, could_be_a_key, holds_a_key};
 
-/// A name with a word that holds one of these authenticates, or may.
+/// A name with a word that contains one of these authenticates, or may.
 const TELLING: [&str; 9] = ["auth", "bearer", "token", "secret", "passw", "signature", "credential", "session", "hmac"];
 
-/// The same where words are written in one or apart.
+/// The same for compounds, written as one word or several.
 const COMPOUND: [&str; 7] =
     ["apikey", "accesskey", "accessid", "subscriptionkey", "keypairid", "password", "passphrase"];
 
-/// In headers also these. `x-amz-security-…` is of AWS.
+/// In headers these too. `x-amz-security-…` is from AWS.
 const IN_HEADERS: [&str; 4] = ["cookie", "jwt", "dpop", "xamzsecurity"];
 
 /// Google's front end takes headers out of this parameter: `$httpHeaders=Authorization:…`.
 const OF_HEADERS: &str = "httpheaders";
 
-/// Names of parameters that authenticate as a whole only: parts of them are in many words.
+/// Parameter names that authenticate only as a whole: as parts they occur in many words.
 const WHOLE: [&str; 8] = ["key", "sig", "jwt", "pass", "pwd", "pat", "sas", "passwd"];
 
-/// Names that authenticate here and there, where the value is a key.
+/// Names that sometimes authenticate, if the value is a key.
 const WITH_A_KEY: [&str; 6] = ["code", "appid", "app_id", "ticket", "phpsessid", "sessid"];
 
-/// Fields of forms that authenticate in place of a header: RFC 6750 §2.2, and what services
-/// take that have forms for everything.
+/// Form fields that authenticate in place of a header: RFC 6750 §2.2, and those of services that
+/// offer a form for everything.
 const IN_FORMS: [&str; 6] = ["accesstoken", "apikey", "authtoken", "authorization", "oauthtoken", "token"];
 
 /// Whether a header of this name authenticates, or may.
@@ -37,7 +37,7 @@ pub(super) fn header_authenticates(name: &str) -> bool {
     !harmless::is_known(name) && header_tells(&normal_name(name))
 }
 
-/// The same of any text where headers' names may stand.
+/// The same for any text that may contain header names.
 pub(super) fn header_tells(normal: &str) -> bool {
     let letters = letters_of(normal);
     if harmless::is_of_paging_in_a_header(&letters) {
@@ -46,7 +46,7 @@ pub(super) fn header_tells(normal: &str) -> bool {
     tells(normal) || IN_HEADERS.iter().any(|part| letters.contains(part)) || is_key(normal, None)
 }
 
-/// Whether a parameter, `name=value` as it stands, authenticates, or may.
+/// Whether a parameter, written as `name=value`, authenticates, or may.
 pub(super) fn parameter_authenticates(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let value = undo_escapes(value);
@@ -56,13 +56,13 @@ pub(super) fn parameter_authenticates(parameter: &str) -> bool {
         || name_is_hidden(name)
 }
 
-/// Whether the escapes of a parameter's name hide letters or digits, or more escapes: `%74oken`,
-/// `%2574oken`. No client writes a name so, and servers differ in how often they undo them.
+/// Whether the escapes in a parameter's name hide letters or digits, or more escapes: `%74oken`,
+/// `%2574oken`. No client writes a name like that, and servers differ in how often they unescape.
 pub(super) fn name_is_hidden(raw: &str) -> bool {
     escaped(raw).any(|c| c.is_ascii_alphanumeric()) || escaped(&undo_escapes(raw)).next().is_some()
 }
 
-/// What stands before `token` in names of tokens that bring the next of a list.
+/// Words before `token` in the names of list cursors.
 const OF_LISTS: [&str; 16] = [
     "after", "backward", "before", "bookmark", "cursor", "forward", "from", "history", "iterator", "more", "newer",
     "offset", "older", "page", "result", "scroll",
@@ -70,7 +70,7 @@ const OF_LISTS: [&str; 16] = [
 
 const OF_FORMS: [&str; 5] = ["csrf", "xsrf", "crumb", "antiforgery", "requestverification"];
 
-/// What something of this name is for that authenticates nobody, where the name says so.
+/// The purpose of a value that does not authenticate, if its name says so.
 pub(super) fn of_a_list_or_a_form(name: &str) -> Option<&'static str> {
     let normal = normal_name(&undo_escapes(name));
     let letters = letters_of(&normal);
@@ -81,7 +81,7 @@ pub(super) fn of_a_list_or_a_form(name: &str) -> Option<&'static str> {
     OF_LISTS.iter().any(|word| of.ends_with(word)).then_some("says where a list goes on")
 }
 
-/// What escapes stand for, one by one.
+/// The characters behind the escapes, one by one.
 fn escaped(text: &str) -> impl Iterator<Item = char> {
     text.split('%').skip(1).filter_map(|part| {
         let (from, to) = if part.starts_with(['u', 'U']) { (1, 5) } else { (0, 2) };
@@ -90,15 +90,15 @@ fn escaped(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// Whether a parameter of the query is the one of this name, to some server.
+/// Whether a query parameter has this name, to some server.
 pub(super) fn is_named(parameter: &str, key: &str) -> bool {
     let name = parameter.split('=').next().unwrap_or_default();
     let key = letters_of(&normal_name(key));
     parameter_names(name).iter().any(|name| letters_of(name) == key)
 }
 
-/// Whether a field of a form authenticates, by its normal form: instead of a header, or as
-/// a parameter of the query does, which most frameworks put into one list with forms.
+/// Whether a form field authenticates, by its normal form: in place of a header, or as a query
+/// parameter does, because most frameworks merge the two.
 pub(super) fn field_authenticates(normal: &str, parameters: &[String]) -> bool {
     let letters = letters_of(normal);
     IN_FORMS.contains(&&*letters) || parameters.contains(&letters)
@@ -113,25 +113,25 @@ fn name_authenticates(name: &str, value: &str) -> bool {
         || (WITH_A_KEY.contains(&name) && holds_a_key(value, SHORTEST))
 }
 
-/// Whether a word of the name says so.
+/// Whether a word of the name says that it authenticates.
 fn tells(normal: &str) -> bool {
     let holds_one = |word: &str| TELLING.iter().any(|part| word.contains(part));
-    // Taking other words out is for the few that can be one.
+    // Other words are removed only for the few names that need it.
     let is_one = |word: &str| holds_one(word) && holds_one(&harmless::without_other_words(word));
     let letters = letters_of(normal);
     let tells = COMPOUND.iter().any(|part| letters.contains(part)) || normal.split('_').any(is_one);
     tells && !harmless::is_of_paging(&letters)
 }
 
-/// `token_count=5`, `session_type=talk`, `passwordChanged=true`: says something about one, and
-/// what it says can be none.
+/// `token_count=5`, `session_type=talk`, `passwordChanged=true`: describes a key, with a value that
+/// cannot be one.
 fn is_about_one(letters: &str, value: &str) -> bool {
     let about = harmless::ABOUT.iter().any(|word| letters.ends_with(word));
     about && value.len() < SHORTEST && !could_be_a_key(value) && !letters.contains("key")
 }
 
-/// `write_key`, `consumerkey`: a key of something, unless it is known for another kind.
-/// What names things as well as keys is one by its value.
+/// `write_key`, `consumerkey`: a key, unless it is known to be of another kind. If the name is also
+/// used for things, the value decides.
 fn is_key(normal: &str, value: Option<&str>) -> bool {
     let Some((before, last)) = last_word(normal) else { return false };
     let Some(joined) = last.strip_suffix("key") else { return false };
@@ -150,7 +150,7 @@ fn is_key(normal: &str, value: Option<&str>) -> bool {
     !names_a_thing || value.is_none_or(is_long)
 }
 
-/// The last word of a normal form, and the one before it.
+/// The last word of a normal form, and the word before it.
 fn last_word(normal: &str) -> Option<(&str, &str)> {
     let mut words = normal.rsplit('_').filter(|word| !word.is_empty());
     let last = words.next()?;

@@ -1,6 +1,6 @@
-//! Where in a request a surrogate may stand, and finding it there.
+//! The places in a request where a surrogate may be, and finding it there.
 //!
-//! The swap itself is in `swap.rs`, what may not stand beside it in `authenticates.rs`.
+//! The swap itself is in `swap.rs`, the check of everything beside it in `authenticates.rs`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,7 +20,7 @@ use super::authenticates::{self, Foreign, What};
 use super::handed_out::Brought;
 use super::{Credential, Field, Head, Segment, names};
 
-/// A place in a request where a surrogate may stand.
+/// A place in a request where a surrogate may be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// A header: the value is the surrogate, or a scheme and the surrogate
@@ -42,7 +42,7 @@ pub enum Place {
 pub enum BasicPart {
     /// Before the colon.
     Username,
-    /// Behind it.
+    /// After it.
     Password,
 }
 
@@ -50,13 +50,13 @@ pub enum BasicPart {
 pub(super) struct Found<'a> {
     pub(super) credential: &'a Credential,
     pub(super) place: &'a Place,
-    /// What stands with it in the same value and is sent as it is: `Bearer` and the
-    /// like, or the other half of Basic credentials.
+    /// The text beside it in the same value, which is sent as it is: `Bearer` and the like, or the
+    /// other half of Basic credentials.
     pub(super) beside: Option<String>,
 }
 
 impl Found<'_> {
-    /// The header that it stands in, with what stands beside it.
+    /// The header that it is in, with the text beside it.
     pub(super) fn carrier(&self) -> Option<Carrier> {
         let header = self.place.header()?;
         Some(Carrier { header, beside: self.beside.clone().unwrap_or_default() })
@@ -73,14 +73,14 @@ impl Found<'_> {
     }
 }
 
-/// Padding says nothing, so clients may leave it out; what is sent is written anew.
+/// Padding has no meaning, so clients may leave it out; the value sent is encoded anew.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Looks for the surrogate of one of these credentials. Nothing in any of the host's
-/// places is no error: git asks without credentials first.
+/// Looks for the surrogate of one of these credentials. An empty place is no error: git asks
+/// without credentials first.
 pub(super) fn find<'a>(
     credentials: impl Iterator<Item = &'a Credential>,
     guarded: &[Place],
@@ -107,7 +107,7 @@ pub(super) fn find<'a>(
     }
 }
 
-/// What stands in one of these places.
+/// The value in one of these places.
 fn occupant<'h>(places: &[Place], head: Head<'h>) -> Option<Foreign<'h>> {
     let header = |name: HeaderName| {
         let (name, value) = head.headers.iter().find(|(other, _)| **other == name)?;
@@ -127,8 +127,8 @@ fn occupant<'h>(places: &[Place], head: Head<'h>) -> Option<Foreign<'h>> {
     })
 }
 
-/// How many headers, parameters and segments stand in these places, whatever is in
-/// them. A parameter counts in any case, and as a list.
+/// How many headers, parameters and segments are in these places, whatever they contain. A
+/// parameter counts in any case, and as a list.
 fn occupied(places: &[Place], head: Head<'_>) -> usize {
     let names: BTreeSet<String> =
         places.iter().filter_map(Place::header).map(|name| name.as_str().to_owned()).collect();
@@ -140,9 +140,9 @@ fn occupied(places: &[Place], head: Head<'_>) -> usize {
     values + parameters + segments.len()
 }
 
-/// Whether something stands in one of these places for a server that reads names more
-/// loosely than they are written: `api.key` for `api_key` in PHP, `x_own` for `x-own`
-/// behind CGI. Nobody writes a place so who means well, beside the surrogate or without.
+/// Whether one of these places is filled for a server that reads names more loosely than they are
+/// written: `api.key` for `api_key` in PHP, `x_own` for `x-own` behind CGI. No honest client spells
+/// a place like that, with the surrogate or without.
 pub(super) fn disguised<'h>(places: &[Place], head: Head<'h>) -> Option<Foreign<'h>> {
     let keys: Vec<&str> = places.iter().filter_map(Place::parameter).collect();
     let poses = |one: &str| keys.iter().any(|key| names::is_named(one, key) && !is_plainly_named(one, key));
@@ -167,7 +167,7 @@ fn is_plainly_named(parameter: &str, key: &str) -> bool {
 }
 
 impl Place {
-    /// The header in which it is.
+    /// The header, if it is one.
     pub(super) fn header(&self) -> Option<HeaderName> {
         match self {
             Place::Header(name) => Some(name.clone()),
@@ -176,7 +176,7 @@ impl Place {
         }
     }
 
-    /// The parameter of the query that it is.
+    /// The query parameter, if it is one.
     pub(super) fn parameter(&self) -> Option<&str> {
         match self {
             Place::Query(key) => Some(key),
@@ -184,7 +184,7 @@ impl Place {
         }
     }
 
-    /// The segment of the path that it is.
+    /// The path segment, if it is one.
     pub(super) fn segment(&self) -> Option<&Segment> {
         match self {
             Place::Path(segment) => Some(segment),
@@ -192,7 +192,7 @@ impl Place {
         }
     }
 
-    /// The field of a body that it is.
+    /// The body field, if it is one.
     pub(super) fn field(&self) -> Option<&Field> {
         match self {
             Place::Json(field) => Some(field),
@@ -200,7 +200,7 @@ impl Place {
         }
     }
 
-    /// Whether the surrogate stands here, and what beside it.
+    /// Whether the surrogate is here, and the text beside it.
     fn holds(&self, surrogate: &str, head: Head<'_>) -> Option<Option<String>> {
         match self {
             Place::Header(name) => bare_or_behind_a_scheme(head.headers.get(name)?, surrogate),
@@ -225,7 +225,7 @@ pub(super) fn is_parameter(parameter: &str, key: &str, value: &str) -> bool {
     parameter.split_once('=') == Some((key, value))
 }
 
-/// Where this value of this parameter stands in a query.
+/// The range of this parameter's value in a query.
 pub(super) fn value_of(query: &str, key: &str, value: &str) -> Option<Range<usize>> {
     let mut start = 0;
     for parameter in query.split('&') {
@@ -238,8 +238,8 @@ pub(super) fn value_of(query: &str, key: &str, value: &str) -> Option<Range<usiz
     None
 }
 
-/// Schemes behind which a host undoes or answers what stands there (RFC 7617, RFC 7616, RFC 4559): what it repeats of
-/// it is not what was sent.
+/// Schemes whose value a host decodes or uses in a challenge (RFC 7617, RFC 7616, RFC 4559): what
+/// it repeats is not what was sent.
 const UNDONE: [&str; 5] = ["basic", "digest", "negotiate", "ntlm", "hoba"];
 
 /// `surrogate` or `Scheme surrogate`, and nothing else (attacks K01, H08).
@@ -254,7 +254,7 @@ fn bare_or_behind_a_scheme(value: &HeaderValue, surrogate: &str) -> Option<Optio
     (rest.trim_start() == surrogate && is_sent_as_it_is).then(|| Some(scheme.to_owned()))
 }
 
-/// The other half, where one half is exactly the surrogate.
+/// The other half, if one half is exactly the surrogate.
 fn basic(value: &HeaderValue, part: BasicPart, surrogate: &str) -> Option<String> {
     let (scheme, encoded) = value.to_str().ok()?.trim().split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

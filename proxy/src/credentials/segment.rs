@@ -7,30 +7,30 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use policies::Path;
 
-/// Where in a path a surrogate stands: behind this text, up to the next slash.
+/// Where in a path a surrogate is: after this text, up to the next slash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Segment {
     before: Arc<str>,
 }
 
-/// What stands for the secret where a segment is written down.
+/// The placeholder for the secret in a written segment.
 const HOLE: &str = "{}";
 
 impl Segment {
-    /// Reads `/bot{}` or `/hooks/{}`: a path's beginning, with `{}` at its end.
+    /// Reads `/bot{}` or `/hooks/{}`: the beginning of a path, with `{}` at its end.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wanted = || {
             "`path:` wants how the path begins, with {} at its end for the secret: \"path:/bot{}\", \"path:/hooks/{}\""
                 .to_owned()
         };
         let before = text.strip_suffix(HOLE).ok_or_else(wanted)?;
-        // As the path is judged: canonical, so that it has one spelling.
+        // Canonical, as the path is judged, so that it has one spelling.
         let whole = Path::parse(&format!("{before}x")).map_err(|_| wanted())?;
         let plain = !before.contains(['%', '*', ';']) && whole.is_plain() && whole.as_str() == format!("{before}x");
         if plain { Ok(Segment { before: before.into() }) } else { Err(wanted()) }
     }
 
-    /// What stands there, in any case of the letters before it: servers differ in that.
+    /// The value there; the letters before it may have any case, because servers differ in that.
     pub(super) fn value<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.get(self.before.len()..)?;
         let begins = path.as_bytes()[..self.before.len()].eq_ignore_ascii_case(self.before.as_bytes());
@@ -38,14 +38,14 @@ impl Segment {
         (begins && !value.is_empty()).then_some(value)
     }
 
-    /// Whether exactly the surrogate stands there, if with escapes: some clients write the colon of
-    /// Telegram's keys as `%3A`, which is the same to a server (RFC 3986 §2.4).
+    /// Whether the value is exactly the surrogate, possibly with escapes: some clients write the
+    /// colon of Telegram's keys as `%3A`, which is the same to a server (RFC 3986 §2.4).
     pub(super) fn holds(&self, surrogate: &str, path: &str) -> bool {
         let is_it = |value| percent_decode_str(value).eq(surrogate.bytes());
         path.starts_with(&*self.before) && self.value(path).is_some_and(is_it)
     }
 
-    /// Where in this path the value stands.
+    /// The range of the value in this path.
     pub(super) fn at(&self, path: &str) -> Option<Range<usize>> {
         let (from, value) = (self.before.len(), self.value(path)?);
         Some(from..from + value.len())
@@ -57,7 +57,7 @@ impl Segment {
         format!("{before}{text}{}", &path[self.before.len() + value.len()..])
     }
 
-    /// The path without what stands there, parted so that nothing new comes together.
+    /// The path without the value, separated so that the rest does not join.
     pub(super) fn around(&self, path: &str) -> String {
         self.with(path, "\n")
     }

@@ -1,5 +1,5 @@
 //! Names of WebSocket subprotocols. Browsers cannot set headers on a WebSocket, so some APIs take
-//! keys in the one that lists these: what passes for a name has the form of one.
+//! keys in the header that lists these: only text in the form of a name passes as one.
 
 use super::names::header_tells;
 use super::values::{could_be_a_key, is_of_a_vendor, is_of_words};
@@ -18,11 +18,11 @@ const KNOWN: [&str; 10] = [
     "EXIDeXchange",
 ];
 
-/// The longest name, and in it the longest word.
+/// The longest name, and the longest word in one.
 const LONGEST: usize = 40;
 const LONGEST_WORD: usize = 16;
 
-/// At most this many digits in a version, and in all of a name.
+/// At most this many digits in a version, and in a whole name.
 const VERSION: usize = 2;
 const DIGITS: usize = 5;
 
@@ -34,7 +34,7 @@ pub(super) fn are_names(list: &str) -> bool {
     })
 }
 
-/// What stands in such a list beside names.
+/// The entries of such a list that are not names.
 pub(super) fn beside_names(list: &str) -> String {
     each(list).filter(|one| !is_name(one)).collect::<Vec<_>>().join(" ")
 }
@@ -53,7 +53,7 @@ fn is_name(text: &str) -> bool {
     short && text.split(['.', '-', '+', '_']).all(is_piece) && !is_of_a_vendor(text)
 }
 
-/// A word, a version, or one with the other: `ocpp1`, `k8s`.
+/// A word, a version, or both together: `ocpp1`, `k8s`.
 fn is_piece(piece: &str) -> bool {
     let digits = piece.bytes().filter(u8::is_ascii_digit).count();
     let mut words = piece.split(|c: char| c.is_ascii_digit()).filter(|word| !word.is_empty());
@@ -69,7 +69,7 @@ fn is_piece(piece: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// IANA's registry, and what clients offer that is not in it.
+    /// IANA's registry, and names that clients offer outside it.
     const NAMES: &str = "MBWS.huawei.com MBLWS.huawei.com soap wamp v10.stomp v11.stomp v12.stomp ocpp1.2 ocpp1.5 ocpp1.6 \
          ocpp2.0 ocpp2.0.1 ocpp2.1 rfb sip notificationchannel-netapi-rest.openmobilealliance.org wpcp amqp mqtt jsflow \
          rwpcp xmpp ship mielecloudconnect v10.pcp.sap.com msrp v1.saltyrtc.org TLCP-2.0.0.lightstreamer.com bfcp \
@@ -92,7 +92,7 @@ mod tests {
         assert!(are_names(&NAMES.split_whitespace().collect::<Vec<_>>().join(", ")));
     }
 
-    /// Attack K08 once more.
+    /// Attack K08 again.
     #[test]
     fn a_key_is_no_name() {
         for key in [

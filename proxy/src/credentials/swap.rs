@@ -1,5 +1,5 @@
-//! The swap: the real secret goes where the surrogate was found. Here it is said which and
-//! where; it is written by the gate.
+//! The swap: the real secret replaces the surrogate where it was found. This module says which and
+//! where; the gate writes it.
 
 use gate::{Slot, Swap};
 use http::header::AUTHORIZATION;
@@ -12,10 +12,10 @@ use super::{Credential, PutOn};
 use crate::ports::Secrets;
 use scan::Replacement;
 
-/// What the gate leaves as it is in a query (RFC 3986 §2.3).
+/// What the gate leaves unescaped in a query (RFC 3986 §2.3).
 pub(super) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What goes where, in the head of a request.
+/// Which secret goes where, in the head of a request.
 pub(super) fn put_on(found: Found<'_>, facts: &Facts, secrets: &dyn Secrets) -> Result<(Swap, PutOn), Refusal> {
     let Found { credential, place, beside } = found;
     let secret = reveal(credential, secrets)?;
@@ -57,7 +57,7 @@ pub(super) fn reveal(credential: &Credential, secrets: &dyn Secrets) -> Result<S
     secrets.reveal(&credential.name).map_err(|error| error.refusal(&credential.name))
 }
 
-/// What was put on where, and what takes it off again.
+/// What was put on where, and what replaces it in the answer.
 pub(super) fn putting_on(credential: &Credential, place: &Place, secret: SecretString) -> PutOn {
     let surrogate = SecretString::from(credential.surrogate.to_string());
     PutOn {

@@ -119,7 +119,7 @@ impl Resolver for Nothing {
     }
 }
 
-/// What goes out of a request, target and `Authorization` and body, or why it does not.
+/// What goes out (target, `Authorization` and body), or why nothing does.
 fn sent(
     held: &[Credential],
     secret: &'static str,
@@ -177,8 +177,8 @@ fn sent_by(
     go().map_err(|refusal: Refusal| refusal.code)
 }
 
-/// What comes back is looked for whether this request put it on or not, under the
-/// surrogate of whoever asks.
+/// Secrets are looked for in answers whether this request put them on or not, and replaced by the
+/// asking sandbox's surrogate.
 #[test]
 fn whatever_a_host_may_know_is_taken_off() {
     let (own, mut others) = (credential("own", SURROGATE, &[]), credential("others", OTHER, &[]));
@@ -203,8 +203,7 @@ fn whatever_a_host_may_know_is_taken_off() {
     assert_eq!(all[0].surrogate.expose_secret(), NOT_HELD);
 }
 
-/// What is taken off is made once, and anew when a secret, the keyring or what was put on is
-/// another.
+/// A scrubber is made once, and again when a secret, the keyring or what was put on has changed.
 #[test]
 fn what_takes_secrets_off_follows_them() {
     struct Changing(Mutex<(&'static str, Arc<Watchlist>)>);
@@ -251,7 +250,7 @@ fn json(field: &str) -> Place {
     Place::Json(Field::parse(field).unwrap())
 }
 
-/// A body may hold one surrogate, in one field, and then nothing stands in a header.
+/// A body may hold one surrogate, in one field, and then no header may hold one.
 #[test]
 fn one_place_of_a_request_authenticates_it() {
     let header = Place::Header(HeaderName::from_static("authorization"));
@@ -269,7 +268,7 @@ fn one_place_of_a_request_authenticates_it() {
     ] {
         assert_eq!(asks(authorization, &body), Err(Code::CredentialAmbiguous), "{authorization} {body}");
     }
-    // Of a credential that the rule does not put on.
+    // From a credential that the rule does not put on.
     assert_eq!(asks("", &format!("{{\"a\":\"{OTHER}\"}}")), Err(Code::SurrogateScope));
 }
 
@@ -304,7 +303,7 @@ fn an_account_id_beside_a_key_goes_where_the_owner_says_so() {
     assert_eq!(asks(Keyring::new(own.to_vec(), own.iter().map(guard)), token), Err(Code::CredentialNotSurrogate));
 }
 
-/// A refusal that comes after the verdict, as for an address, has lines with the path in them too.
+/// A refusal after the verdict, for example for an address, suggests lines with the path in them too.
 #[test]
 fn what_would_lift_a_late_refusal_names_no_key_of_a_path() {
     let held = [credential("key", SURROGATE, &[Place::Path(Segment::parse("/bot{}").unwrap())])];

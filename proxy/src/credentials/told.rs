@@ -1,5 +1,5 @@
-//! What is said of a value that stands where it does not belong: to the log all of it, to the
-//! sandbox what it may know.
+//! How a value that is out of place is reported: to the log in full, to the sandbox only what it
+//! may know.
 
 use policies::{Authority, Code, Refusal, Terms};
 
@@ -7,12 +7,12 @@ use super::{Credential, Keyring, unreadable};
 use gate::audit::Identity;
 use scan::{Finding, Stop, WatchedKind};
 
-/// What to do where programs put the surrogate out of its place, and nobody misled them.
+/// What to do if programs put the surrogate out of its place without being misled.
 pub(crate) const IN_PARTS: &str = "leave Authorization out of the parts: the request's own holds";
 pub(crate) const IN_A_MESSAGE: &str = "a WebSocket message is no place of a credential";
 
 impl Keyring {
-    /// A refusal for something found where it does not belong.
+    /// A refusal for a value found where it does not belong.
     pub(crate) fn misplaced(&self, identity: &Identity, authority: &Authority, finding: &Finding) -> Refusal {
         let (code, why) = match &finding.what {
             WatchedKind::Secret { .. } | WatchedKind::Canary { .. } => {
@@ -40,8 +40,8 @@ impl Keyring {
         }
     }
 
-    /// What a sandbox hears in place of a name that is none of its business: of another
-    /// group's credential, or of a bait, which it is not to tell from a secret.
+    /// The name given to a sandbox in place of one that it must not know: of another group's
+    /// credential, or of a bait, which it must not be able to tell from a secret.
     fn to_tell(&self, identity: &Identity, finding: &Finding) -> Option<String> {
         let held = |name: &str| self.credentials.iter().any(|own| *own.name == *name);
         match &finding.what {
@@ -56,7 +56,7 @@ impl Keyring {
         }
     }
 
-    /// What is said besides where the sandbox has no surrogate to send, for no rule of its group names one.
+    /// Adds advice if the sandbox has no surrogate to send, because no rule of its group names the credential.
     pub(super) fn without_surrogate(&self, terms: &Terms, refusal: Refusal) -> Refusal {
         let (host, at) = (&terms.facts().authority, terms.rule());
         if self.credentials.iter().any(|own| own.hosts.contains(host)) {
@@ -73,8 +73,8 @@ impl Keyring {
         refusal
     }
 
-    /// A refusal for what stopped a body. `instead`: what to do where programs write the surrogate into such a body.
-    /// If it is the sandbox's own, on the way to its own host, that is no alarm.
+    /// A refusal for what stopped a body. `instead`: what to do if programs write the surrogate
+    /// into such a body; if it is the sandbox's own, on the way to its own host, that is no alarm.
     pub(crate) fn stopped(
         &self,
         identity: &Identity,

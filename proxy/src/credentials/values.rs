@@ -1,35 +1,35 @@
 //! What a value could be: somebody's key, or no key at all.
 //!
-//! Keys are made by machines: a row of letters and digits without sense. What people write,
-//! and what programs say about themselves, is short, or a number, a date, words.
+//! Keys are made by machines: random runs of letters and digits. Text by people, and what programs
+//! say about themselves, is short, or a number, a date, or words.
 
 use policies::undo_escapes;
 use scan::shapes::{WEB_TOKEN_BEGINS, begins_like_a_key};
 
-/// The least characters in a row, digits or both cases among them, that are taken for a key.
+/// The shortest run with digits or both cases that is taken for a key.
 pub(super) const SHORTEST: usize = 20;
 
-/// The same where the name says already that it is one, or nobody knows the name.
+/// The same if the name says that it is a key, or is unknown.
 pub(super) const SHORTEST_UNKNOWN: usize = 12;
 
-/// So many letters of one case could be a key as well, where the name says so.
+/// A run of letters of one case that is this long could be a key as well, if the name says so.
 const SHORTEST_PLAIN: usize = 24;
 
-/// Longer numbers count nothing.
+/// Longer runs of digits are not taken for numbers.
 const LONGEST_NUMBER: usize = 16;
 
-/// Whether a text holds a row of characters that could be a key.
+/// Whether a text contains a run of characters that could be a key.
 pub(super) fn holds_a_key(text: &str, shortest: usize) -> bool {
     rows(text.as_bytes()).any(|row| row.len() >= shortest && is_mixed(row))
 }
 
-/// Whether a text holds a key by how it begins, whatever it stands in.
+/// Whether a text contains a key by its prefix, whatever is around it.
 pub(super) fn is_of_a_vendor(text: &str) -> bool {
     words(text).any(|word| begins_like_a_key(word) && holds_a_key(word, SHORTEST))
 }
 
-/// The same, or a web token: three parts and more with dots between. Without those it is any
-/// JSON in base64, such as a place in a list.
+/// The same, or a web token: three or more parts with dots between them. Without those it is any
+/// JSON in base64, such as a cursor of a list.
 pub(super) fn is_of_a_vendor_or_a_web_token(text: &str) -> bool {
     let is_web_token = |word: &str| {
         word.starts_with(WEB_TOKEN_BEGINS) && word.matches('.').count() >= 2 && holds_a_key(word, SHORTEST)
@@ -37,20 +37,20 @@ pub(super) fn is_of_a_vendor_or_a_web_token(text: &str) -> bool {
     is_of_a_vendor(text) || words(text).any(is_web_token)
 }
 
-/// Whether what stands under a name that says that it authenticates could be a key. An alarm
-/// is for these alone: `Bearer undefined` and `X-Sort-Token: on` are mistakes.
+/// Whether a value could be a key, given that its name says that it authenticates. Only these raise
+/// an alarm: `Bearer undefined` and `X-Sort-Token: on` are mistakes.
 pub(super) fn could_be_a_key(value: &str) -> bool {
     row_could_be_a_key(&undo_escapes(value))
 }
 
-/// The same of a text without escapes.
+/// The same for a text without escapes.
 pub(super) fn row_could_be_a_key(value: &str) -> bool {
     value.split_whitespace().any(|word| word_could_be_a_key(word.as_bytes()))
 }
 
-/// The same of a text without blanks. What is shorter than [`SHORTEST_UNKNOWN`] is none.
+/// The same for a text without blanks. Anything shorter than [`SHORTEST_UNKNOWN`] is not a key.
 ///
-/// A password holds any characters and a digit, and a key may be of letters alone.
+/// A password contains any characters and a digit, and a key may consist of letters alone.
 pub(super) fn word_could_be_a_key(word: &[u8]) -> bool {
     if word.len() < SHORTEST_UNKNOWN {
         return false;
@@ -62,7 +62,7 @@ pub(super) fn word_could_be_a_key(word: &[u8]) -> bool {
         || rows(word).any(|row| row.len() >= SHORTEST_UNKNOWN && is_mixed(row))
 }
 
-/// Whether this, which stands in the place of a new key, is none that is made of words: short ones have a digit.
+/// Whether this, in the place of a new key, is not made of words: a short one needs a digit.
 pub(crate) fn is_made_by_a_machine(key: &str) -> bool {
     match key.len() < SHORTEST_UNKNOWN {
         true => key.bytes().any(|byte| byte.is_ascii_digit()) && key.bytes().any(|byte| byte.is_ascii_alphabetic()),
@@ -70,8 +70,8 @@ pub(crate) fn is_made_by_a_machine(key: &str) -> bool {
     }
 }
 
-/// Whether the value of a header that nobody knows can be no key: nothing in it is a long row
-/// of letters and digits, but for numbers, dates and words.
+/// Whether the value of an unknown header cannot be a key: it contains no long run of letters and
+/// digits, except numbers, dates and words.
 pub(super) fn is_plain(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else { return false };
     if longest(value, |byte| is_of_a_row(*byte)) < SHORTEST_UNKNOWN {
@@ -82,7 +82,7 @@ pub(super) fn is_plain(value: &[u8]) -> bool {
     !is_of_a_vendor_or_a_web_token(text) && long.all(|row| !is_mixed(row) || is_number(row) || is_of_words(row))
 }
 
-/// The rows of characters of which keys are made.
+/// The runs of characters that keys are made of.
 fn rows(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| !is_of_a_row(*byte))
 }
@@ -91,7 +91,7 @@ fn is_of_a_row(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/' | b'=')
 }
 
-/// How many of these stand in a row.
+/// The length of the longest run of these.
 fn longest(text: &[u8], is: impl Fn(&u8) -> bool) -> usize {
     let step = |(row, longest): (usize, usize), byte| {
         let row = if is(byte) { row + 1 } else { 0 };
@@ -128,9 +128,9 @@ fn is_date(word: &[u8]) -> bool {
         && time.split(|byte| b":.+-".contains(byte)).all(|part| in_order(part, 9))
 }
 
-/// `Europe/Berlin`, `validateOnly`, `allowSave=true`, `household-assistant/1`: letters alone, in
-/// words of three and more, of which one at most is shorter, with a short number behind a sign. In
-/// a key of letters alone, cases change at every second.
+/// `Europe/Berlin`, `validateOnly`, `allowSave=true`, `household-assistant/1`: letters only, in
+/// words of three or more, at most one of them shorter, with a short number after a sign. In a key
+/// of letters, the case changes at every second one.
 pub(super) fn is_of_words(row: &[u8]) -> bool {
     let mut short = 0;
     let mut before = b' ';
@@ -149,7 +149,7 @@ pub(super) fn is_of_words(row: &[u8]) -> bool {
     short <= 1
 }
 
-/// How long the words are that capitals part: `validateOnly`, `HTTPServer`.
+/// The lengths of the words that capitals separate: `validateOnly`, `HTTPServer`.
 fn humps(letters: &[u8]) -> impl Iterator<Item = usize> {
     let begins = |at: &usize| {
         let upper = |at: usize| letters.get(at).is_some_and(u8::is_ascii_uppercase);
@@ -205,7 +205,7 @@ mod tests {
         }
     }
 
-    /// What a word is, said without any short cut.
+    /// The definition of a word, without any short cut.
     fn by_the_letter(word: &str) -> bool {
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         let is_one = |row: &str| match digits(row) {

@@ -1,12 +1,12 @@
-//! Digests and validators of what may come back changed.
+//! Digests and validators of bodies that may come back changed.
 //!
-//! Whether a secret is taken off a body is known at its end only, so no answer of a host with
-//! a credential says what its body adds up to: over one that held the secret that would be
-//! wrong for whoever checks, and a way to try what the secret is. A validator is needed
-//! again (If-None-Match, If-Match), so an ETag is not taken off: the sandbox gets a token,
-//! and the door puts the ETag back where the token comes in a condition. What is under the
-//! token nobody but the doors of its group can read, and for one ETag it is always the same: what
-//! caches and calendars keep is good in the group's next sandbox.
+//! Whether a secret is removed from a body is known only at its end, so no answer of a host with a
+//! credential carries a digest of its body: over a body with the secret it would be wrong for
+//! whoever checks it, and a way to test guesses at the secret. A validator is needed again
+//! (If-None-Match, If-Match), so an ETag is replaced: the sandbox gets a token, and the door puts
+//! the ETag back where the token is used in a condition. Only the doors of the group can decrypt a
+//! token, and one ETag always has the same token: what caches and calendars keep stays valid in the
+//! group's next sandbox.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ use policies::{GroupName, normal_name};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
-/// Words in names of headers that say what a body adds up to.
+/// Words in the names of headers that carry a digest.
 const DIGESTS: [&str; 14] = [
     "checksum",
     "crc32",
@@ -34,26 +34,26 @@ const DIGESTS: [&str; 14] = [
     "sha512",
 ];
 
-/// How a token begins.
+/// The prefix of a token.
 const MARK: &str = "dw-";
 const NONCE: usize = 12;
 
-/// What all tokens of an installation are made with. Each group has its own, for as long as this stays.
+/// The secret for all tokens of an installation. Each group's keys are derived from it, for as long as it stays.
 #[derive(Clone)]
 pub struct TagSecret([u8; 32]);
 
 impl TagSecret {
-    /// One that nobody has.
+    /// A new random secret.
     pub fn random() -> Self {
         TagSecret(rand::random())
     }
 
-    /// One that was kept.
+    /// A stored secret.
     pub fn kept(bytes: [u8; 32]) -> Self {
         TagSecret(bytes)
     }
 
-    /// To be kept.
+    /// For storing.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -77,8 +77,8 @@ impl Validators {
         Some(Validators { seal: LessSafeKey::new(seal), nonces })
     }
 
-    /// Takes the digests off an answer, and puts tokens in the place of ETags.
-    /// `in_registry`: images are asked for by the digest that this header says.
+    /// Removes the digests from an answer, and replaces ETags by tokens. `in_registry`: images are
+    /// requested by the digest in this header.
     pub(crate) fn veil(&self, headers: &mut HeaderMap, in_registry: bool) {
         without_digests(headers, in_registry);
         let tags: Vec<HeaderValue> = headers.get_all(ETAG).iter().filter_map(|tag| self.token(tag)).collect();
@@ -88,9 +88,9 @@ impl Validators {
         }
     }
 
-    /// Puts the ETags back in a request's conditions.
+    /// Puts the ETags back into a request's conditions.
     pub(crate) fn unveil(&self, headers: &mut HeaderMap) {
-        // `If` is of WebDAV (RFC 4918 §10.4).
+        // `If` is from WebDAV (RFC 4918 §10.4).
         let holds_tags = |name: &HeaderName| {
             *name == "if" || name.as_str().ends_with("if-match") || name.as_str().ends_with("if-none-match")
         };
@@ -145,7 +145,7 @@ impl Validators {
     }
 }
 
-/// The same of what stands behind a body.
+/// The same for trailers.
 pub(crate) fn without_digests(headers: &mut HeaderMap, in_registry: bool) {
     let says = |name: &&HeaderName| {
         let is_address = in_registry && name.as_str() == "docker-content-digest";
@@ -157,8 +157,8 @@ pub(crate) fn without_digests(headers: &mut HeaderMap, in_registry: bool) {
     }
 }
 
-/// Takes off how long a body is, or was before it was packed: packed beside a secret, words that repeat it are shorter
-/// than others. `keeps`: whether `Content-Length` tells nothing of that.
+/// Removes the length of a body, and its length before packing: words that repeat a secret pack
+/// shorter beside it than others. `keeps`: whether `Content-Length` reveals none of that.
 pub(crate) fn without_lengths(headers: &mut HeaderMap, keeps: bool) {
     let says = |name: &&HeaderName| {
         normal_name(name.as_str()).ends_with("content_length") && !(keeps && *name == CONTENT_LENGTH)

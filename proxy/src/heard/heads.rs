@@ -1,14 +1,14 @@
-//! The heads of requests among the bytes of a connection, as far as is needed to see the target
-//! of each: which bytes are a body, and where the next head begins.
+//! Finds the heads of requests in the bytes of a connection, as far as is needed to see each
+//! target: which bytes are a body, and where the next head begins.
 
 use http::Uri;
 use memchr::memchr;
 
-/// More than one head that may be read (`Limits::head_bytes`) with what the library reads at once
-/// behind it. Longer than this, what comes is no head.
+/// More than one head that may be read (`Limits::head_bytes`) plus what the library reads at once
+/// after it. Anything longer is not a head.
 const LONGEST: usize = 128 << 10;
 
-/// What came of heads that are not requests yet.
+/// The bytes of heads that are not requests yet.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     head: Vec<u8>,
@@ -20,32 +20,32 @@ pub(super) struct Heads {
 enum Comes {
     #[default]
     Head,
-    /// A body of so many bytes more.
+    /// A body, with this many bytes left.
     Length(u64),
     Chunks(Chunks),
-    /// Something else than HTTP.
+    /// Not HTTP.
     Other,
 }
 
-/// How a body is told from what follows it.
+/// How the end of a body is found.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Framing {
     Length(u64),
     Chunks,
 }
 
-/// Where a body in chunks stands (RFC 9112 §7.1).
+/// The position in a chunked body (RFC 9112 §7.1).
 #[derive(Debug, Default)]
 enum Chunks {
-    /// In the line that says how long a chunk is; what stands behind the number is an extension.
+    /// In a line with a chunk's size; anything after the number is an extension.
     #[default]
     Size,
-    /// The same, with what was read of the number.
+    /// The same, with the number read so far.
     Sized {
         size: u64,
         extended: bool,
     },
-    /// So many bytes are left of a chunk, with the end of its line.
+    /// This many bytes are left of a chunk, including the end of its line.
     Data(u64),
     /// In a trailer, or at the empty line that ends them.
     Trailer {
@@ -74,7 +74,7 @@ impl Heads {
         }
     }
 
-    /// What comes next, with what may not stand in a target encoded; nothing where that is how it came.
+    /// The bytes with characters that are not allowed in a target encoded; nothing if there are none.
     pub(super) fn encoded(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let before = self.head.trim_ascii_start();
         if !matches!(self.comes, Comes::Head) || memchr(b'\n', before).is_some() {
@@ -107,7 +107,7 @@ impl Heads {
         bytes.len()
     }
 
-    /// A request was read: whether its target was cut off at a fragment. What comes behind it and its body stays.
+    /// A request was read: returns whether its target was cut off at a fragment. Later bytes are kept.
     pub(super) fn becomes(&mut self, read: &Uri, body: Framing) -> bool {
         let all = std::mem::take(&mut self.head);
         let head = all.trim_ascii_start();
@@ -123,7 +123,7 @@ impl Heads {
         has_fragment(head, read)
     }
 
-    /// What comes now is another protocol's.
+    /// What follows is another protocol.
     pub(super) fn no_more(&mut self) {
         (self.head, self.comes) = (Vec::new(), Comes::Other);
     }
@@ -161,12 +161,12 @@ impl Chunks {
         }
     }
 
-    /// One byte of the line with the number.
+    /// Reads one byte of the line with the number.
     fn then(self, byte: u8) -> Self {
         let Chunks::Sized { size, extended } = self else { return self };
         match (byte, char::from(byte).to_digit(16)) {
             (b'\n', _) if size == 0 => Chunks::Trailer { is_empty: true },
-            // With the CRLF behind the chunk.
+            // Plus the CRLF after the chunk.
             (b'\n', _) => Chunks::Data(size.saturating_add(2)),
             (_, Some(digit)) if !extended => {
                 Chunks::Sized { size: size.saturating_mul(16).saturating_add(digit.into()), extended }
@@ -176,12 +176,12 @@ impl Chunks {
     }
 }
 
-/// What the library takes in no target.
+/// Characters that the library refuses in a target.
 fn is_refused(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | b'`')
 }
 
-/// Behind the empty line that ends a head. The library takes lines that end with LF alone, too.
+/// The position after the empty line that ends a head. Like the library, accepts lines that end with LF only.
 fn end(head: &[u8]) -> Option<usize> {
     let ends = memchr::memchr_iter(b'\n', head);
     ends.map(|at| at + 1).find_map(|at| match head[at..] {
@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    /// In the target alone, however the bytes come.
+    /// Only in the target, however the bytes arrive.
     #[test]
     fn what_may_not_stand_in_a_target_is_encoded_there() {
         let head = |target: &str| format!("\r\nPOST {target} HTTP/1.1\r\nX: \"<`>\"\r\nContent-Length: 9\r\n\r\n");
@@ -251,13 +251,13 @@ mod tests {
                     becomes = false;
                 }
             }
-            // What comes in one piece with what is before it stays, and the library refuses it.
+            // What arrives together with the previous request stays as it is, and the library refuses it.
             assert!(size >= 9 || read == wanted.as_bytes(), "{size}: {}", String::from_utf8_lossy(&read));
             assert!(read.starts_with(&wanted.as_bytes()[..first + body.len()]), "{size}");
         }
     }
 
-    /// However a body is cut: its own bytes are skipped, and no more.
+    /// However a body is split: exactly its own bytes are skipped.
     #[test]
     fn the_next_head_begins_where_a_body_ends() {
         let chunks = ["", "5\r\nGET /\r\n", "00a;x=\"1#2\"\r\n0123456789\r\n", "1 ; y\r\n\n\r\n", "2\r\n\r\n\r\n"];

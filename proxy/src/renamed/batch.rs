@@ -1,19 +1,18 @@
-//! Requests in the parts of a body, as OData, Google and Azure take them in one: a part that
-//! says that it is `application/http` (RFC 9112 §10.2) has a method and a path of its own, which
-//! no rule judges. It counts as a field that asks for another method. Libraries of Google's repeat the
-//! request's own Authorization in each part.
+//! Requests in the parts of a body, as OData, Google and Azure batch them: a part declared as
+//! `application/http` (RFC 9112 §10.2) has its own method and path, which no rule judges. It counts
+//! as a field that asks for another method. Google's libraries repeat the request's own
+//! Authorization in each part.
 
 use super::IsOne;
 
 #[derive(Default)]
 pub(super) struct Batch {
-    /// The line so far, in small letters and without blanks, as long as it may be a header
-    /// that says so.
+    /// The line so far, in lower case and without blanks, as long as it may be such a header.
     line: Vec<u8>,
     other: bool,
     /// A line break that a blank may undo.
     ended: bool,
-    /// Whether a part was a request, and a line behind that Authorization.
+    /// Whether a part was a request, and whether it had an Authorization line.
     requests: bool,
     pub(super) authorization: bool,
 }
@@ -22,11 +21,11 @@ const HEADER: &[u8] = b"content-type:";
 const AUTHORIZATION: &[u8] = b"authorization:";
 /// `application/http`, `message/http`.
 const TYPE: &[u8] = b"/http";
-/// A line that is longer is none.
+/// Longer lines are not such headers.
 const LONGEST: usize = 256;
 
 impl Batch {
-    /// Where it is known that a part is a request.
+    /// Where it becomes known that a part is a request.
     pub(super) fn finds(&mut self, bytes: &[u8], is_one: IsOne<'_>) -> Option<usize> {
         let found = |byte: &u8| self.next(*byte) && is_one("_method");
         let at = bytes.iter().position(found)?;

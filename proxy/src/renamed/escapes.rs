@@ -1,13 +1,13 @@
-//! Escapes of a form, undone as they go by: `%5F`, `+` and ASP.NET's `%u005F`.
+//! Form escapes, undone as they pass: `%5F`, `+` and ASP.NET's `%u005F`.
 
-/// At most `%uFFFF` of an escape that has not ended.
+/// An unfinished escape, at most `%uFFFF`.
 #[derive(Default)]
 pub(super) struct Escapes {
     open: Vec<u8>,
 }
 
 impl Escapes {
-    /// The next byte, and the characters that are known with it.
+    /// Reads the next byte, and gives out the characters that are now known.
     pub(super) fn push(&mut self, byte: u8, mut out: impl FnMut(char)) {
         if self.open.is_empty() {
             match byte {
@@ -36,13 +36,13 @@ impl Escapes {
         self.open.clear();
     }
 
-    /// What began like an escape and is none.
+    /// Gives out an escape that was not completed.
     pub(super) fn finish(&mut self, out: impl FnMut(char)) {
         std::mem::take(&mut self.open).into_iter().map(plain).for_each(out);
     }
 }
 
-/// Stands for whatever is not ASCII: none of the names that are looked for holds it.
+/// Replaces anything that is not ASCII: no name that is looked for contains it.
 const OTHER: char = '\u{e9}';
 
 fn plain(byte: u8) -> char {

@@ -1,4 +1,4 @@
-//! A form as it goes by: `name=value&name=value`, parted by `;` as well.
+//! A form as it passes: `name=value&name=value`, also separated by `;`.
 
 use memchr::{memchr2, memchr3};
 
@@ -11,7 +11,7 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Where the name ends that is looked for.
+    /// Where a name that is looked for ends.
     pub(super) fn finds(&mut self, piece: &[u8], is_one: IsOne<'_>) -> Option<usize> {
         let mut bytes = piece;
         loop {
@@ -42,7 +42,7 @@ impl Form {
     }
 }
 
-/// The value of a field whose name ends with the first of these bytes, if all of it is there.
+/// The value of a field whose name ends with the first of these bytes, if it is complete.
 pub(super) fn value(bytes: &[u8], last: bool) -> Option<&[u8]> {
     match bytes.split_first()? {
         (b'=', value) => match memchr2(b'&', b';', value) {

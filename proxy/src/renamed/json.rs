@@ -1,5 +1,5 @@
-//! A JSON object as it goes by: the keys of the outermost one, which is what Laravel takes
-//! for the fields of a request.
+//! A JSON object as it passes: the keys of the outermost one, which Laravel takes for the fields of
+//! a request.
 
 use memchr::memchr2;
 
@@ -10,17 +10,17 @@ pub(super) struct Json {
     begins: Begins,
     depth: usize,
     state: State,
-    /// The text that is read, or was read last, where it may be a key.
+    /// The current or last string, if it may be a key.
     name: FieldName,
     found: bool,
 }
 
-/// Whether it is read.
+/// Whether the body is read as JSON.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Begins {
     #[default]
     AsJson,
-    /// Its type does not say so: only if an object is the first that comes.
+    /// Not declared as JSON: only if it begins with an object.
     Somehow,
     AsNone,
 }
@@ -30,15 +30,15 @@ enum State {
     #[default]
     Between,
     Text,
-    /// Behind a backslash.
+    /// After a backslash.
     Escaped,
-    /// Behind `\u`, with so many digits of the character and what they say.
+    /// After `\u`, with the number of digits so far and their value.
     Code(u8, u32),
 }
 
 impl Json {
-    /// A body of another type, which some servers read as JSON all the same (Parse Server, and Express where it is
-    /// told to by `type: "*/*"`).
+    /// A body of another type, which some servers read as JSON all the same (Parse Server, and
+    /// Express if set to `type: "*/*"`).
     pub(super) fn under_another_type() -> Self {
         Json { begins: Begins::Somehow, ..Json::default() }
     }
@@ -60,7 +60,7 @@ impl Json {
         self.begins == Begins::AsJson
     }
 
-    /// Where it is known that a key is looked for.
+    /// Where a key that is looked for ends.
     pub(super) fn finds(&mut self, piece: &[u8], is_one: IsOne<'_>) -> Option<usize> {
         if !self.goes_on(piece) {
             return None;
@@ -73,7 +73,7 @@ impl Json {
             }
             let (&byte, rest) = bytes.split_first()?;
             bytes = rest;
-            // UTF-16 and UTF-32 are JSON to some (RFC 4627 §3): every other byte is nothing.
+            // Some servers accept JSON in UTF-16 and UTF-32 (RFC 4627 §3): zeros are skipped.
             if byte != 0 && self.next(byte, is_one) {
                 return Some(piece.len() - bytes.len());
             }
@@ -94,7 +94,7 @@ impl Json {
             State::Escaped => {
                 self.state = if byte == b'u' { State::Code(0, 0) } else { State::Text };
                 if byte != b'u' {
-                    // None of them is a letter: \n, \t, \/, …
+                    // None of these is a letter: \n, \t, \/, …
                     self.read('\n', is_one);
                 }
             }
@@ -127,7 +127,7 @@ impl Json {
         false
     }
 
-    /// Keys have no escapes of forms.
+    /// Keys have no form escapes.
     fn read(&mut self, c: char, is_one: IsOne<'_>) {
         if self.depth == 1 {
             self.name.push_char(c, is_one);

@@ -1,13 +1,12 @@
-//! A form in parts as it goes by: what names a part.
+//! A multipart form as it passes: the names of its parts.
 //!
-//! `Content-Disposition: form-data; name="_method"` (RFC 7578), with quotes or without, as
-//! `name*=utf-8''_method` (RFC 2231), folded over lines; and `Content-ID`, which Rack takes
-//! for the name of a part without one, as it does `filename`. The header is found wherever it stands, within a
-//! line too, as Rack finds it.
+//! `Content-Disposition: form-data; name="_method"` (RFC 7578), with quotes or without, as `name*=utf-8''_method`
+//! (RFC 2231), folded over lines; and `Content-ID`, which Rack takes for the name of a part without one, as it does
+//! `filename`. Like Rack, this finds the header anywhere, even within a line.
 //!
-//! A line break in it is read in two ways: as nothing (PHP puts a line without a colon behind the one before) and as a blank
-//! (Rack, and Django where it is no CRLF). Each goes up to the empty line or to one that begins like another header; what
-//! ends a line is in two ways as well: any break, or CRLF alone (Django, and PHP where it is a CR).
+//! A line break in it is read in two ways: as nothing (PHP joins a line without a colon to the previous one) and as a
+//! blank (Rack, and Django if it is not CRLF). Each reading ends at the empty line or at a line that begins like
+//! another header; what ends a line is also read in two ways: any break, or only CRLF (Django, and PHP if it is a CR).
 
 use memchr::{memchr2, memmem};
 
@@ -16,13 +15,13 @@ use super::{FieldName, IsOne};
 #[derive(Default)]
 pub(super) struct Multipart {
     header: Header,
-    /// The header as it reads without its line breaks, and with blanks for them; both once more where CRLF alone is one.
+    /// The header with line breaks removed, and with blanks for them; both again with only CRLF as a line break.
     readings: [Reading; 4],
     /// The last bytes.
     end: [u8; 4],
-    /// How far this line could be the name of a header; nothing once it is none.
+    /// How far this line could be a header's name; nothing once it cannot.
     line: Option<usize>,
-    /// Whether it begins behind a CRLF.
+    /// Whether it begins after a CRLF.
     is_behind_crlf: bool,
 }
 
@@ -31,24 +30,24 @@ pub(super) struct Multipart {
 enum Header {
     #[default]
     Elsewhere,
-    /// Within it, so far alike.
+    /// Inside the name, matching so far.
     Within { so_far: usize, id: bool },
-    /// Behind one of the two, before its colon.
+    /// After one of the two names, before its colon.
     Named { id: bool },
 }
 
-/// What stands behind it.
+/// The header's value.
 #[derive(Default)]
 struct Reading {
     state: State,
     name: FieldName,
     /// The last byte.
     before: u8,
-    /// Whether nothing but blanks stands since the last semicolon.
+    /// Whether only blanks have followed the last semicolon.
     begins_parameter: bool,
-    /// Whether the part has a name that all read.
+    /// Whether the part has a name that all servers read.
     is_named: bool,
-    /// Whether the name of its file is looked for.
+    /// Whether its file's name is looked for.
     file_is_one: bool,
 }
 
@@ -56,9 +55,9 @@ struct Reading {
 enum State {
     #[default]
     Elsewhere,
-    /// So far into `name`, or into `filename`; whether that begins a parameter to all who read it.
+    /// This far into `name` or `filename`, and whether all servers see a parameter there.
     Parameters { name: usize, file: usize, to_all: bool },
-    /// Behind it, before `=`; with a star, and with a number, which parts a name.
+    /// After it, before `=`; with a star, and with a number, which splits a name.
     Equals { starred: bool, file: bool, to_all: bool },
     /// In the name of a part, or of its file.
     Value { file: bool },
@@ -72,7 +71,7 @@ const FILE: &[u8] = b"filename";
 const PARAMETERS: State = State::Parameters { name: 0, file: 0, to_all: false };
 
 impl Multipart {
-    /// Where the name ends that is looked for.
+    /// Where a name that is looked for ends.
     pub(super) fn finds(&mut self, piece: &[u8], is_one: IsOne<'_>) -> Option<usize> {
         let mut bytes = piece;
         loop {
@@ -101,7 +100,7 @@ impl Multipart {
             _ => None,
         };
         let is_over = self.end == *b"\r\n\r\n";
-        // To PHP and others; who does not know these reads on.
+        // To PHP and others; servers that do not accept these as the end read on.
         let may_be_over = [&b"\n\n"[..], b"\n\r\n", b"\r\r"].iter().any(|end| self.end.ends_with(end));
         let (none, blank) = ((!is_break).then_some(byte), Some(if is_break { b' ' } else { byte }));
         let (any, crlf) = (begins_header, begins_header && self.is_behind_crlf);
@@ -145,7 +144,7 @@ impl Reading {
         found
     }
 
-    /// Whether what stands here so far names the part, be it as the name of a file where nothing else does.
+    /// Whether the text so far names the part, also by its file's name if there is no other.
     fn is_named_so(&self, is_one: IsOne<'_>) -> bool {
         let by_name = matches!(self.state, State::Value { file: false }) && self.name.is_found(is_one);
         let in_file = matches!(self.state, State::Value { file: true }) && self.name.is_found(is_one);
@@ -161,7 +160,7 @@ impl Reading {
             }
             State::Equals { starred, file, to_all } => match byte {
                 b'=' => {
-                    // Not all read `name*`, nor what no semicolon stands before.
+                    // Not all servers read `name*`, nor a parameter without a semicolon before it.
                     self.is_named |= !file && !starred && to_all;
                     self.state = State::Value { file };
                     false
@@ -178,7 +177,7 @@ impl Reading {
                     false
                 }
             },
-            // An encoded word (RFC 2047), which Tomcat undoes: no name of a field needs one.
+            // An encoded word (RFC 2047), which Tomcat decodes: no field name needs one.
             State::Value { file: false } if byte == b'?' && self.before == b'=' => true,
             State::Value { file } => {
                 let found = self.value(byte, is_one);
@@ -206,7 +205,7 @@ impl Reading {
         }
     }
 
-    /// A name may end at any of these, and go on behind it.
+    /// A name may end at any of these, or go on after it.
     fn value(&mut self, byte: u8, is_one: IsOne<'_>) -> bool {
         match byte {
             b'"' | b'\'' | b';' | b',' | b' ' | b'\t' => {
@@ -230,7 +229,7 @@ impl Reading {
     }
 }
 
-/// What the part holds whose name ends before these bytes, if all of it is there.
+/// The content of the part whose name ends before these bytes, if it is complete.
 pub(super) fn value(bytes: &[u8], last: bool) -> Option<&[u8]> {
     let value = &bytes[memmem::find(bytes, b"\r\n\r\n")? + 4..];
     match memmem::find(value, b"\r\n--") {
@@ -240,7 +239,7 @@ pub(super) fn value(bytes: &[u8], last: bool) -> Option<&[u8]> {
 }
 
 impl Header {
-    /// The two are alike up to the hyphen.
+    /// The two names are alike up to the hyphen.
     fn next(self, byte: u8) -> Self {
         let byte = byte.to_ascii_lowercase();
         match self {
@@ -259,7 +258,7 @@ impl Header {
         }
     }
 
-    /// Not in one; this byte may begin it.
+    /// Not in a name; this byte may begin one.
     fn begin(byte: u8) -> Self {
         if byte.eq_ignore_ascii_case(&START[0]) { Header::Within { so_far: 1, id: false } } else { Header::Elsewhere }
     }

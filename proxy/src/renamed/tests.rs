@@ -29,7 +29,7 @@ fn authenticating() -> Look {
     }
 }
 
-/// How many bytes of the body went on before it was refused; `None` where all did.
+/// How many bytes of the body had passed when it was refused; `None` if all did.
 fn went(headers: &HeaderMap, body: &[u8], piece: usize) -> Option<usize> {
     let mut watch = FieldWatch::of(headers, BODY, vec![asking(), authenticating()]).unwrap()?;
     let pieces = body.chunks(piece).scan(0, |at, piece| {
@@ -169,7 +169,7 @@ fn a_part_of_a_form_that_asks_for_another_method_is_found() {
     }
 }
 
-/// PHP reads a line without a colon with the one before, Rack a name behind any blanks, Django up to a CRLF.
+/// PHP joins a line without a colon to the previous one, Rack reads a name after any blanks, Django up to a CRLF.
 #[test]
 fn a_name_in_the_next_line_of_a_header_is_found() {
     let part = |header: &str| format!("--b\r\n{header}\r\n\r\nDELETE\r\n--b--\r\n");
@@ -203,7 +203,7 @@ fn a_name_in_the_next_line_of_a_header_is_found() {
     }
 }
 
-/// Parse Server's own client sends JSON as text/plain, `_method` in it.
+/// Parse Server's own client sends JSON as text/plain, with `_method` in it.
 #[test]
 fn an_object_of_json_is_one_under_any_type() {
     let body = "{\"_method\":\"DELETE\"}";
@@ -222,7 +222,7 @@ fn an_object_of_json_is_one_under_any_type() {
     }
     check(FORM, body, false);
     check(PARTS, body, false);
-    // What is none of it, and packed, is a file.
+    // If it is not JSON and is packed, it is a file.
     let packed = |coding| {
         let mut headers = headers("application/octet-stream");
         headers.insert("content-encoding", HeaderValue::from_static(coding));
@@ -232,7 +232,7 @@ fn an_object_of_json_is_one_under_any_type() {
     assert_eq!(went(&packed("br"), b"anything", 3), None);
 }
 
-/// What ends a line, a head and a name is read in many ways (found by asking PHP, Rack and Django the same).
+/// Servers differ in what ends a line, a head and a name (found by sending the same to PHP, Rack and Django).
 #[test]
 fn a_part_is_named_as_the_loosest_reader_has_it() {
     for head in [
@@ -260,7 +260,7 @@ fn a_part_is_named_as_the_loosest_reader_has_it() {
     }
 }
 
-/// With a body or without one.
+/// With a body or without.
 #[test]
 fn a_query_that_its_head_gives_other_letters_is_refused() {
     let of = |name: &str, value: &str, query, body| {
@@ -292,7 +292,7 @@ fn a_query_that_its_head_gives_other_letters_is_refused() {
     assert_eq!(of("x-up-devcap-post-charset", "utf-8", true, false), Ok(false));
 }
 
-/// The piece that ends the name stays here, and what went before it is no field.
+/// The piece that ends the name is held back, and what passed before is not a field.
 #[test]
 fn the_name_of_such_a_field_never_goes_out_whole() {
     let form = b"a=1&_method=DELETE";
@@ -319,7 +319,7 @@ fn what_cannot_be_read_is_refused_and_other_bodies_are_not_looked_at() {
         let kind = format!("{FORM}; charset={charset}");
         assert_eq!(of(&[("content-type", &kind)]), Ok(1), "{charset}");
     }
-    // Any other body may be an object of JSON, and is read once it begins like one.
+    // Any other body may be a JSON object, and is read once it begins like one.
     assert_eq!(of(&kind("text/html; charset=utf-16")), Ok(1));
     assert_eq!(of(&kind("text/html; charset=utf-7")), Err(Code::BodyUnreadable));
     assert_eq!(of(&[("content-type", "application/json"), ("content-type", FORM)]), Ok(2));
@@ -334,7 +334,7 @@ fn what_cannot_be_read_is_refused_and_other_bodies_are_not_looked_at() {
 fn a_packed_form_is_unpacked_for_it() {
     let mut packed = headers(FORM);
     packed.insert("content-encoding", HeaderValue::from_static("gzip"));
-    // RFC 1952 §2.3; what follows the deflated text counts for nothing here.
+    // RFC 1952 §2.3; the trailer after the deflated text does not matter here.
     let gzip = |text: &[u8]| {
         let text = miniz_oxide::deflate::compress_to_vec(text, 6);
         [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255][..], &text].concat()
@@ -346,7 +346,7 @@ fn a_packed_form_is_unpacked_for_it() {
     assert!(went(&packed, b"6\r\na=1&me\r\nb\r\nthod=DELETE\r\n0\r\n\r\n", 5).is_none());
 }
 
-/// Keys of JSON say nothing about who asks; each look has its own refusal.
+/// JSON keys do not authenticate; each look has its own refusal.
 #[test]
 fn each_look_says_what_it_found() {
     let code = |kind: &str, body: &str| {
@@ -397,7 +397,7 @@ fn a_request_in_a_part_asks_for_any_method() {
     check(PARTS, part("Content-Type: application/http"), false);
 }
 
-/// An alarm is for what could be a key; what is not all there could be one.
+/// An alarm is for a value that could be a key, and an incomplete one could be.
 #[test]
 fn a_value_is_told_where_all_of_it_is_there() {
     let told = |kind: &str, pieces: &[&str]| {

@@ -1,11 +1,11 @@
-//! How much a request may come to: its prompt by its length, its answer by what it says of that.
+//! The most that a request may use: its prompt by its length, its answer by the request's own limit.
 
 use gate::audit::Tokens;
 use serde::Deserialize;
 
 use super::{BYTES_A_TOKEN, json};
 
-/// A run of base64 that is longer is no text: an image, of which each host counts tokens in its own way.
+/// A longer run of base64 is not text: an image, whose tokens each host counts in its own way.
 const LONGEST_WORD: usize = 512;
 
 #[derive(Default, Deserialize)]
@@ -28,21 +28,21 @@ struct Config {
     candidates: Option<u64>,
 }
 
-/// Reads it from the whole of a body; nothing where that cannot be read in one way only.
+/// Reads it from a complete body; nothing if the body can be read in more than one way.
 pub(super) fn read(body: &[u8]) -> Option<Tokens> {
     let Asked { model, max_tokens, max_completion_tokens, max_output_tokens, config, n, best_of } =
         serde_json::from_slice(body).ok()?;
     let Config { most, candidates } = config.unwrap_or_default();
     let most = [max_tokens, max_completion_tokens, max_output_tokens, most];
     let output = most.into_iter().flatten().max().unwrap_or(0);
-    // So often is it written.
+    // The number of answers that are written.
     let times = [n, best_of, candidates].into_iter().flatten().max().unwrap_or(1).max(1);
     let model = model.and_then(|model| json::model(model.as_bytes()));
     let input = text(body).div_ceil(BYTES_A_TOKEN);
     Some(Tokens { model, input, output: output.saturating_mul(times), estimated: true, ..Tokens::default() })
 }
 
-/// The model that a path names, as Gemini's does: `/v1beta/models/NAME:generateContent`.
+/// The model named in a path, as with Gemini: `/v1beta/models/NAME:generateContent`.
 pub(super) fn in_path(path: &str) -> Option<String> {
     let (before, last) = path.rsplit_once('/')?;
     let (name, _) = last.split_once(':').filter(|_| before.ends_with("/models"))?;

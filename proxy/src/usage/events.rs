@@ -12,7 +12,7 @@ pub(super) struct Events {
 
 #[derive(Default)]
 enum Line {
-    /// At the start of a line, behind so many bytes of `data:`.
+    /// At the start of a line, after this many bytes of `data:`.
     #[default]
     Empty,
     Name(usize),
@@ -32,7 +32,7 @@ impl Events {
                 data.push(&rest[..end]);
                 rest = &rest[end..];
                 if let Some((ending, behind)) = rest.split_first() {
-                    // Data of several lines is one text.
+                    // Several lines of data are one text.
                     data.push(b"\n");
                     self.end_line(*ending, data);
                     rest = behind;
@@ -58,7 +58,7 @@ impl Events {
             Line::Data | Line::Other => return,
         };
         self.line = match () {
-            // A mark of the byte order may stand before the first line.
+            // A byte order mark may precede the first line.
             () if so_far == 0 && matches!(byte, 0xEF | 0xBB | 0xBF) => Line::Empty,
             () if byte != NAME[so_far] => Line::Other,
             () if so_far + 1 == NAME.len() => Line::Data,

@@ -1,32 +1,32 @@
-//! Numbers and names out of JSON as it goes by. Nothing of a document is kept but the place that is being
-//! read, the name or number that is being read, and what was found.
+//! Numbers and names out of JSON as it passes. Nothing of a document is kept except the current
+//! position, the name or number being read, and the findings.
 
-/// The longest name of a key, number or model that counts.
+/// The longest key, number or model name that counts.
 const LONGEST: usize = 96;
 
-/// Documents that are nested deeper are not read on.
+/// Documents nested deeper are not read further.
 const DEEPEST: usize = 128;
 
-/// No answer is billed for more; sums of these fit.
+/// No answer is billed for more, and sums of these fit.
 const MOST: u64 = 1 << 40;
 
-/// What an answer says.
+/// What an answer states.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) model: Option<String>,
-    /// Tokens that were read, with those that OpenAI and Gemini name in `cached`.
+    /// Input tokens, including those that OpenAI and Gemini name in `cached`.
     pub(super) input: u64,
     pub(super) cached: u64,
-    /// As Anthropic counts them, beside `input`.
+    /// As counted by Anthropic, in addition to `input`.
     pub(super) cache_read: u64,
     pub(super) cache_write: u64,
     pub(super) output: u64,
-    /// As Gemini counts them, in place of `output`.
+    /// As counted by Gemini, in place of `output`.
     pub(super) candidates: u64,
     pub(super) thoughts: u64,
-    /// Whether there was any of these.
+    /// Whether there were any of these.
     pub(super) counts: bool,
-    /// Bytes of text that were written since it last said how many tokens it had.
+    /// Bytes of text since the last count of tokens.
     pub(super) written: u64,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Found {
 enum Key {
     Other,
     Model,
-    /// What a beginning or an end is wrapped in: `message`, `response`.
+    /// The wrapper of a beginning or an end: `message`, `response`.
     Whole,
     Usage,
     UsageMetadata,
@@ -82,11 +82,11 @@ impl Key {
 #[derive(Default)]
 pub(super) struct Picker {
     found: Found,
-    /// What is open: an object with the key that is being read in it, or a list.
+    /// The open containers: an object with its current key, or a list.
     open: Vec<Option<Key>>,
     reading: Reading,
     token: Vec<u8>,
-    /// Whether the next text is a key.
+    /// Whether the next string is a key.
     key_next: bool,
 }
 
@@ -98,7 +98,7 @@ enum Reading {
         escaped: bool,
     },
     Number,
-    /// It is no JSON, or too deep: until the next document.
+    /// Not JSON, or too deep: until the next document.
     Broken,
 }
 
@@ -107,13 +107,13 @@ impl Picker {
         &self.found
     }
 
-    /// How much of the document it holds.
+    /// How much of the document is in memory.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.open.len() + self.token.len()
     }
 
-    /// What comes now is another document.
+    /// Another document begins.
     pub(super) fn next_document(&mut self) {
         if self.reading == Reading::Number {
             self.end_number();
@@ -143,7 +143,7 @@ impl Picker {
                     continue;
                 }
                 Reading::Text { escaped: true } => {
-                    // An escape is one character; what it stands for matters nowhere.
+                    // An escape is one character; its value never matters.
                     self.text(b"\\");
                     self.reading = Reading::Text { escaped: false };
                 }
@@ -189,7 +189,7 @@ impl Picker {
         }
     }
 
-    /// Adds to what is read; what is too long is as good as nothing.
+    /// Adds to the text being read; a text that is too long is dropped.
     fn keep(&mut self, bytes: &[u8]) {
         let room = (LONGEST + 1).saturating_sub(self.token.len());
         self.token.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -238,17 +238,17 @@ impl Picker {
             [Key::UsageMetadata, Key::Thoughts] => &mut found.thoughts,
             _ => return,
         };
-        // Where an answer says it several times, it is what it has come to.
+        // If an answer states it several times, the largest is the total.
         *of = number.max(*of);
         found.counts = true;
     }
 
-    /// The keys that lead to what is being read. Lists on the way are none.
+    /// The keys that lead to the current position. Lists on the way are skipped.
     fn place(&self) -> Vec<Key> {
         self.open.iter().copied().flatten().take(LONGEST_PLACE).collect()
     }
 
-    /// Whether what is being read is text that the model writes in pieces.
+    /// Whether the string being read is text that the model writes in pieces.
     fn is_written(&self) -> bool {
         let mut keys = self.open.iter().copied().flatten();
         let in_delta = keys.any(|key| key == Key::Delta);
@@ -259,7 +259,7 @@ impl Picker {
 /// No place that matters is longer.
 const LONGEST_PLACE: usize = 4;
 
-/// The name of a model, if it can be one: it stands in the log.
+/// The name of a model, if it can be one: it goes into the log.
 pub(super) fn model(name: &[u8]) -> Option<String> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/@".contains(byte);
     let name = (!name.is_empty() && name.len() <= LONGEST && name.iter().all(fits)).then_some(name)?;

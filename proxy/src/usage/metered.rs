@@ -1,4 +1,4 @@
-//! A request to a model, from what it may use up to what it has.
+//! A request to a model, from the reservation to the actual use.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Reader, asked};
 use crate::ports::Meter;
 use crate::room::{SMALL, aside};
 
-/// Holds what a request may use up, until its answer has said what it did.
+/// Holds the reservation for a request until its answer has stated the actual use.
 pub(crate) struct Metered {
     meter: Arc<dyn Meter>,
     gate: Arc<Gate>,
@@ -21,12 +21,12 @@ pub(crate) struct Metered {
     hold: Option<u64>,
     reserved: Tokens,
     answer: Answer,
-    /// What must not stand in the log, be it as the name of a model.
+    /// What must not be logged, even as the name of a model.
     watched: Arc<Watchlist>,
 }
 
 enum Answer {
-    /// It has not come. Of a request that was sent and given up, the prompt counts.
+    /// No answer yet. If the request was sent and abandoned, its prompt counts.
     Awaited(Option<Arc<Tally>>),
     /// It costs nothing.
     Free,
@@ -36,8 +36,8 @@ enum Answer {
 }
 
 impl Metered {
-    /// Takes what a request to a model may use up out of what its group has left. `body`: the whole of it, where it
-    /// is there, as it is where the group's limits bind.
+    /// Reserves what a request to a model may use from what its group has left. `body`: the
+    /// complete body, if available, as it is if the group's limits apply.
     pub(crate) async fn reserve(
         gate: &Arc<Gate>,
         meter: &Arc<dyn Meter>,
@@ -61,12 +61,12 @@ impl Metered {
         self.answer = Answer::Awaited(Some(tally.clone()));
     }
 
-    /// What it may come to, for the log.
+    /// The most that it may use, for the log.
     pub(crate) fn reserved(&self) -> &Tokens {
         &self.reserved
     }
 
-    /// The head of its answer. `opened`: what it is packed with is undone.
+    /// The head of its answer. `opened`: its coding is undone.
     pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap, opened: bool) {
         self.answer = match Reader::of(headers, opened) {
             _ if !status.is_success() => Answer::Free,
@@ -88,8 +88,8 @@ impl Metered {
         self.meter.goes_on(&self.gate.who().group, &limits, hold, &tokens)
     }
 
-    /// By the name that the host gives its model, or else that of the request: as well where only that has a price,
-    /// for what was held at a price is paid at one.
+    /// With the host's name for the model, or else the request's: also if only the latter has a
+    /// price, because what was reserved at a price is charged at one.
     fn named(&self, tokens: Tokens) -> Tokens {
         let tokens = with_the_prompt(tokens, &self.reserved);
         let asked = self.reserved.model.as_deref().filter(|model| self.meter.has_price(model));
@@ -99,7 +99,7 @@ impl Metered {
         Tokens { model, ..tokens }
     }
 
-    /// What it came to. `whole`: its answer was read to the end.
+    /// The actual use. `whole`: the answer was read to its end.
     fn used(&self, whole: bool) -> Option<Tokens> {
         let prompt = || (self.reserved.input > 0).then(|| Tokens { output: 0, ..self.reserved.clone() });
         match &self.answer {
@@ -114,7 +114,7 @@ impl Metered {
         }
     }
 
-    /// Its answer is over; what it came to.
+    /// Its answer is over; returns the actual use.
     pub(crate) fn ends(mut self, whole: bool) -> Option<Tokens> {
         let used = self.used(whole);
         self.settle(used.as_ref());
@@ -138,7 +138,7 @@ impl Drop for Metered {
     }
 }
 
-/// Where an answer says nothing of what was read, that is what was held for it.
+/// If an answer does not state the input, the reserved amount counts.
 fn with_the_prompt(tokens: Tokens, reserved: &Tokens) -> Tokens {
     match tokens.estimated && tokens.input + tokens.cache_read + tokens.cache_write == 0 {
         true => Tokens { input: reserved.input, ..tokens },
@@ -160,7 +160,7 @@ fn unreadable() -> Refusal {
     Refusal::new(Code::BodyUnreadable, why)
 }
 
-/// What models say over a WebSocket is not counted: where that is limited, none is opened.
+/// What models say over a WebSocket is not counted: if that is limited, none is opened.
 pub(crate) fn refuse_uncounted(case: &Case, permit: &Permit) -> Result<(), Refusal> {
     if !permit.model() || !case.policy().limits().bind_models() {
         return Ok(());
@@ -174,7 +174,7 @@ pub(crate) fn refuse_uncounted(case: &Case, permit: &Permit) -> Result<(), Refus
 mod tests {
     use super::*;
 
-    /// A stream that never tells its counts is not free for what was sent.
+    /// A stream that never states its counts is not free for what was sent.
     #[test]
     fn what_was_sent_counts_where_no_answer_says_what_was_read() {
         let told = |input, estimated| Tokens { input, output: 5, estimated, ..Tokens::default() };

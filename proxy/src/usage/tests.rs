@@ -44,7 +44,7 @@ fn reader(kind: &'static str) -> Reader {
     Reader::of(&headers, false).unwrap()
 }
 
-/// Model, input, out of the cache, into it, output, estimated.
+/// Model, input, read from the cache, written to it, output, estimated.
 type Said = (String, u64, u64, u64, u64, bool);
 
 fn said(reader: &Reader) -> Option<Said> {
@@ -89,7 +89,7 @@ fn a_kind_that_is_not_said_is_seen() {
     }
 }
 
-/// A stream that is cut before it has said what it comes to is estimated by its text.
+/// A stream that is cut before it has stated its use is estimated by its text.
 #[test]
 fn a_stream_in_its_middle_is_estimated() {
     let end = ANTHROPIC.find(r#"data: {"type":"message_delta""#).unwrap();
@@ -140,7 +140,7 @@ fn an_answer_that_is_packed_is_read_where_somebody_undoes_it() {
 }
 
 proptest! {
-    /// Whatever comes, in whatever pieces: the same, and no more memory than for what was open.
+    /// Whatever comes, in pieces of any size: the same result, and no more memory than for what was open.
     #[test]
     fn pieces_do_not_matter(
         text in prop_oneof![

@@ -1,5 +1,5 @@
-//! The leak check of messages that go up: each by itself, for it may be an archive, and
-//! what is written over several.
+//! The leak check of messages going up: each by itself, because it may be an archive, and across
+//! several.
 
 use bytes::Bytes;
 
@@ -7,17 +7,17 @@ use super::Open;
 use crate::room::{SMALL, aside};
 use scan::{Borders, LeakFilter, Stop};
 
-/// How much at both ends of a message may belong to what stands in its neighbours as well.
-/// What is longer is not looked through a second time.
+/// How much at both ends of a message may belong to a value in its neighbours. Anything longer is
+/// not searched a second time.
 const BORDER: usize = 64 << 10;
 
 /// The check of one WebSocket.
 pub(super) struct Checks<'a> {
     open: &'a Open,
-    /// A value that is split over messages is found when the last of them completes it.
+    /// Finds a value that is split over messages when the last of them completes it.
     across: Option<LeakFilter>,
-    /// The same over pings, pongs and what is said on closing: these part the pieces of a value
-    /// for nobody who reads the messages, and may hold pieces of their own.
+    /// The same across pings, pongs and close messages: a reader of the messages does not see these
+    /// between the pieces of a value, and they may contain pieces of their own.
     control: Option<LeakFilter>,
 }
 
@@ -26,13 +26,13 @@ impl<'a> Checks<'a> {
         Checks { open, across: across(open), control: across(open) }
     }
 
-    /// `control`: whether it is beside what the messages say.
+    /// `control`: whether it is apart from the text of the messages.
     pub(super) async fn check(&mut self, text: Bytes, control: bool) -> Result<(), Stop> {
         let alone = leak_filter(self.open);
         if text.len() <= SMALL && !alone.as_ref().is_some_and(|filter| filter.unpacks(&text)) {
             return self.look_into(alone, &text, control);
         }
-        // None where the door is shut, and then all of this ends.
+        // None if the door is shut, and then all of this ends.
         let _room = self.open.rooms.unpacked.acquire().await.ok();
         aside(|| self.look_into(alone, &text, control))
     }
@@ -61,7 +61,7 @@ fn across(open: &Open) -> Option<LeakFilter> {
     leak_filter(open).map(|filter| filter.as_it_comes().within(Borders::Pieces))
 }
 
-/// As things are now: a WebSocket outlives many policies and secrets.
+/// By the present state: a WebSocket outlives many policies and secrets.
 fn leak_filter(open: &Open) -> Option<LeakFilter> {
     open.keeper.leak_filter_now(open.audited.permit(), open.gate.policy_now().blocks_lookalikes())
 }

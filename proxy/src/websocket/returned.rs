@@ -1,10 +1,10 @@
-//! Messages on their way down: each goes on at once, with what was put on taken off.
+//! Messages coming down: each is passed on at once, with what was put on removed.
 //!
-//! What came before a message is remembered, so that a secret that a host spreads over
-//! several is found when it is whole. It cannot be taken off then, for its beginning is gone:
-//! the connection ends, and the host gets no credential from this group any more. Holding a
-//! message back that ends like the beginning of a secret is no way out: that it waits tells
-//! the sandbox so, byte by byte (invariant 16).
+//! Earlier messages are remembered, so that a secret that a host spreads over several is found when
+//! it is complete. It is then too late to remove it, because its beginning is gone: the connection
+//! ends, and the host gets no credential from this group any more. Holding back a message that ends
+//! like the beginning of a secret is no alternative: the delay would tell the sandbox so, byte by
+//! byte (invariant 16).
 
 use policies::{Code, Refusal};
 use tokio_tungstenite::tungstenite::Message;
@@ -15,15 +15,15 @@ use scan::{Borders, InPieces, Scrubber};
 /// The messages of one direction.
 pub(super) struct Messages {
     said: Scrubber,
-    /// Pings, pongs and what is said on closing part the rest for nobody who reads it, and may
-    /// hold pieces of their own.
+    /// For pings, pongs and close messages: a reader of the messages does not see them in between,
+    /// and they may contain pieces of their own.
     control: Scrubber,
 }
 
-/// Why a message goes no further.
+/// Why a message is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unscrubbed {
-    /// Nobody needs a secret in a frame of control, and text must stay text.
+    /// A control frame never needs a secret, and text must stay text.
     Unwritable,
     InPieces,
 }
@@ -35,7 +35,7 @@ impl From<InPieces> for Unscrubbed {
 }
 
 impl Unscrubbed {
-    /// The refusal, after all that follows from it.
+    /// The refusal, after its consequences.
     pub(super) fn refusal(self, in_pieces: impl FnOnce() -> Refusal) -> Refusal {
         match self {
             Unscrubbed::InPieces => in_pieces(),
@@ -53,7 +53,7 @@ impl Messages {
         Messages { said: stream(), control: stream() }
     }
 
-    /// How many secrets were taken off.
+    /// How many secrets were removed.
     pub(super) fn count(&self) -> u64 {
         self.said.count() + self.control.count()
     }
@@ -93,7 +93,7 @@ mod tests {
         Messages::new(Scrubber::new(&[replacement]))
     }
 
-    /// What waits would say that it begins like a secret.
+    /// A delay would show that it begins like a secret.
     #[test]
     fn no_message_waits_whatever_it_ends_with() {
         let mut messages = messages();
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(messages.scrub(Message::Ping(SECRET.into())), Err(Unscrubbed::Unwritable));
     }
 
-    /// What was said before takes nothing of what is looked for in a message.
+    /// Earlier messages do not affect what is found in a message.
     #[test]
     fn a_disguise_is_found_in_every_message() {
         let mut messages = messages();
@@ -142,7 +142,7 @@ mod tests {
                     let scrubbed = messages.scrub(piece.clone());
                     let wanted = if index == last { Err(Unscrubbed::InPieces) } else { Ok(piece) };
                     assert_eq!(scrubbed, wanted, "pieces of {size}, {index}");
-                    // What stands between in the other kind parts nothing.
+                    // A message of the other kind in between separates nothing.
                     let other = if control { Message::text("17") } else { Message::Ping("17".into()) };
                     assert!(messages.scrub(other).is_ok());
                 }

@@ -1,5 +1,5 @@
-//! Answers from a host with a credential that are no plain text: what cannot be read does not
-//! come back, and what can is looked into, however long it is and however it is cut.
+//! Answers from a host with a credential that are not plain text: what cannot be read does not come
+//! back, and what can is searched, however long it is and however it is cut.
 
 use policies::Code;
 
@@ -12,7 +12,7 @@ async fn ask_with(world: &World, path: &str, more: &str) -> Answer {
     let mut client = world.family.tunnel(&format!("{HOST}:443")).await;
     let authorization = format!("Authorization: Bearer {}", world.surrogate());
     client.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{authorization}\r\n{more}\r\n")).await;
-    // Cut before anything of it was sent, it has not even a head.
+    // If it is cut before anything was sent, there is not even a head.
     let nothing = Answer { status: 0, head: Vec::new(), body: Vec::new(), complete: false };
     client.answer().await.unwrap_or(nothing)
 }
@@ -38,7 +38,7 @@ async fn last_code(world: &World) -> (Option<Code>, bool) {
     (row.code(), row.alarm())
 }
 
-/// As CherryPy and ASP.NET do: the charset that was asked for is the one of the answer.
+/// As CherryPy and ASP.NET do: the answer's charset is the one that was asked for.
 #[tokio::test]
 async fn a_charset_that_was_asked_for_does_not_bring_the_secret_back() {
     let world = World::new().await;
@@ -61,7 +61,7 @@ async fn a_charset_that_was_asked_for_does_not_bring_the_secret_back() {
     }
 }
 
-/// Disguises are looked for in the first mebibyte of each file, whatever lies before it.
+/// The search for disguises covers the first mebibyte of each file, whatever precedes it.
 #[tokio::test]
 async fn a_file_behind_a_long_one_does_not_bring_the_secret_back() {
     let world = World::new().await;
@@ -73,7 +73,7 @@ async fn a_file_behind_a_long_one_does_not_bring_the_secret_back() {
     let archives = [
         packing::zip(&files.map(|(name, text)| (name, text, packing::Method::Deflated))),
         packing::gzip(&packing::tar(&files)),
-        // Longer than what is looked through for disguises, and in a charset that says what it is.
+        // Longer than the part that is searched for disguises, and in a charset that identifies itself.
         packing::gzip(&[mark, wide(&long), key.clone()].concat()),
         packing::gzip(b"<?xml version=\"1.0\" encoding=\"cp037\"?><a/>"),
     ];
@@ -83,13 +83,13 @@ async fn a_file_behind_a_long_one_does_not_bring_the_secret_back() {
         let wanted = if n < 2 { Code::SecretInAnswer } else { Code::UpstreamUnreadable };
         assert_eq!(last_code(&world).await, (Some(wanted), n < 2), "{n}");
     }
-    // What lies there as it is is taken off.
+    // A secret that is not packed is removed.
     world.upstream(HOST).answers(answered("application/octet-stream", &stored, 100_000));
     let answer = ask(&world, "/v1/bundle").await;
     assert!(!holds(&answer.body, &key[10..]), "as it is");
 }
 
-/// A bundle with the host's own request log: nothing of what would complete the secret comes.
+/// A bundle with the host's own request log: no byte that would complete the secret gets through.
 #[tokio::test]
 async fn an_archive_does_not_bring_the_secret_back() {
     let world = World::new().await;
@@ -109,7 +109,7 @@ async fn an_archive_does_not_bring_the_secret_back() {
             let answer = ask(&world, "/v1/bundle").await;
             assert!(!answer.complete && answer.body.len() < archive.len(), "{n} by {size}");
             assert!(archive.starts_with(&answer.body), "{n} by {size}");
-            // What came unpacks to no part of it that is worth anything.
+            // The part that got through unpacks to nothing useful.
             let came = unpacked(&answer.body);
             let known = (8..secret.len()).find(|length| holds(&came, &secret.as_bytes()[..*length]));
             assert_eq!(known, None, "{n} by {size}");
@@ -133,7 +133,7 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// In pieces: nothing is decided by where they are cut.
+/// In pieces: where they are cut makes no difference.
 #[tokio::test]
 async fn what_cannot_be_read_is_cut_wherever_it_begins() {
     let world = World::new().await;
@@ -146,14 +146,14 @@ async fn what_cannot_be_read_is_cut_wherever_it_begins() {
             world.upstream(HOST).answers(answered(kind, &body, size));
             let answer = ask(&world, "/v1/x").await;
             assert!(!answer.complete, "{kind} by {size}");
-            // A whole message of gRPC before it goes, and nothing else.
+            // At most one complete gRPC message before it, and nothing else.
             assert!(answer.body.len() <= 8, "{kind} by {size}");
             assert_eq!(last_code(&world).await, (Some(Code::UpstreamUnreadable), false), "{kind} by {size}");
         }
     }
 }
 
-/// A refusal says what to do, where the answer's head or its first bytes tell enough.
+/// A refusal says what to do, if the answer's head or its first bytes show enough.
 #[tokio::test]
 async fn a_refusal_of_an_answer_says_what_to_do() {
     let world = World::new().await;
@@ -175,11 +175,11 @@ async fn a_refusal_of_an_answer_says_what_to_do() {
     }
 }
 
-/// What is long goes by as it comes: the first of it is here before the last is sent.
+/// A long body is streamed: its beginning has arrived before its end is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_download_goes_by() {
     let world = World::new().await;
-    // Several members of gzip, as `pigz` and registries make them: more than any of it is held.
+    // Several gzip members, as `pigz` and registries produce them: more than is ever held.
     let mut state = 1_u32;
     let step = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -216,7 +216,7 @@ async fn world_with_opaque() -> World {
     World::with(Setup { family: usual.family.clone() + rule, ..usual }).await
 }
 
-/// A coding that nobody knows is what cannot be read as well, and keeps its name.
+/// An unknown coding also counts as unreadable, and keeps its name.
 #[tokio::test]
 async fn opaque_lets_a_coding_pass_that_nobody_knows() {
     let world = world_with_opaque().await;
@@ -226,7 +226,7 @@ async fn opaque_lets_a_coding_pass_that_nobody_knows() {
     assert_eq!(ask(&world, "/v1/other.7z").await.status, 502);
 }
 
-/// A rule's own: the same path on the same host, and no other.
+/// Only for the rule's own path and host.
 #[tokio::test]
 async fn opaque_lets_one_path_pass_unread() {
     let world = world_with_opaque().await;
@@ -234,12 +234,12 @@ async fn opaque_lets_one_path_pass_unread() {
     world.upstream(HOST).answers(answered("application/octet-stream", &seven, 100));
     assert_eq!(ask(&world, "/v1/report.7z").await.body, seven);
     assert!(!ask(&world, "/v1/other.7z").await.complete);
-    // Raw, the secret is taken off there as everywhere.
+    // Unpacked, the secret is removed there as everywhere.
     let told = [&seven[..], world.real().as_bytes()].concat();
     world.upstream(HOST).answers(answered("application/octet-stream", &told, 100));
     let answer = ask(&world, "/v1/report.7z").await;
     assert_eq!(answer.body, [&seven[..], world.surrogate().as_bytes()].concat());
-    // Without the word it ends, also while it is under way.
+    // Without `opaque` it ends, even while in transit.
     world.upstream(HOST).on(|exchange| {
         Box::pin(async {
             exchange.body().await?;
@@ -258,7 +258,7 @@ async fn opaque_lets_one_path_pass_unread() {
     assert_eq!(last_code(&world).await.0, Some(Code::Revoked));
 }
 
-/// A validator works, and says nothing: the host gets its own ETag back.
+/// A validator works, and reveals nothing: the host gets its own ETag back.
 #[tokio::test]
 async fn an_etag_is_a_token_until_it_is_back_at_its_host() {
     let world = World::new().await;
@@ -278,7 +278,7 @@ async fn an_etag_is_a_token_until_it_is_back_at_its_host() {
     let again = ask_with(&world, "/v1/x", &format!("If-None-Match: \"other\", {token}\r\n")).await;
     assert_eq!((again.status, again.header("etag")), (304, Some(token.clone())));
     assert_eq!(world.upstream(HOST).received()[1].header("if-none-match").unwrap(), format!("\"other\", {tag}"));
-    // Of an upload, the one that the host wants back in a body.
+    // After an upload: the ETag that the host wants back in a body.
     world.upstream(HOST).answers("HTTP/1.1 200 OK\r\nETag: \"abc\"\r\nContent-Length: 0\r\n\r\n");
     let mut client = world.family.tunnel(&format!("{HOST}:443")).await;
     let authorization = format!("Authorization: Bearer {}", world.surrogate());

@@ -6,7 +6,7 @@ use super::revoked::{begun, goes_on};
 use super::tunnel;
 use crate::support::{Setup, World, get};
 
-/// A model, a page, and what is asked about.
+/// A model, a page, and a host that the owner is asked about.
 const RULES: &str = "[[allow]]\nhost = \"api.bound.test\"\ndo = [\"POST /v1/messages\"]\nmodel = true\nprivate = [\"127.0.0.10/32\"]\n\n\
                      [[allow]]\nhost = \"cdn.allowed.test\"\naccess = \"read\"\nprivate = [\"127.0.0.12/32\"]\n\n\
                      [[ask]]\nhost = \"cdn.allowed.test\"\ndo = [\"GET /asked\"]\n";
@@ -63,7 +63,7 @@ async fn a_tunnel_is_cut_and_none_is_begun() {
     assert!(answer.status == 403 && answer.text().contains("\"owner_away\""), "{}", answer.text());
 }
 
-/// Judged before, and sent after it.
+/// Judged before, and sent afterwards.
 #[tokio::test]
 async fn what_was_judged_before_is_not_sent_after() {
     let world = world().await;

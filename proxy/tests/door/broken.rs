@@ -1,4 +1,4 @@
-//! What is broken off in the middle, whatever is said with it: only its end makes a body a whole.
+//! Messages that break off in the middle, in every way: a body is complete only if it was ended.
 
 use http::Request;
 use policies::Code;
@@ -18,7 +18,7 @@ const LONG: Frame = (0, 1, true, &[b'x'; 200]);
 const RESET_WITHOUT_AN_ERROR: Frame = (3, 0, true, &[0; 4]);
 const GOODBYE_WITHOUT_AN_ERROR: Frame = (7, 0, false, &[0; 8]);
 
-/// As fronts do whose own host broke off.
+/// Like front ends whose own host broke off.
 #[tokio::test]
 async fn only_its_end_ends_an_answer() {
     let answers: [&[Frame]; 4] = [
@@ -51,7 +51,7 @@ async fn only_its_end_ends_an_answer() {
     }
 }
 
-/// Heads that our end of HTTP/2 does not take.
+/// Heads that our end of HTTP/2 rejects.
 const MALFORMED: [(&str, &[Frame]); 4] = [
     ("no status", &[(1, 5, true, &[0, 1, b'a', 1, b'b'])]),
     ("a name in capitals", &[(1, 5, true, &[0x88, 0, 1, b'A', 1, b'b'])]),
@@ -71,7 +71,7 @@ async fn a_head_that_is_not_well_formed_is_unreadable() {
     }
 }
 
-/// It was not broken off: its owner looks for no fault of the network.
+/// It was not broken off: the owner need not look for a network fault.
 #[tokio::test]
 async fn an_answer_of_another_length_than_it_says_is_unreadable() {
     for frames in [&[HEAD_WITH_A_LENGTH, WHOLE], &[HEAD_WITH_A_LENGTH, LONG]] {
@@ -87,10 +87,10 @@ async fn an_answer_of_another_length_than_it_says_is_unreadable() {
     }
 }
 
-/// RFC 9110 §6.4.1, whatever frames its host sends.
+/// RFC 9110 §6.4.1, whatever frames the host sends.
 #[tokio::test]
 async fn a_status_without_a_body_has_none() {
-    // 204 and 304, by the table of HPACK.
+    // 204 and 304, in HPACK's static table.
     const ANSWERS: [&[Frame]; 2] = [&[(1, 4, true, &[0x89]), WHOLE], &[(1, 4, true, &[0x8b]), WHOLE]];
     for frames in ANSWERS {
         let world = World::new().await;
@@ -104,7 +104,7 @@ async fn a_status_without_a_body_has_none() {
     }
 }
 
-/// A key in it is kept by nobody, and told to nobody.
+/// A key in it is not stored, and not reported.
 #[tokio::test]
 async fn an_answer_without_its_end_brings_no_key() {
     const FRAMES: &[Frame] = &[HEAD, (0, 0, true, b"{\"token\":\"key-0123456789abcdef-XYZ\"}"), RESET_WITHOUT_AN_ERROR];
@@ -120,7 +120,7 @@ async fn an_answer_without_its_end_brings_no_key() {
     assert_eq!(world.log.only().code(), Some(Code::UpstreamUnreadable));
 }
 
-/// RFC 9113 §8.1: a host that wants no more of a request says so once it has answered.
+/// RFC 9113 §8.1: a host that wants no more of a request says so after its answer.
 #[tokio::test]
 async fn an_answer_before_its_request_is_a_whole_one() {
     const FRAMES: &[Frame] = &[HEAD, WHOLE, RESET_WITHOUT_AN_ERROR];
@@ -166,7 +166,7 @@ async fn a_stream_that_is_reset_leaves_no_whole_request() {
     }
 }
 
-/// Nor is half of a body judged where a rule looks into it.
+/// Half a body is not judged either, if a rule looks into it.
 #[tokio::test]
 async fn half_a_body_is_not_judged() {
     const RULE: &str = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"POST /m\"]\nprivate = [\"127.0.0.12/32\"]\n\
@@ -179,7 +179,7 @@ async fn half_a_body_is_not_judged() {
         body.send_data("{\"c\":1}".into(), false).unwrap();
         body.send_reset(reason);
         assert!(answer.await.is_err());
-        // It comes behind the other on one connection.
+        // It follows the other on one connection.
         let after = client.get("https://cdn.allowed.test/other").await;
         assert_eq!(after.status, 403);
         world.settled().await;

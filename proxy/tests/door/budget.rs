@@ -1,5 +1,4 @@
-//! `[limits]` at the door: asked before anything is stored, and again for every
-//! piece of a body.
+//! `[limits]` at the door: asked before anything is stored, and again for every piece of a body.
 
 use policies::Code;
 
@@ -75,7 +74,7 @@ async fn requests_over_the_minute_are_refused_before_anything_is_done() {
     assert_eq!(world.log.codes().last(), Some(&Some(Code::NotAllowed)), "denied first, counted after");
 }
 
-/// Heads count, for a path carries data as well as a body does.
+/// Heads count, because a path can carry data just as a body can.
 #[tokio::test]
 async fn heads_and_bodies_use_up_the_day() {
     let world = limited("upload_per_day = \"2 kB\"").await;
@@ -95,7 +94,7 @@ async fn heads_and_bodies_use_up_the_day() {
     assert!(world.upstream("cdn.allowed.test").received().iter().all(|one| !one.complete || one.body_bytes == 0));
 }
 
-/// What a WebSocket sends counts like a body, and so do its frames: six bytes each, at least.
+/// A WebSocket's messages count like a body, and so do their frames: at least six bytes each.
 #[tokio::test]
 async fn messages_count_as_well() {
     use futures_util::SinkExt;
@@ -117,8 +116,8 @@ async fn messages_count_as_well() {
 
 const TIGHTER: [&str; 2] = ["upload_per_request = \"10 B\"", "upload_per_day = \"1 kB\""];
 
-/// Limits that are tightened, or come, hold for what is under way: and what it sent
-/// before counts.
+/// Limits that are tightened, or added, apply to requests in flight, including what they sent
+/// before.
 #[tokio::test]
 async fn a_body_under_way_is_held_against_limits_that_come() {
     for limits in TIGHTER {
@@ -142,7 +141,7 @@ async fn a_body_under_way_is_held_against_limits_that_come() {
     }
 }
 
-/// The same of messages.
+/// The same for messages.
 #[tokio::test]
 async fn a_websocket_under_way_is_held_against_limits_that_come() {
     use futures_util::SinkExt;
@@ -163,7 +162,7 @@ async fn a_websocket_under_way_is_held_against_limits_that_come() {
     }
 }
 
-/// The limits of one group are nothing to another.
+/// The limits of one group do not affect another.
 #[tokio::test]
 async fn another_group_is_not_limited() {
     let world = limited("upload_per_request = \"1 B\"").await;

@@ -1,5 +1,5 @@
-//! A host that says back whatever it was shown, in every way there is: the real secret
-//! that was put on a request never comes back into the sandbox.
+//! A host that repeats everything it was shown, in every way there is: the real secret that was put
+//! on a request never comes back into the sandbox.
 
 use futures_util::{SinkExt, StreamExt};
 use policies::Code;
@@ -15,12 +15,12 @@ use crate::support::upstream::header;
 use crate::support::{Client, PATIENCE, Setup, World, packing, spelled};
 use crate::websocket::{RULES, SWITCHED, handshake, opened};
 
-/// How often all of it is done, each time with other secrets and other cuts.
+/// How often everything is repeated, each time with other secrets and other cuts.
 const ROUNDS: usize = 3;
 const HOST: &str = "api.bound.test";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
 
-/// Every way of writing a text that is looked for, by name.
+/// Every encoding that is searched for, by name.
 fn forms(text: &str) -> Vec<(String, String)> {
     let url = |text: String| text.replace('+', "-").replace('/', "_");
     let mut forms = vec![
@@ -57,7 +57,7 @@ fn forms(text: &str) -> Vec<(String, String)> {
     forms
 }
 
-/// The forms of what the request was authenticated with: the secret, and the whole header.
+/// The forms of the request's credential: the secret, and the whole header.
 fn shown(head: &[u8]) -> Vec<(String, String)> {
     let authorization = header(head, "authorization").expect("the secret was put on");
     let secret = authorization.strip_prefix("Bearer ").expect("the scheme stays").to_owned();
@@ -80,7 +80,7 @@ fn chunked(pieces: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     pieces.into_iter().flat_map(chunk).collect()
 }
 
-/// What the host says, in writes of their own, by the path it was asked for.
+/// The host's answer to a path, as separate writes.
 fn answers(path: &str, head: &[u8]) -> Vec<Vec<u8>> {
     let forms = shown(head);
     let all = || forms.iter().map(|(name, form)| format!("{name}: {form}\n")).collect::<String>().into_bytes();
@@ -107,7 +107,7 @@ fn answers(path: &str, head: &[u8]) -> Vec<Vec<u8>> {
             let pieces: Vec<_> = forms.iter().flat_map(cuts).flatten().filter(|piece| !piece.is_empty()).collect();
             vec![format!("{CHUNKED}\r\n").into_bytes(), chunked(pieces), end()]
         }
-        // One byte a write.
+        // One byte per write.
         "/v1/events" => {
             let events = forms.iter().take(12).map(|(name, form)| format!("event: {name}\ndata: {form}\n\n"));
             let bytes = events.collect::<String>().into_bytes();
@@ -115,7 +115,7 @@ fn answers(path: &str, head: &[u8]) -> Vec<Vec<u8>> {
             [vec![head], bytes.into_iter().map(|byte| chunked([vec![byte]])).collect(), vec![end()]].concat()
         }
         "/v1/headers" => {
-            // A header holds no line breaks; a name no more than letters and digits.
+            // A header cannot contain line breaks; a name only letters and digits.
             let one = |(n, (_, form)): (usize, &(String, String))| format!("X-Echo-{n}: {form}\r\n");
             let values: String = forms.iter().filter(|(_, form)| !form.contains('\n')).enumerate().map(one).collect();
             let secret = &forms[0].1;
@@ -158,7 +158,7 @@ async fn answering() -> World {
     world
 }
 
-/// Asks, and says in which form the secret came back, if it did.
+/// Sends a request, and returns the form in which the secret came back, if it did.
 async fn came_back(world: &World, path: &str) -> Option<&'static str> {
     let mut client: Client = world.family.tunnel(&format!("{HOST}:443")).await;
     let surrogate = world.surrogate();
@@ -170,7 +170,7 @@ async fn came_back(world: &World, path: &str) -> Option<&'static str> {
     if !path.ends_with("headers") && !path.ends_with("trailers") {
         assert!(answer.text().contains(surrogate), "{path}: {}", answer.text());
     }
-    // Wrapped lines are joined, so that what stands in them is seen.
+    // Wrapped lines are joined, so that their content is seen.
     let joined = |bytes: &[u8]| bytes.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect::<Vec<_>>();
     let every = [&client.raw[..], &answer.body, &joined(&answer.body)];
     every.into_iter().find_map(|bytes| spelled::find(world.real(), bytes))
@@ -207,7 +207,7 @@ async fn an_echo_over_a_websocket_never_brings_the_secret_back() {
             let mut socket = WebSocketStream::from_partially_read(stream, read, Role::Server, None).await;
             for (_, form) in &forms {
                 let mut messages = vec![Message::text(form.clone()), Message::binary(form.clone().into_bytes())];
-                // One message in frames of their own.
+                // One message in several frames.
                 let pieces = cut(form.as_bytes(), 9);
                 let last = pieces.len() - 1;
                 messages.extend(pieces.into_iter().enumerate().map(|(n, piece)| {
@@ -236,8 +236,8 @@ async fn an_echo_over_a_websocket_never_brings_the_secret_back() {
     assert!(world.log.only().outcome().scrubbed >= 3 * forms as u64);
 }
 
-/// In messages of their own, cut anywhere: they go on to each other, so that what the
-/// client gets in all holds none of them but the first few bytes.
+/// In separate messages, cut anywhere: they continue each other, so that the client's total
+/// contains none of them except the first few bytes.
 #[tokio::test]
 async fn an_echo_in_pieces_over_a_websocket_never_brings_the_secret_back() {
     let mut cut_off = 0;

@@ -1,5 +1,5 @@
-//! What the log holds of what never became a request, of what was broken off because a
-//! door was shut, and of answers that were left.
+//! What is logged about connections that never became a request, requests cut by a door that was
+//! shut, and answers that were abandoned.
 
 use futures_util::SinkExt;
 use http::Request;
@@ -20,8 +20,8 @@ async fn ends(mut client: crate::support::Client, said: impl AsRef<[u8]>) {
     client.finish().await;
 }
 
-/// However far it came: in the clear, in CONNECT, in the handshake, inside of TLS, and
-/// behind a request that was whole.
+/// However far it got: in the clear, in CONNECT, in the handshake, inside TLS, and after a complete
+/// request.
 #[tokio::test]
 async fn a_connection_that_ends_before_its_request_leaves_a_record() {
     let world = World::new().await;
@@ -57,7 +57,7 @@ async fn a_connection_that_ends_before_its_request_leaves_a_record() {
     assert!(world.log.noted().is_empty());
 }
 
-/// What is sent, cut at every byte: each leaves a record, or is among those that are counted.
+/// A connection's bytes, cut at every position: each cut leaves a record, or is counted.
 #[tokio::test]
 async fn however_a_connection_is_cut_it_leaves_a_trace() {
     let plain = b"GET http://cdn.allowed.test/x HTTP/1.1\r\nHost: cdn.allowed.test\r\n\r\n".to_vec();
@@ -84,14 +84,14 @@ async fn however_a_connection_is_cut_it_leaves_a_trace() {
         };
         until(what, || traces() > bytes.len()).await;
         assert_eq!(traces(), bytes.len() + 1, "{what}");
-        // Over HTTP/2 the end of a connection is the end of what was asked over it.
+        // Over HTTP/2 the end of a connection ends its requests.
         let judged = world.log.rows().iter().filter(|row| row.code() != Some(Code::Framing)).count();
         let judges = matches!(what, "plain" | "inside");
         assert_eq!(judged, usize::from(judges), "{what}: the one that was whole was judged, and a tunnel is none");
     }
 }
 
-/// Whoever hangs up in a handshake is not told that it spoke no TLS.
+/// A client that hangs up in a handshake is not reported as speaking no TLS.
 #[tokio::test]
 async fn a_handshake_that_its_client_breaks_off_is_told_as_that() {
     for (said, why) in [
@@ -107,11 +107,11 @@ async fn a_handshake_that_its_client_breaks_off_is_told_as_that() {
     }
 }
 
-/// Some programs open connections for later, and tunnels: they are no refusals, and counted.
+/// Some programs open connections and tunnels for later use: these are not refusals, but are counted.
 #[tokio::test]
 async fn connections_that_say_nothing_are_counted() {
     let world = World::new().await;
-    // The guest looks whether it can be connected to: that one is not told.
+    // The guest tests whether it can connect: that connection is not logged.
     world.family.door.will_be_looked_at();
     for _ in 0..4 {
         ends(world.family.connect().await, b"").await;
@@ -121,7 +121,7 @@ async fn connections_that_say_nothing_are_counted() {
     drop(world.family.connect().await.connected("cdn.allowed.test:443").await);
     let http2 = world.family.connect().await.tunnel_http2("cdn.allowed.test:443").await;
     ends(http2, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
-    // Their ends are noticed a moment later; what comes then would be told anew.
+    // Their ends are noticed a moment later; later connections would be logged again.
     until("all are told", || {
         world.family.door.tell_idle_connections();
         world.log.noted().iter().map(|noted| noted.count).sum::<u64>() == 7
@@ -131,7 +131,7 @@ async fn connections_that_say_nothing_are_counted() {
     assert!(world.log.rows().is_empty(), "{:?}", world.log.rows());
 }
 
-/// A request that is being read when its client goes has been asked all the same.
+/// A request that is being read when its client goes has still been made.
 #[tokio::test]
 async fn a_request_whose_client_goes_before_the_verdict_leaves_a_record() {
     let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"POST /judged\"]\njson = { a = { not = [\"x\"] } }\n\
@@ -149,7 +149,7 @@ async fn a_request_whose_client_goes_before_the_verdict_leaves_a_record() {
     assert!(world.upstream("cdn.allowed.test").received().is_empty());
 }
 
-/// What every way of being under way leaves when its door is shut.
+/// The record that every kind of request in flight leaves when its door is shut.
 async fn is_revoked(world: &World) {
     world.family.door.shut(WHY);
     world.family.shut();
@@ -206,7 +206,7 @@ async fn a_websocket_and_a_tunnel_whose_door_is_shut_are_revoked() {
     is_revoked(&world).await;
 }
 
-/// Whoever is in the middle of asking, and whoever asks over a connection that is still there.
+/// For clients in the middle of a request, and for those on a connection that is still open.
 #[tokio::test]
 async fn a_door_that_is_shut_lets_nothing_new_through() {
     let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"POST /judged\"]\njson = { a = { not = [\"x\"] } }\n\
@@ -226,7 +226,7 @@ async fn a_door_that_is_shut_lets_nothing_new_through() {
     assert!(world.names.asked().is_empty() && world.upstream("cdn.allowed.test").received().is_empty());
 }
 
-/// A reset is a sign that its host sees: each has a record, and costs a request.
+/// The host notices a reset: each has a record, and costs a request.
 #[tokio::test]
 async fn an_answer_that_its_client_leaves_is_counted_as_left() {
     const TIMES: usize = 12;
@@ -254,7 +254,7 @@ async fn an_answer_that_its_client_leaves_is_counted_as_left() {
     assert_eq!(world.wallet.spent().0, TIMES as u64);
 }
 
-/// Also one that was left before anything of its answer had come.
+/// Also a request that was abandoned before anything of its answer.
 #[tokio::test]
 async fn a_request_that_its_client_leaves_is_counted_as_left() {
     let world = World::new().await;
@@ -269,7 +269,7 @@ async fn a_request_that_its_client_leaves_is_counted_as_left() {
     assert!(row.outcome().abandoned && row.code().is_none(), "{row:?}");
 }
 
-/// Nobody was asked, and nobody hears of it; a body that was there whole was not ill-formed.
+/// No host was asked, so none notices; a complete body was not malformed.
 #[tokio::test]
 async fn what_is_left_before_its_host_is_reached_was_not_sent() {
     let whole = "POST / HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 3\r\n\r\nabc".to_owned();
@@ -296,7 +296,7 @@ async fn what_is_left_before_its_host_is_reached_was_not_sent() {
     }
 }
 
-/// Nor is a WebSocket or a tunnel that came to nothing one like any other.
+/// Nor is a WebSocket or a tunnel that was never established counted as one.
 #[tokio::test]
 async fn what_is_left_before_it_switches_is_counted_as_left() {
     let world = World::with(Setup { family: websocket::RULES.to_owned(), ..Setup::default() }).await;
@@ -318,7 +318,7 @@ async fn what_is_left_before_it_switches_is_counted_as_left() {
     assert!(!world.log.only().outcome().abandoned, "nobody knows what was asked in it");
 }
 
-/// In the place of a host: it is reached, and the handshake goes nowhere.
+/// In place of a host: it accepts connections, and never answers the handshake.
 async fn says_nothing(world: &World, name: &str) -> TcpListener {
     let ip = world.upstream(name).address.ip();
     let listener = TcpListener::bind((ip, 0)).await.unwrap();
@@ -327,7 +327,7 @@ async fn says_nothing(world: &World, name: &str) -> TcpListener {
     listener
 }
 
-/// A name is asked for over DNS: under a pattern it is the sandbox that chose it.
+/// A name is resolved over DNS: under a pattern the sandbox has chosen it.
 #[tokio::test]
 async fn names_and_heads_count_as_bytes_that_left() {
     let name = "ok.glob.test";

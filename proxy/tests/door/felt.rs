@@ -1,6 +1,6 @@
-//! Nothing that a sandbox can observe depends on a part of a secret (invariant 16): how much
-//! goes by and when, what is counted, which code comes. Each guess is tried beside one of the
-//! same length that is wrong from its first character on.
+//! Nothing that a sandbox can observe depends on a part of a secret (invariant 16): how much passes
+//! and when, what is counted, which code it gets. Each guess is compared with one of the same
+//! length that is wrong from its first character on.
 
 use policies::Code;
 
@@ -22,8 +22,8 @@ fn guesses(world: &World) -> Vec<String> {
     all
 }
 
-/// A server that says 413 as soon as it has too much, as nginx does, feels what is held back
-/// of a body that is still coming.
+/// A server that answers 413 as soon as it has too much, as nginx does, can sense how much of an
+/// unfinished body is held back.
 #[tokio::test]
 async fn how_much_of_an_open_body_has_gone_tells_nothing() {
     let world = World::new().await;
@@ -42,7 +42,7 @@ async fn how_much_of_an_open_body_has_gone_tells_nothing() {
     }
 }
 
-/// What is held back is counted all the same, so that no limit tells whether it is.
+/// Bytes that are held back still count, so that no limit reveals them.
 #[tokio::test]
 async fn limits_tell_nothing() {
     let limited = format!("[limits]\nupload_per_request = \"{FILLER} B\"\n{}", Setup::default().family);
@@ -58,7 +58,7 @@ async fn limits_tell_nothing() {
     assert!(world.log.codes().iter().all(|code| *code == Some(Code::LimitExceeded)));
 }
 
-/// A host that repeats a text and pauses: what waits of its answer is not what resembles its key.
+/// A host that repeats a text and pauses: whether it resembles the key makes no difference to what is held back.
 #[tokio::test]
 async fn how_much_of_an_open_answer_has_come_tells_nothing() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! `hours`: what is in flight is cut when they end, and nothing begins before them.
+//! `hours`: requests in flight are cut when they end, and nothing starts before them.
 
 use futures_util::SinkExt;
 use policies::Code;
@@ -15,7 +15,7 @@ async fn world(family: String) -> World {
     World::with(Setup { family, ..Setup::default() }).await
 }
 
-/// Allowed while they lasted, and cut for their end.
+/// Allowed during the hours, and cut at their end.
 async fn is_cut(world: &World) {
     world.settled().await;
     let row = world.log.only();
@@ -58,7 +58,7 @@ async fn a_websocket_is_cut_when_they_end() {
     is_cut(&world).await;
 }
 
-/// A connection that is open already is no way around them.
+/// A connection that is already open does not get around them.
 #[tokio::test]
 async fn nothing_begins_outside_of_them() {
     let world = world(READ.to_owned()).await;
@@ -82,7 +82,7 @@ async fn nothing_begins_outside_of_them() {
     assert_eq!(world.upstream("cdn.allowed.test").received().len(), 2);
 }
 
-/// A client that has said its host outside of them is opened, and hears why inside.
+/// If a client names its host outside the hours, the tunnel is opened to show it the reason.
 #[tokio::test]
 async fn what_comes_to_a_closed_tunnel_is_told() {
     let world = world(format!("{}{BY_DAY}", tunnel::RULE)).await;

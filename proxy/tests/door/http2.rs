@@ -47,7 +47,7 @@ async fn a_request_goes_on_to_an_upstream_of_http2() {
     let request = Request::post(format!("{CDN}/a?b=c")).header("host", "cdn.allowed.test").body(()).unwrap();
     let answer = client.send(request, Some(Bytes::from_static(b"hello"))).await.unwrap();
     assert_eq!((answer.status, &*answer.text()), (200, "ok"));
-    // From HTTP/1.1 as well, over the same connection.
+    // Also from HTTP/1.1, over the same connection.
     world.settled().await;
     assert_eq!(world.family.get("cdn.allowed.test", "/b").await.text(), "ok");
     world.settled().await;
@@ -60,7 +60,7 @@ async fn a_request_goes_on_to_an_upstream_of_http2() {
     assert_eq!(world.log.codes(), [None, None]);
 }
 
-/// A denied stream takes its neighbours' connection neither down nor along.
+/// Denying one stream does not affect the others on its connection.
 #[tokio::test]
 async fn each_stream_is_judged_alone() {
     let world = World::new().await;
@@ -81,8 +81,8 @@ async fn each_stream_is_judged_alone() {
     assert_eq!(world.upstream("ro.allowed.test").received().len(), 2);
 }
 
-/// Denied bodies are not read, and what was sent of them does not use up the
-/// window of the connection: 40 of them are more than it.
+/// Denied bodies are not read, and the part of them that was sent does not use up the connection's
+/// window: 40 of them are larger than it.
 #[tokio::test]
 async fn denied_bodies_do_not_stop_a_connection() {
     let world = World::new().await;
@@ -94,7 +94,7 @@ async fn denied_bodies_do_not_stop_a_connection() {
     assert_eq!(client.get("https://ro.allowed.test/public/1").await.status, 200);
 }
 
-/// The way gRPC answers: what counts stands in the trailers.
+/// As in gRPC answers: the result is in the trailers.
 #[tokio::test]
 async fn a_secret_is_put_on_and_taken_off_head_body_and_trailers() {
     let world = World::new().await;
@@ -122,13 +122,13 @@ async fn a_secret_is_put_on_and_taken_off_head_body_and_trailers() {
     assert!(!format!("{:?}", world.log.rows()).contains(&real));
 }
 
-/// The beginning of a message that is not compressed; `rest` and some words follow.
+/// The beginning of an uncompressed message; `rest` and some words follow.
 fn prefixed(text: String, rest: &str) -> Vec<u8> {
     let length = (text.len() + rest.len() + ", thanks".len()) as u32;
     [&[0], &length.to_be_bytes()[..], text.as_bytes()].concat()
 }
 
-/// A trailer may have the secret for its name, like a header (attack I02).
+/// A trailer may have the secret as its name, like a header (attack I02).
 #[tokio::test]
 async fn a_trailer_whose_name_is_the_secret_does_not_come_back() {
     let world = World::new().await;
@@ -156,7 +156,7 @@ async fn cookies_in_several_fields_are_joined() {
     assert_eq!(received.text().matches("cookie").count(), 1);
 }
 
-/// A cookie in pieces is one to the leak check as well.
+/// The leak check sees a cookie in pieces as one.
 #[tokio::test]
 async fn a_surrogate_in_one_of_several_cookies_is_found() {
     let world = World::new().await;
@@ -174,7 +174,7 @@ async fn requests_of_one_door_share_a_connection_at_the_same_time() {
     upstream.answers(Reply { stays: true, ..Reply::default() });
     let mut held = Vec::new();
     for number in 0..5 {
-        // Each through a connection of its own.
+        // Each over a connection of its own.
         let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
         let request = Request::get(format!("{CDN}/{number}")).body(()).unwrap();
         let (answer, _) = client.begin(request, true).await;
@@ -207,7 +207,7 @@ async fn credentials_share_no_connection() {
     assert_eq!(connections, [0, 1, 0]);
 }
 
-/// The beginning is upstream already; the neighbour on both connections goes on.
+/// The beginning has already gone upstream; the other streams on both connections go on.
 #[tokio::test]
 async fn a_leak_found_on_the_way_resets_its_stream_alone() {
     let world = World::new().await;
@@ -234,7 +234,7 @@ async fn a_leak_found_on_the_way_resets_its_stream_alone() {
     assert_eq!(world.log.rows().iter().filter(|row| row.alarm()).count(), 1);
 }
 
-/// An upstream that says goodbye ends what it has begun, and the next request goes elsewhere.
+/// An upstream that sends GOAWAY finishes what it has begun, and the next request goes elsewhere.
 #[tokio::test]
 async fn a_goodbye_of_the_upstream_loses_nothing() {
     let world = World::new().await;
@@ -250,7 +250,7 @@ async fn a_goodbye_of_the_upstream_loses_nothing() {
     assert_eq!(world.log.codes(), [None; 4]);
 }
 
-/// Attack F02, to an upstream that speaks HTTP/2 as well; to others it is a case among the vectors.
+/// Attack F02, with an upstream that also speaks HTTP/2; for others it is among the vectors.
 #[tokio::test]
 async fn a_wrong_content_length_never_makes_a_whole_request() {
     let world = World::new().await;

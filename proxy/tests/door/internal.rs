@@ -1,5 +1,5 @@
-//! Requests to the host itself: `http://doorward.internal` through a door, spelled so,
-//! and by no other way; never resolved, never dialled, never without a record.
+//! Requests to the host itself: `http://doorward.internal` through a door, in this spelling and in
+//! no other way; never resolved, never dialled, always with a record.
 
 use std::sync::atomic::Ordering;
 
@@ -29,7 +29,7 @@ fn get(path: &str, headers: &str) -> String {
     format!("GET http://doorward.internal{path} HTTP/1.1\r\nHost: doorward.internal\r\n{headers}\r\n")
 }
 
-/// Whatever was asked: no name was resolved and nobody was dialled.
+/// Whatever was asked: no name was resolved and no host was dialled.
 fn nothing_left(world: &World) {
     assert_eq!(world.names.asked(), [] as [&str; 0]);
     assert_eq!(world.canary.hits(), 0);
@@ -59,7 +59,7 @@ async fn the_host_answers_and_is_told_who_asks() {
     nothing_left(&world);
 }
 
-/// What is asked is stored before it is done, as a record of its own.
+/// An operation is stored before it is performed, as a record of its own.
 #[tokio::test]
 async fn an_operation_is_stored_before_it_is_performed() {
     let world = World::new().await;
@@ -80,7 +80,7 @@ async fn an_operation_is_stored_before_it_is_performed() {
     assert!(rows.iter().all(|row| row.is_allowed() && row.decision.policy.as_ref() == Some(&policy)));
 }
 
-/// What is not done is in the log as well, and an alarm is one.
+/// An operation that was not performed is logged as well, and an alarm is an alarm.
 #[tokio::test]
 async fn an_operation_that_came_to_nothing_says_why() {
     let world = World::new().await;
@@ -111,7 +111,7 @@ async fn what_cannot_be_stored_is_not_done() {
     assert_eq!(world.desk.performed(), 0);
 }
 
-/// One spelling, one port, one scheme, one way. Every refusal says where to ask.
+/// One spelling, one port, one scheme, one way. Every refusal names the right one.
 #[tokio::test]
 async fn every_other_way_to_the_name_is_refused() {
     let world = World::new().await;
@@ -159,7 +159,7 @@ async fn every_other_way_to_the_name_is_refused() {
     nothing_left(&world);
 }
 
-/// But for one spelling of CONNECT, with plain HTTP inside: clients that open a tunnel for every
+/// Except for one spelling of CONNECT, with plain HTTP inside: clients that open a tunnel for every
 /// scheme have no other way (fetch of Node.js, and with it MCP clients in JavaScript).
 #[tokio::test]
 async fn neither_connect_nor_https_nor_http2_leads_there() {
@@ -173,7 +173,7 @@ async fn neither_connect_nor_https_nor_http2_leads_there() {
     }
     let client = Http2Client::connect(&world.family, "doorward.internal:443").await;
     assert_eq!(client.post("https://doorward.internal/do".to_owned(), "x").await.status, 400);
-    // Another spelling, another port, and the name from inside of another's tunnel.
+    // Another spelling, another port, and the name inside another host's tunnel.
     let plain = [
         ("doorward.internal:443", "doorward.internal:443"),
         ("doorward.internal:8080", "doorward.internal:8080"),
@@ -195,8 +195,8 @@ async fn neither_connect_nor_https_nor_http2_leads_there() {
     nothing_left(&world);
 }
 
-/// Spelt as it has to be, the plain inside of CONNECT is the same way as the absolute form, with the
-/// same checks, and as often as it is used.
+/// In the right spelling, plain HTTP inside CONNECT is equivalent to the absolute form: with the
+/// same checks, and for any number of requests.
 #[tokio::test]
 async fn plain_http_inside_of_its_own_tunnel_leads_there() {
     let world = World::new().await;
@@ -230,8 +230,8 @@ async fn plain_http_inside_of_its_own_tunnel_leads_there() {
     nothing_left(&world);
 }
 
-/// No page in a browser inside speaks here, whatever its origin is (attack D10: DNS
-/// rebinding; cross-site requests).
+/// No page in a browser inside may use it, whatever its origin is (attack D10: DNS rebinding;
+/// cross-site requests).
 #[tokio::test]
 async fn a_request_with_an_origin_is_refused() {
     let world = World::new().await;
@@ -251,7 +251,7 @@ async fn queries_upgrades_and_secrets_are_refused() {
     assert_eq!(ask(&world, get("/policy?", "")).await.status, 403);
     let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
     assert_eq!(ask(&world, get("/mcp", upgrade)).await.status, 403);
-    // A head is stored, and the log is no place for a secret.
+    // A head is stored, and a secret must not get into the log.
     let secret = world.values["CANARY"].clone();
     for request in [get(&format!("/{secret}"), ""), get("/policy", &format!("X-Key: {secret}\r\n"))] {
         let answer = ask(&world, request).await;
@@ -302,7 +302,7 @@ async fn the_groups_budget_counts_here_too() {
     assert_eq!(world.desk.asked().len(), 2);
 }
 
-/// A tightened policy revokes what goes out; what stays inside goes on.
+/// A tightened policy revokes outgoing requests; internal ones go on.
 #[tokio::test]
 async fn a_changed_policy_does_not_cut_what_stays_inside() {
     let world = World::new().await;
@@ -317,8 +317,8 @@ async fn a_changed_policy_does_not_cut_what_stays_inside() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is sent, the door answers or closes, and the host hears of nothing that
-    /// is not spelled as it must be.
+    /// Whatever is sent, the door answers or closes, and the host gets nothing that is not in the
+    /// right spelling.
     #[test]
     fn no_bytes_reach_the_host_in_another_spelling(
         target in "(http://)?[dD]oorward\\.(internal|INTERNAL)\\.?(:[0-9]{1,5})?(/[ -~]{0,20})?",

@@ -1,5 +1,5 @@
-//! Conditions on JSON bodies: what is judged is what is sent, and nothing is sent
-//! before it is judged.
+//! Conditions on JSON bodies: what is judged is what is sent, and nothing is sent before it is
+//! judged.
 
 use policies::Code;
 
@@ -18,7 +18,7 @@ async fn world() -> World {
     World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await
 }
 
-/// Sends a body; gives back the status and the words of the answer.
+/// Sends a body; returns the status and the text of the answer.
 async fn post(world: &World, more: &str, body: &[u8]) -> (u16, String) {
     let mut client = world.family.tunnel("cdn.allowed.test:443").await;
     let head = format!("POST /m HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: {}\r\n{more}\r\n", body.len());
@@ -40,7 +40,7 @@ async fn a_body_that_may_go_arrives_as_it_was() {
     assert_eq!(world.log.only().outcome().bytes_up, body.len() as u64);
 }
 
-/// The reason is that it is packed, not what its first byte is to a reader of JSON.
+/// The reason given is that it is packed, not that its first byte is invalid JSON.
 #[tokio::test]
 async fn a_packed_body_is_told_as_that() {
     let world = world().await;
@@ -52,8 +52,8 @@ async fn a_packed_body_is_told_as_that() {
     assert!(world.upstream("cdn.allowed.test").received().is_empty());
 }
 
-/// What is judged as JSON in UTF-8 is sent as that only: a server that goes by the
-/// Content-Type could read a form in it, or other letters.
+/// A body judged as JSON in UTF-8 is sent only as that: a server that goes by the Content-Type
+/// could read a form in it, or other letters.
 #[tokio::test]
 async fn a_body_that_is_judged_as_json_is_json_to_all() {
     let world = world().await;
@@ -73,7 +73,7 @@ async fn a_body_that_is_judged_as_json_is_json_to_all() {
     world.upstream("cdn.allowed.test").only();
 }
 
-/// In chunks it is the same body; how it was cut is not kept.
+/// In chunks it is the same body; the chunk boundaries are not kept.
 #[tokio::test]
 async fn a_body_in_chunks_is_judged_whole() {
     let world = world().await;
@@ -126,7 +126,7 @@ async fn a_body_over_the_limit_is_refused() {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 0);
 }
 
-/// The body that is waited for is asked for, and the upstream is not.
+/// The client is asked for the body that the door waits for, and the upstream is not contacted.
 #[tokio::test]
 async fn a_client_that_waits_for_the_continue_gets_it() {
     let world = world().await;
@@ -183,8 +183,8 @@ async fn a_judged_body_is_checked_for_leaks_too() {
     assert!(world.upstream("cdn.allowed.test").received().iter().all(|request| !request.complete));
 }
 
-/// It goes on piece by piece; nothing of it is lost between two of them, and a value that
-/// stands over a border is found.
+/// It is passed on piece by piece; nothing is lost between pieces, and a value across a boundary is
+/// found.
 #[tokio::test]
 async fn a_long_body_arrives_whole_and_its_borders_are_checked() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! What one sandbox can make us spend: heads, times, connections.
+//! The resources that one sandbox can use: heads, times, connections.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn a_head_that_does_not_come_ends_the_connection() {
     until("each is logged", || world.log.codes() == [Some(Code::Timeout); 3]).await;
 }
 
-/// A connection that idles after its request is no attack, and nothing to log.
+/// A connection that idles after its request is no attack, and is not logged.
 #[tokio::test]
 async fn a_kept_alive_connection_that_idles_is_closed_without_a_record() {
     let world = with(Limits { head_time: SHORT, ..Limits::default() }).await;
@@ -53,7 +53,7 @@ async fn a_kept_alive_connection_that_idles_is_closed_without_a_record() {
         assert_eq!(client.answer().await.unwrap().status, 200);
         assert!(client.answer().await.is_none(), "it is closed");
     }
-    // A record would come before the next connection's own.
+    // A record would precede the one of the next connection.
     assert_eq!(world.family.get("evil.test", "/").await.status, 403);
     until("all is logged", || world.log.codes().contains(&Some(Code::NotAllowed))).await;
     assert_eq!(world.log.codes(), [None, None, Some(Code::NotAllowed)]);
@@ -80,7 +80,7 @@ async fn an_upstream_that_does_not_answer_is_given_up() {
     assert_eq!(world.log.only().code(), Some(Code::Timeout));
 }
 
-/// An upstream that accepts and says nothing in the handshake.
+/// An upstream that accepts connections but does not answer the handshake.
 #[tokio::test]
 async fn an_upstream_that_does_not_shake_hands_is_given_up() {
     let world = with(Limits { handshake_time: SHORT, ..Limits::default() }).await;
@@ -93,7 +93,7 @@ async fn an_upstream_that_does_not_shake_hands_is_given_up() {
     assert_eq!((world.log.only().code(), world.log.only().outcome().bytes_up), (Some(Code::Timeout), 0));
 }
 
-/// Nobody listens: the answer says so and the log too, and nothing is held against the name.
+/// No listener: the answer and the log say so, and the next request is not affected.
 #[tokio::test]
 async fn an_upstream_that_is_down_is_told() {
     let world = World::new().await;
@@ -107,7 +107,7 @@ async fn an_upstream_that_is_down_is_told() {
     assert_eq!(world.log.only().code(), Some(Code::UpstreamFailed));
 }
 
-/// One sandbox's connections wait for one another, and hold up nobody else.
+/// One sandbox's connections wait for one another, and delay no other sandbox.
 #[tokio::test]
 async fn a_sandbox_that_opens_too_many_connections_waits_for_itself() {
     let world = with(Limits { connections: 2, ..Limits::default() }).await;
@@ -121,7 +121,7 @@ async fn a_sandbox_that_opens_too_many_connections_waits_for_itself() {
     assert_eq!(third.answer().await.unwrap().status, 200, "its turn came");
 }
 
-/// Many names through one door: leaves are made and forgotten (attack M03).
+/// Many names through one door: leaves are made and evicted (attack M03).
 #[tokio::test]
 async fn leaves_are_bounded() {
     let world = with(Limits { leaves: 4, leaf_pace: Duration::from_millis(1), ..Limits::default() }).await;
@@ -133,7 +133,7 @@ async fn leaves_are_bounded() {
     }
 }
 
-/// A client that stops in the middle of its body (attack M01): the upstream is let go, the log says why.
+/// A client that stops in the middle of its body (attack M01): the upstream is dropped, and the log says why.
 #[tokio::test]
 async fn a_body_that_stops_is_given_up() {
     let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
@@ -182,7 +182,7 @@ async fn a_request_that_nobody_reads_is_given_up() {
     assert_eq!(world.log.only().code(), Some(Code::UpstreamFailed));
 }
 
-/// A quiet stream owes nobody anything: it lasts, and what comes late arrives.
+/// A quiet stream violates no limit: it lasts, and late data arrives.
 #[tokio::test]
 async fn a_quiet_stream_is_not_cut() {
     let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
@@ -199,8 +199,8 @@ async fn a_quiet_stream_is_not_cut() {
     assert_eq!(client.answer().await.unwrap().text(), "late");
 }
 
-/// A client of HTTP/2 whose window never opens: nothing waits on the socket, and the
-/// stream is ended all the same; its neighbour on the connection goes on.
+/// An HTTP/2 client whose window never opens: nothing waits on the socket, and the stream is ended
+/// all the same; the other streams on the connection go on.
 #[tokio::test]
 async fn a_window_that_the_client_never_opens_ends_its_stream() {
     let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
@@ -224,7 +224,7 @@ async fn a_window_that_the_client_never_opens_ends_its_stream() {
     drop(stuck);
 }
 
-/// The same of an upstream, before its answer and after.
+/// The same for an upstream, before its answer and after.
 #[tokio::test]
 async fn a_window_that_the_upstream_never_opens_ends_the_request() {
     for early in [false, true] {
@@ -243,7 +243,7 @@ async fn a_window_that_the_upstream_never_opens_ends_the_request() {
     }
 }
 
-/// An answer that nobody reads waits at its upstream, and little of it in memory.
+/// An answer that its client does not read waits at the upstream, with little of it in memory.
 #[tokio::test]
 async fn little_of_an_answer_that_nobody_reads_is_held() {
     let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
@@ -253,13 +253,13 @@ async fn little_of_an_answer_that_nobody_reads_is_held() {
     client.send(get("cdn.allowed.test", "/big")).await;
     until("the request was allowed", || world.log.rows().len() == 1).await;
     world.settled().await;
-    // The windows' worth, and what the sockets of client and door take.
+    // The size of the windows, plus the socket buffers of client and door.
     assert!((1..1 << 20).contains(&upstream.sent()), "{}", upstream.sent());
     drop(client);
 }
 
-/// To look into what is packed takes memory, however little comes: another one waits until
-/// the first is whole, and then arrives as it was.
+/// Looking into packed data takes memory, even if little arrives: a second body waits until the
+/// first is complete, and then arrives unchanged.
 #[tokio::test]
 async fn packed_bodies_wait_for_one_another() {
     let world = with(Limits { whole_bodies: 1, ..Limits::default() }).await;
@@ -279,7 +279,7 @@ async fn packed_bodies_wait_for_one_another() {
         let mut first = put(&body, coding, body.len() / 2).await;
         until("the first is upstream", || upstream.received().len() == sent + 1).await;
         let mut second = put(&body, coding, body.len()).await;
-        // What need not be unpacked goes by meanwhile.
+        // A body that need not be unpacked passes meanwhile.
         assert_eq!(put(b"plain", "", 5).await.answer().await.unwrap().status, 200);
         assert_eq!(whole(), before + 1, "{coding}");
         first.send(&body[body.len() / 2..]).await;
@@ -292,8 +292,8 @@ async fn packed_bodies_wait_for_one_another() {
     }
 }
 
-/// What takes long is done aside: the only thread that there is serves another sandbox
-/// while a request of this one is being judged.
+/// Long work is done aside: the only thread serves another sandbox while a request of this one is
+/// being judged.
 async fn holds_up_nobody_else(world: World, host: &str, request: String) {
     let (judging, is_judging) = std::sync::mpsc::channel();
     let (served, is_served) = std::sync::mpsc::channel();
@@ -332,7 +332,7 @@ async fn a_long_head_holds_up_nobody_else() {
     holds_up_nobody_else(world, "api.bound.test", head).await;
 }
 
-/// A client that went away while it waited takes its request along.
+/// A client that goes away while it waits takes its request with it.
 #[tokio::test]
 async fn a_client_that_went_away_holds_no_place() {
     let world = with(Limits { requests: 1, head_time: SHORT * 4, ..Limits::default() }).await;
@@ -351,8 +351,8 @@ async fn a_client_that_went_away_holds_no_place() {
     assert_eq!(world.family.get("cdn.allowed.test", "/").await.status, 200);
 }
 
-/// Ever new hosts want ever new certificates (attack M03): they are made at a pace, and
-/// what is made already and other sandboxes do not wait for it.
+/// Requests for ever new hosts need ever new certificates (attack M03): these are made at a limited
+/// pace, for which existing ones and other sandboxes do not wait.
 #[tokio::test]
 async fn new_leaves_are_made_at_a_pace() {
     let limits = Limits { leaves: 2, leaf_pace: Duration::from_secs(3600), ..Limits::default() };
@@ -367,7 +367,7 @@ async fn new_leaves_are_made_at_a_pace() {
     assert_eq!(world.work.get("cdn.allowed.test", "/").await.status, 200);
 }
 
-/// One sandbox has used up all that it may have at once, in each way: another does not notice.
+/// One sandbox has used up all its limits, in each way: another does not notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_worst_of_one_sandbox_is_nothing_to_another() {
     let limits = Limits { connections: 10, requests: 5, whole_bodies: 1, leaves: 4, ..Limits::default() };
@@ -376,8 +376,7 @@ async fn the_worst_of_one_sandbox_is_nothing_to_another() {
     let family = format!("{}{rules}", Setup::default().family.replace("do = [\"* /**\"]", "do = [\"* /x/**\"]"));
     let world = World::with(Setup { limits, family, ..Setup::default() }).await;
     world.upstream("cdn.allowed.test").never_answers();
-    // Bodies that are waited for, packed ones too, and requests that are not answered: no
-    // place is left.
+    // Bodies that are waited for, packed ones too, and unanswered requests: no place is left.
     let mut held = Vec::new();
     for request in ["POST /json", "POST /json", "GET /x/1", "GET /x/2", "PUT /x/3"] {
         let mut client = world.family.tunnel("cdn.allowed.test:443").await;
@@ -391,7 +390,7 @@ async fn the_worst_of_one_sandbox_is_nothing_to_another() {
     until("they are upstream", || world.upstream("cdn.allowed.test").received().len() == 3).await;
     let full = async || world.family.get("cdn.allowed.test", "/x/3").await.status;
     while full().await != 429 {}
-    // And a flood of what is refused, for as long as it takes.
+    // And a flood of refused requests, for as long as it takes.
     let refused = async || assert!(world.family.get("cdn.allowed.test", "/denied").await.status >= 400);
     let flood = async {
         loop {

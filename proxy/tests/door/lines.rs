@@ -1,5 +1,5 @@
-//! Connections of HTTP/2 to upstreams, which a door's requests share: whoever does not read, does not
-//! end or does not go holds up nobody else, and what is stuck ends alone.
+//! HTTP/2 connections to upstreams, shared by a door's requests: a client that does not read or
+//! never ends, or an upload that is stuck, delays no other request, and is ended alone.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use crate::support::{Client, Setup, World, get, until};
 
 const CDN: &str = "cdn.allowed.test";
 const SHORT: Duration = Duration::from_millis(150);
-/// Streams that one line takes.
+/// Streams per line.
 const STREAMS: usize = 8;
 
 async fn with(limits: Limits) -> World {
     World::with(Setup { limits, ..Setup::default() }).await
 }
 
-/// `/big` is long, `/stays` never ends, `/hold` is not read; the rest is `200 ok`.
+/// `/big` is long, `/stays` never ends, `/hold` is not read; everything else is `200 ok`.
 fn replies(head: &Request<()>) -> Reply {
     match head.uri().path() {
         "/big" => Reply { body: vec![vec![b'.'; 16 << 20].into()], ..Reply::default() },
@@ -38,7 +38,7 @@ async fn upstream(world: &World, streams: Option<u32>) -> Http2Upstream {
     upstream
 }
 
-/// A request whose answer begins, and is left there.
+/// A request whose answer begins and is then left unread.
 async fn begun(world: &World, path: &str) -> Client {
     let mut client = world.family.tunnel("cdn.allowed.test:443").await;
     client.send(get(CDN, path)).await;
@@ -51,7 +51,7 @@ async fn small_comes(world: &World) {
     assert_eq!((answer.status, &*answer.text()), (200, "ok"));
 }
 
-/// What each of them may hold is its own: the window of a line has room for all of its streams.
+/// Each stream's buffer is its own: the window of a line has room for all of its streams.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_stall_hold_up_nobody_else() {
     let world = World::new().await;
@@ -63,7 +63,7 @@ async fn readers_that_stall_hold_up_nobody_else() {
         assert!(upstream.connections() <= 1 + number / STREAMS, "no more connections than are needed");
     }
     assert_eq!(upstream.connections(), 2);
-    // A window each, and what the sockets of clients and door take.
+    // A window each, plus the socket buffers of clients and door.
     assert!(upstream.sent() < stalled.len() << 20, "{}", upstream.sent());
     drop(stalled);
     world.settled().await;
@@ -71,7 +71,7 @@ async fn readers_that_stall_hold_up_nobody_else() {
     assert_eq!(upstream.connections(), 2, "and the places are free again");
 }
 
-/// RFC 9113 §5.1.2: a host says how many streams it takes at a time.
+/// RFC 9113 §5.1.2: a host states how many concurrent streams it takes.
 #[tokio::test]
 async fn streams_beyond_what_a_host_takes_go_over_other_connections() {
     let world = World::new().await;
@@ -87,7 +87,7 @@ async fn streams_beyond_what_a_host_takes_go_over_other_connections() {
     assert_eq!(over, [0, 0, 1, 1, 2, 2]);
 }
 
-/// The bound is a bound: whoever waits is told after a moment, and has its turn when a place is free.
+/// The wait is bounded: a request is refused after a moment, and gets its turn when a place becomes free.
 #[tokio::test]
 async fn a_wait_for_a_place_has_an_end() {
     let limits = Limits { idle_upstreams: 1, place_time: SHORT, ..Limits::default() };
@@ -132,7 +132,7 @@ async fn a_client_that_hangs_up_frees_its_place_at_once() {
     assert_eq!(upstream.connections(), 1);
 }
 
-/// Before its answer and after: the stuck stream is reset, its neighbours on the line go on.
+/// Before its answer and after: the stuck stream is reset, and the others on the line go on.
 #[tokio::test]
 async fn an_upload_that_its_host_leaves_unread_ends_alone() {
     for path in ["/hold", "/hold-early"] {
@@ -146,7 +146,7 @@ async fn an_upload_that_its_host_leaves_unread_ends_alone() {
             world.log.rows().iter().any(|row| row.outcome.as_ref().and_then(|it| it.code) == Some(Code::Timeout))
         })
         .await;
-        // The same line, and the quiet one is still on it.
+        // The same line, with the quiet stream still on it.
         small_comes(&world).await;
         assert_eq!(upstream.connections(), 1, "{path}");
         assert!(world.log.rows()[0].outcome.is_none(), "{path}: the quiet one goes on");
@@ -156,7 +156,7 @@ async fn an_upload_that_its_host_leaves_unread_ends_alone() {
     }
 }
 
-/// One after the other is one connection, and it is let go of when nobody used it for a while.
+/// Sequential requests share one connection, which is closed when it has been idle for a while.
 #[tokio::test]
 async fn a_line_is_used_again_and_idles_out() {
     let world = with(Limits { idle_time: Duration::from_millis(400), ..Limits::default() }).await;
@@ -166,7 +166,7 @@ async fn a_line_is_used_again_and_idles_out() {
     }
     assert_eq!(upstream.connections(), 1);
     world.settled().await;
-    // One that is in use does not idle, however long nothing is asked over it.
+    // A line in use is not idle, even without new requests.
     let held = begun(&world, "/stays").await;
     tokio::time::sleep(Duration::from_millis(900)).await;
     small_comes(&world).await;
@@ -178,7 +178,7 @@ async fn a_line_is_used_again_and_idles_out() {
     assert_eq!(upstream.connections(), 2);
 }
 
-/// A whole page's worth at once, to a host that takes few: each is answered.
+/// As many requests as for a whole page, to a host that takes few streams: each is answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_are_all_answered() {
     let world = with(Limits { idle_upstreams: 3, ..Limits::default() }).await;
@@ -189,7 +189,7 @@ async fn many_at_once_are_all_answered() {
     assert!(world.log.codes().iter().all(Option::is_none));
 }
 
-/// Uploads and answers on one line, the bodies whole: ends of one stream are never another's.
+/// Uploads and answers on one line, with complete bodies: the end of one stream is never another's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uploads_side_by_side_arrive_whole() {
     let world = World::new().await;
@@ -210,8 +210,8 @@ async fn uploads_side_by_side_arrive_whole() {
     }
 }
 
-/// The room of a host's connection is for all uploads on it: one that is left unread takes it up, and
-/// those that come later go over another.
+/// The window of a host's connection is shared by all uploads on it: one that is left unread uses
+/// it up, and later ones go over another line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_is_left_unread_holds_up_no_later_one() {
     let world = World::new().await;
@@ -231,7 +231,7 @@ async fn an_upload_that_is_left_unread_holds_up_no_later_one() {
     assert_eq!(upstream.connections(), 2);
 }
 
-/// A stream that its client resets is over, though the client's connection stands.
+/// A stream that its client resets is over, although the client's connection remains.
 #[tokio::test]
 async fn a_stream_that_its_client_resets_frees_its_place_at_once() {
     let world = with(Limits { idle_upstreams: 1, place_time: Duration::from_secs(30), ..Limits::default() }).await;
@@ -247,8 +247,8 @@ async fn a_stream_that_its_client_resets_frees_its_place_at_once() {
     assert_eq!(upstream.connections(), 1);
 }
 
-/// A host that says goodbye ends what it has begun (RFC 9113 §6.8): that goes on, and what comes next
-/// goes over another line.
+/// A host that sends GOAWAY finishes what it has begun (RFC 9113 §6.8): that goes on, and new
+/// requests go over another line.
 #[tokio::test]
 async fn a_goodbye_cuts_nothing_that_is_under_way() {
     let world = World::new().await;
@@ -260,7 +260,7 @@ async fn a_goodbye_cuts_nothing_that_is_under_way() {
     }
     assert_eq!(upstream.connections(), 2);
     assert!(String::from_utf8_lossy(&quiet.some().await).contains("first"));
-    // Long enough for what nobody holds to be let go of.
+    // Long enough for unused connections to be dropped.
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(world.log.rows()[0].outcome.is_none(), "{:?}", world.log.rows()[0]);
 }
@@ -268,7 +268,7 @@ async fn a_goodbye_cuts_nothing_that_is_under_way() {
 /// 200, and the end of the stream.
 const OK: Frame = (1, 5, true, &[0x88]);
 
-/// Frames that no usual server writes, and that RFC 9113 lets it write.
+/// Frames that servers rarely send, but that RFC 9113 allows.
 const LAWFUL: [(&str, &[Frame]); 14] = [
     ("a setting that nobody knows", &[(4, 0, false, &[0xff, 0xff, 0, 0, 0, 1]), OK]),
     ("fewer streams from now on", &[(4, 0, false, &[0, 3, 0, 0, 0, 1]), OK]),
@@ -286,7 +286,7 @@ const LAWFUL: [(&str, &[Frame]); 14] = [
     ("a goodbye for later", &[(7, 0, false, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]), OK]),
 ];
 
-/// And such as it must not write.
+/// And frames that it forbids.
 const UNLAWFUL: [(&str, &[Frame]); 9] = [
     ("a push", &[(5, 4, true, &[0, 0, 0, 2, 0x82, 0x84, 0x87]), OK]),
     ("data before a head", &[(0, 1, true, b"x")]),
@@ -313,7 +313,7 @@ async fn hosts_that_are_odd_and_lawful_are_understood() {
     }
 }
 
-/// What it did is not known, so it is told and nothing is sent again; what comes next goes over another line.
+/// It is unknown what the host did, so this is reported and nothing is resent; later requests use another line.
 #[tokio::test]
 async fn a_host_that_breaks_the_rules_is_told_and_left() {
     for (what, frames) in UNLAWFUL {

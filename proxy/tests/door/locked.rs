@@ -1,4 +1,4 @@
-//! What the owner has locked lets nothing through, and what is in flight is cut.
+//! A locked group sends nothing, and its requests in flight are cut.
 
 use policies::{Code, GroupName};
 use proxy::Locked;
@@ -47,7 +47,7 @@ async fn a_tunnel_under_way_is_cut_and_none_is_begun() {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), connections);
 }
 
-/// Locked while the name was being resolved: judged before, and not sent.
+/// Locked while the name was being resolved: judged before, but not sent.
 #[tokio::test]
 async fn what_was_judged_before_the_lock_is_not_sent_after_it() {
     let world = World::with(Setup { family: tunnel::RULE.to_owned(), ..Setup::default() }).await;

@@ -26,7 +26,7 @@ async fn a_log_that_is_down_closes_the_door_until_it_is_up_again() {
     assert!(world.log.only().is_allowed());
 }
 
-/// Where it cannot be read in one way, the log keeps what was sent, but for its query.
+/// If a request has more than one reading, the log keeps it as it was sent, without the query.
 #[tokio::test]
 async fn what_could_not_be_read_is_kept_as_it_came() {
     let world = World::new().await;
@@ -39,7 +39,7 @@ async fn what_could_not_be_read_is_kept_as_it_came() {
     assert_eq!(came, (Some("/a".to_owned()), Some("evil.test".to_owned()), Some("GET".to_owned())));
 }
 
-/// Who reads the log later needs no policy beside it.
+/// A later reader of the log does not need the policy.
 #[tokio::test]
 async fn a_refusal_is_kept_with_its_reasons() {
     let rules = "[[allow]]\nhost = \"cdn.allowed.test\"\naccess = \"read\"\n\
@@ -56,7 +56,7 @@ async fn a_refusal_is_kept_with_its_reasons() {
     assert_eq!((decision.path.as_deref(), &decision.raw_target, &decision.host_header), (Some("/no"), &None, &None));
 }
 
-/// Also on a connection to the upstream that is there already.
+/// Also on an existing connection to the upstream.
 #[tokio::test]
 async fn a_log_that_goes_down_stops_the_next_request_of_a_connection() {
     let world = World::new().await;
@@ -122,7 +122,7 @@ async fn requests_of_one_connection_share_its_number_and_no_other_does() {
     assert_eq!(numbers, [1, 1, 2]);
 }
 
-/// A connection is refused before a request could be read: the log hears of it.
+/// A connection is refused before a request could be read: this is logged.
 #[tokio::test]
 async fn what_is_no_request_is_logged_as_well() {
     let world = World::new().await;
@@ -135,8 +135,8 @@ async fn what_is_no_request_is_logged_as_well() {
     assert_eq!(row.decision.identity, *world.family.door.identity());
 }
 
-/// A secret that cannot be read now: nothing leaves, and the surrogate does not
-/// leave in its place (attack M06).
+/// A secret that cannot be read now: nothing leaves, not even the surrogate in its place
+/// (attack M06).
 #[tokio::test]
 async fn a_locked_vault_lets_nothing_out() {
     let world = World::new().await;
@@ -154,7 +154,7 @@ async fn a_locked_vault_lets_nothing_out() {
     assert_eq!(client.answer().await.unwrap().status, 200);
 }
 
-/// A connection outlives the run that opened it: each request belongs to the run it came in.
+/// A connection outlives the run that opened it: each request belongs to the run in which it arrived.
 #[tokio::test]
 async fn a_request_belongs_to_the_run_it_came_in() {
     let world = World::new().await;
@@ -173,7 +173,7 @@ async fn a_request_belongs_to_the_run_it_came_in() {
     assert_eq!(runs, wanted);
 }
 
-/// What is refused may be long; the log keeps its beginning, and what tells it apart.
+/// A refused request may be long; the log keeps its beginning, and a hash that distinguishes it.
 #[tokio::test]
 async fn a_long_path_is_kept_short() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! What only looks like a secret: noted, or stopped where the policy says so.
+//! Look-alikes of secrets: noted, or blocked where the policy says so.
 
 use policies::Code;
 
@@ -41,7 +41,7 @@ async fn what_looks_like_a_secret_is_stopped_where_the_policy_says_so() {
     assert_eq!(post(&world, "Content-Encoding: gzip\r\n", &packing::gzip(CARD.as_bytes())).await, 403);
     assert_eq!(post(&world, "X-Card: 4111111111111111\r\n", b"x").await, 403);
     assert_eq!(post(&world, "", b"pay with 5555 5555 5555 4445, please").await, 200);
-    // Who signed a URL, as hosts hand them out.
+    // The signer of a URL, as hosts issue them.
     let key = "AKIAVCODYLSA53PQK4ZA";
     let signed = format!("/asset?X-Amz-Credential={key}%2F20261130%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Expires=300");
     assert_eq!(world.family.get("cdn.allowed.test", &signed).await.status, 200);

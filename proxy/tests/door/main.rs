@@ -1,5 +1,5 @@
-//! Promises of the proxy that take more than one request and its answer to test:
-//! the log, the order of things, streams, broken connections, pools and limits.
+//! Promises of the proxy whose tests need more than one request and its answer: the log, the order
+//! of events, streams, broken connections, pools and limits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, unreachable_pub)]
 
 #[path = "../support/mod.rs"]

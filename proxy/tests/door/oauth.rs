@@ -1,5 +1,5 @@
-//! Access tokens: fetched under the owner's own permit, with a record of its own, and a
-//! token endpoint that gives a sandbox surrogates.
+//! Access tokens: fetched under the owner's own permit, with their own record, and a token endpoint
+//! that gives a sandbox surrogates.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ async fn refresh(world: &World, host: &str, path: &str, token: &str) -> Answer {
     client.answer().await.unwrap()
 }
 
-/// No rule of the group allows the endpoint: the fetch stands on the owner's, and says so.
+/// No rule of the group allows the endpoint: the fetch relies on the owner's policy, and says so.
 #[tokio::test]
 async fn a_token_is_fetched_on_a_record_of_its_own() {
     let world = world().await;
@@ -60,7 +60,7 @@ async fn a_token_is_fetched_on_a_record_of_its_own() {
     assert_eq!((rows[1].decision.credential.as_deref(), rows[2].decision.run), (Some("seventh"), None));
 }
 
-/// A request that gets no credential fetches none.
+/// A request that gets no credential triggers no fetch.
 #[tokio::test]
 async fn nothing_is_fetched_for_who_may_not_use_it() {
     let world = world().await;
@@ -69,7 +69,7 @@ async fn nothing_is_fetched_for_who_may_not_use_it() {
     assert!(world.upstream("login.bound.test").received().is_empty());
 }
 
-/// The endpoint is one request: whatever else is asked there or elsewhere is judged as usual.
+/// The endpoint is a single request: anything else asked there or elsewhere is judged as usual.
 #[tokio::test]
 async fn the_endpoint_gives_surrogates_for_surrogates() {
     let world = world().await;
@@ -100,8 +100,8 @@ async fn the_endpoint_gives_surrogates_for_surrogates() {
     assert_eq!(world.upstream("login.bound.test").received().len(), 1);
 }
 
-/// A fetch that is under way when its door is shut is nobody's to cut: what it brings may be
-/// the only refresh token that is still good.
+/// A fetch in progress when its door is shut is not cut: its answer may contain the only valid
+/// refresh token.
 #[tokio::test]
 async fn a_fetch_outlives_the_door_that_it_was_begun_for() {
     let world = world().await;

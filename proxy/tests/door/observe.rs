@@ -1,18 +1,18 @@
-//! `mode = "observe"`: hosts that no rule names are let through and marked, and
-//! nothing else is relaxed.
+//! `mode = "observe"`: hosts that no rule names are let through and marked, and nothing else is
+//! relaxed.
 
 use policies::Code;
 
 use crate::support::{Setup, World, get};
 
-/// `until`: the last day; it is the 23rd in here.
+/// `until`: the last day; in these tests it is the 23rd.
 async fn observed(until: &str) -> World {
     let family = format!("mode = \"observe\"\nobserve_until = \"{until}\"\n\n{}", Setup::default().family);
     World::with(Setup { family, ..Setup::default() }).await
 }
 
-/// Let through to where addresses are checked: the web of these tests is on
-/// loopback, which no observation reaches.
+/// Let through as far as the address check: the web of these tests is on loopback, which
+/// observation does not relax.
 #[tokio::test]
 async fn a_host_that_nobody_named_passes_and_is_marked() {
     let world = observed("2026-11-23").await;
@@ -45,7 +45,7 @@ async fn it_ends_with_its_last_day() {
     assert!(world.names.asked().is_empty());
 }
 
-/// Invariants do not watch: they hold.
+/// Invariants are enforced, not observed.
 #[tokio::test]
 async fn what_must_not_leave_does_not_leave() {
     let world = observed("2026-11-30").await;

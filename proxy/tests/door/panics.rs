@@ -1,5 +1,5 @@
-//! A fault of our own in the middle of a request that has a secret put on: it ends that
-//! connection and nothing else, tells nothing, and the log says that it was broken off.
+//! A bug of our own in the middle of a request with a secret put on: it ends that connection and
+//! nothing else, reveals nothing, and is logged as broken off.
 
 use std::panic;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use policies::Code;
 use crate::support::http2::Http2Client;
 use crate::support::{TRACES, World, spelled};
 
-/// What panics said from now on; they go on to be printed.
+/// Collects the messages of panics from now on; they are still printed.
 fn heard() -> Arc<Mutex<String>> {
     let heard = Arc::<Mutex<String>>::default();
     let (into, before) = (heard.clone(), panic::take_hook());
@@ -44,14 +44,14 @@ async fn a_panic_ends_one_connection_and_tells_nothing() {
     for (place, bytes) in [("the panic", heard.as_bytes()), ("the traces", &traces), ("the client's", &client.raw)] {
         assert_eq!(spelled::find(&world.values["REAL1"], bytes), None, "in {place}");
     }
-    // Others are served, and the same sandbox by its next connection.
+    // Others are served, and so is the same sandbox over its next connection.
     assert_eq!(world.work.get("cdn.allowed.test", "/").await.status, 200);
     let mut client = world.family.tunnel("api.bound.test:443").await;
     client.send(&request).await;
     assert_eq!(client.answer().await.unwrap().status, 200);
 }
 
-/// Streams of HTTP/2 share a connection: one that breaks takes none of the others along.
+/// HTTP/2 streams share a connection: one that breaks does not affect the others.
 #[tokio::test]
 async fn a_panic_in_one_stream_leaves_the_others() {
     let world = World::new().await;

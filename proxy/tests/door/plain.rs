@@ -1,5 +1,5 @@
-//! Plain HTTP inside of CONNECT: the same way as the absolute form. What is refused there is in the
-//! vectors C02 and C11; here is what takes more than one request and its answer.
+//! Plain HTTP inside CONNECT: equivalent to the absolute form. Refusals are in the vectors C02 and
+//! C11; these tests need more than one request and its answer.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn tunnel(world: &World, authority: &str) -> Client {
     world.family.connect().await.connected(authority).await
 }
 
-/// Kept alive, with bodies both ways, and with one record a request like in absolute form.
+/// Kept alive, with bodies in both directions, and with one record per request as in absolute form.
 #[tokio::test]
 async fn a_tunnel_in_the_clear_serves_many_requests() {
     let world = World::new().await;
@@ -48,7 +48,7 @@ async fn a_tunnel_in_the_clear_serves_many_requests() {
     assert!(world.upstream(CDN).received().iter().all(|one| one.header("host").as_deref() == Some(CDN)));
 }
 
-/// The tunnel alone says nothing: no name is resolved and nothing is dialled for it.
+/// The tunnel alone has no effect: no name is resolved and nothing is dialled for it.
 #[tokio::test]
 async fn nothing_is_done_for_a_tunnel_before_its_first_request_is_judged() {
     let world = World::new().await;
@@ -63,7 +63,7 @@ async fn nothing_is_done_for_a_tunnel_before_its_first_request_is_judged() {
     assert_eq!(world.names.asked(), [CDN]);
 }
 
-/// Silence has an end, before the first byte and in the middle of a head.
+/// Silence is bounded, before the first byte and in the middle of a head.
 #[tokio::test]
 async fn a_tunnel_in_which_nobody_speaks_is_ended() {
     let limits = Limits { handshake_time: SHORT, head_time: SHORT, ..Limits::default() };
@@ -77,7 +77,7 @@ async fn a_tunnel_in_which_nobody_speaks_is_ended() {
     assert!(world.names.asked().is_empty());
 }
 
-/// `ws://` through a tunnel, as undici and Python's `websockets` ask for it.
+/// `ws://` through a tunnel, as undici and Python's `websockets` request it.
 #[tokio::test]
 async fn a_websocket_in_the_clear_goes_through_a_tunnel() {
     let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\nscheme = \"http\"\ndo = [\"* /**\"]\nwebsocket = true\nprivate = [\"127.0.0.12/32\"]\n";
@@ -109,7 +109,7 @@ async fn a_websocket_in_the_clear_goes_through_a_tunnel() {
     assert_eq!((row.decision.protocol, row.decision.scheme), (Protocol::Websocket, Some("http")));
 }
 
-/// As in absolute form: some close their sending side and still want the answer.
+/// As in absolute form: some clients close their sending side and still want the answer.
 #[tokio::test]
 async fn a_half_closed_tunnel_in_the_clear_gets_its_answer() {
     let world = World::new().await;
@@ -119,7 +119,7 @@ async fn a_half_closed_tunnel_in_the_clear_gets_its_answer() {
     assert_eq!(client.answer().await.unwrap().text(), "ok");
 }
 
-/// A client that speaks plain HTTP on the port of TLS reads which port it named, not that it named another host.
+/// A client that speaks plain HTTP on the TLS port is told which port it named, not that it named another host.
 #[tokio::test]
 async fn a_host_without_its_port_is_answered_with_the_port() {
     let world = World::new().await;

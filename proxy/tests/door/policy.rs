@@ -1,4 +1,4 @@
-//! A policy that changes while requests are under way.
+//! A policy that changes while requests are in flight.
 
 use policies::Code;
 
@@ -24,7 +24,7 @@ async fn the_next_request_is_judged_by_the_new_policy() {
     assert_eq!(world.upstream("cdn.allowed.test").only().request_line(), "GET /1 HTTP/1.1");
 }
 
-/// Tightened between the verdict and the first byte: the permit is worth nothing.
+/// Tightened between the verdict and the first byte: the permit is void.
 #[tokio::test]
 async fn a_permit_is_checked_again_when_it_is_used() {
     let world = World::new().await;
@@ -66,7 +66,7 @@ async fn a_credential_that_was_taken_away_does_not_leave() {
     assert!(world.upstream("api.bound.test").received().is_empty());
 }
 
-/// An address that the new policy does not exempt any more is not used.
+/// An address that the new policy no longer exempts is not used.
 #[tokio::test]
 async fn an_address_that_was_taken_away_is_not_reached() {
     let world = World::new().await;
@@ -79,7 +79,7 @@ async fn an_address_that_was_taken_away_is_not_reached() {
     assert!(world.upstream("cdn.allowed.test").received().is_empty());
 }
 
-/// A condition on the body came with the new policy: it was never asked.
+/// The new policy has a condition on the body, which was never checked.
 #[tokio::test]
 async fn a_body_that_was_not_judged_by_the_new_condition_does_not_leave() {
     let world = World::new().await;
@@ -93,7 +93,7 @@ async fn a_body_that_was_not_judged_by_the_new_condition_does_not_leave() {
     assert!(world.upstream("cdn.allowed.test").received().is_empty());
 }
 
-/// Dropping the door's server cuts what is under way: `doorward stop`.
+/// Dropping the door's server cuts everything in flight: `doorward stop`.
 #[tokio::test]
 async fn a_door_that_is_shut_cuts_its_connections() {
     let world = World::new().await;

@@ -59,7 +59,7 @@ async fn doors_share_no_connection() {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 2);
 }
 
-/// Nor a session of TLS, by which the host would know that two groups are one.
+/// Nor a TLS session, by which the host could tell that two groups belong together.
 #[tokio::test]
 async fn doors_share_no_session() {
     let world = World::new().await;
@@ -90,8 +90,8 @@ async fn doors_share_no_session() {
     assert_eq!(*shaken.lock().unwrap(), [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Full]);
 }
 
-/// A server may tie an identity to a connection: one that carried a credential
-/// serves no request under a rule without it (attack I12).
+/// A server may tie an identity to a connection: one that carried a credential serves no request
+/// under a rule without it (attack I12).
 #[tokio::test]
 async fn credentials_share_no_connection() {
     let with = "[[allow]]\nhost = \"api.bound.test\"\ndo = [\"* /v1/**\"]\ncredential = \"first\"\nprivate = [\"127.0.0.10/32\"]\n";
@@ -116,13 +116,13 @@ async fn a_pooled_connection_whose_address_is_no_longer_allowed_is_left() {
         .replace_policy("[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.14/32\"]\n");
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.status, 403);
     assert_eq!(world.upstream("cdn.allowed.test").only().request_line(), "GET /1 HTTP/1.1");
-    // The name has moved to where it may be: a connection to there is opened instead.
+    // The name has moved to an allowed address: a connection to there is opened instead.
     world.resolves("cdn.allowed.test", &[vec![[127, 0, 0, 14].into()]]);
     assert_eq!(world.family.get("cdn.allowed.test", "/3").await.status, 200);
     assert_eq!(world.upstream("ok.glob.test").only().request_line(), "GET /3 HTTP/1.1");
 }
 
-/// What has idled for too long may be dead without anybody having said so.
+/// A connection that has idled for too long may be dead without notice.
 #[tokio::test]
 async fn a_connection_that_idled_too_long_is_left() {
     let limits = proxy::Limits { idle_time: std::time::Duration::ZERO, ..proxy::Limits::default() };
@@ -134,8 +134,8 @@ async fn a_connection_that_idled_too_long_is_left() {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 2);
 }
 
-/// Descriptors are everybody's: idle connections of one door are bounded all together, and
-/// end when their time is over although nobody asks for their host again.
+/// Descriptors are shared by all: the idle connections of one door are bounded in total, and are
+/// closed when their time is over, even without further requests to their hosts.
 #[tokio::test]
 async fn idle_connections_are_bounded_and_end() {
     let limits = Limits { idle_upstreams_in_all: 1, ..Limits::default() };
@@ -159,7 +159,7 @@ async fn idle_connections_are_bounded_and_end() {
         let mut stream = TlsAcceptor::from(certificates::server(b"http/1.1")).accept(stream).await.unwrap();
         assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
-        // The end, with or without a goodbye.
+        // The end, with or without a close_notify.
         assert_eq!(tokio::time::timeout(PATIENCE, stream.read(&mut [0; 16])).await.unwrap().unwrap_or(0), 0);
     };
     let (answer, ()) = tokio::join!(world.family.get("cdn.allowed.test", "/"), server);
@@ -185,7 +185,7 @@ async fn a_connection_that_died_in_the_pool_is_replaced() {
     assert_eq!(upstream.received().len(), 3, "each sent once");
 }
 
-/// Connections that were needed at once are kept for the next time, as many as may idle.
+/// Connections that were needed at the same time are kept, as many as may idle.
 #[tokio::test]
 async fn as_many_idle_as_may() {
     for (idle_upstreams, connections) in [(2, 2), (1, 3)] {
@@ -221,14 +221,14 @@ async fn a_connection_with_an_answer_left_over_is_not_reused() {
         client.send(get("cdn.allowed.test", "/1")).await;
         assert_eq!(client.head_answer().await.unwrap().status, 200);
     }
-    // The client is gone; what it had of the door ends.
+    // The client is gone; its part of the door ends.
     upstream.answers_as_usual();
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.text(), "ok");
     assert_eq!(upstream.connections(), 2);
 }
 
-/// A host that answers and does not read a body takes what it finds there for the next request: nothing of another
-/// request, least of all its key, may come behind it.
+/// A host that answers without reading a body parses what is left as the next request: nothing of
+/// another request, least of all its key, may follow it.
 #[tokio::test]
 async fn what_a_host_leaves_unread_is_nobodys_request() {
     let smuggled = "DELETE /v1/admin HTTP/1.1\r\nX-A: ";
@@ -267,7 +267,7 @@ async fn what_a_host_leaves_unread_is_nobodys_request() {
     }
 }
 
-/// A search in the body of a GET is answered as ever, and its connection ends with it.
+/// A search in the body of a GET is answered as before, and its connection ends with it.
 #[tokio::test]
 async fn a_get_with_a_body_is_answered_and_nothing_comes_behind_it() {
     let world = World::new().await;

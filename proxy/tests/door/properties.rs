@@ -133,7 +133,7 @@ fn received(world: &World) -> usize {
     world.upstreams().map(|upstream| upstream.received().len()).sum()
 }
 
-/// Whether it could be sent: a library of HTTP/2 has its own idea of that.
+/// Whether it could be sent: an HTTP/2 library may reject it.
 async fn ask(world: &World, asked: &Asked) -> bool {
     let authority = format!("{}:443", asked.host);
     if !asked.http2 {

@@ -1,4 +1,4 @@
-//! Addresses of a name, all of them checked: the one that answers first is used (RFC 8305).
+//! All addresses of a name are checked: the first to answer is used (RFC 8305).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const CDN: &str = "cdn.allowed.test";
 const RULES: &str =
     "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.0/24\", \"::1/128\"]\n";
 
-/// What a certificate is for is said by its host, which may know a secret: nobody reads it.
+/// The names in a certificate are the host's own words, and the host may know a secret: they are not passed on.
 #[tokio::test]
 async fn the_names_in_a_certificate_are_told_to_nobody() {
     let world = World::new().await;
@@ -27,7 +27,7 @@ async fn the_names_in_a_certificate_are_told_to_nobody() {
     assert!(!format!("{row:?}{}", answer.text()).contains("somebody.else"), "{why}: {}", answer.text());
 }
 
-/// A server at home that has none, for one.
+/// For example, a server at home without a certificate.
 #[tokio::test]
 async fn a_host_without_tls_is_told_as_that() {
     let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
@@ -47,7 +47,7 @@ async fn a_host_without_tls_is_told_as_that() {
     assert_eq!(world.log.only().code(), Some(Code::TlsVerify));
 }
 
-/// An address that takes no connection and refuses none: its queue is full.
+/// An address that neither accepts nor refuses connections: its queue is full.
 struct Deaf {
     address: SocketAddr,
     _listener: TcpListener,
@@ -61,7 +61,7 @@ async fn deaf(ip: &str) -> Deaf {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
-    // Until one is left waiting: then the next is, too.
+    // Until one is left waiting: then so is the next.
     loop {
         let connecting = TcpStream::connect(address);
         match tokio::time::timeout(Duration::from_millis(200), connecting).await {
@@ -120,7 +120,7 @@ async fn an_address_that_does_not_answer_costs_a_moment() {
     }
 }
 
-/// Where nobody answers, that is told in bounded time; where somebody said why, why.
+/// If no address answers, that is reported in bounded time; with the reason, if there is one.
 #[tokio::test]
 async fn where_no_address_answers_there_is_an_end() {
     let world = world(Duration::from_millis(400)).await;
@@ -134,7 +134,7 @@ async fn where_no_address_answers_there_is_an_end() {
     assert!(answer.text().contains("connection refused") && took < Duration::from_millis(240), "{}", answer.text());
 }
 
-/// Racing loosens nothing: one address that may not be refuses all, before any is dialled.
+/// Racing relaxes nothing: one refused address refuses all, before any is dialled.
 #[tokio::test]
 async fn one_address_that_is_refused_refuses_all_before_any_is_dialled() {
     let world = world(Duration::from_secs(20)).await;
@@ -149,7 +149,7 @@ async fn one_address_that_is_refused_refuses_all_before_any_is_dialled() {
     assert_eq!(world.upstream(CDN).connections(), 0);
 }
 
-/// The families take turns (RFC 8305 §4): three of the first that lead nowhere do not delay the other.
+/// The families alternate (RFC 8305 §4): three dead addresses of the first do not delay the other.
 #[tokio::test]
 async fn the_other_family_is_tried_second() {
     let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };

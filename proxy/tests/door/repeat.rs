@@ -1,5 +1,5 @@
-//! What is sent once more, and what never is: surely not carried out, or asked without changing
-//! anything over a connection that had been used.
+//! What is resent, and what never is: requests that were certainly not carried out, or that change
+//! nothing and were sent over a reused connection.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ use crate::support::{Answer, Setup, World, get};
 
 const CDN: &str = "cdn.allowed.test";
 const REFUSED: Say = Say::Reset(7);
-/// Its bodies are looked into, and so held whole.
+/// Its bodies are judged, and so held in memory.
 const JUDGED: &str = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.12/32\"]\n\
                       json = { a = { not = [\"b\"] } }\n";
 
@@ -34,8 +34,8 @@ fn without_body(method: &str) -> String {
     format!("{method} /x HTTP/1.1\r\nHost: {CDN}\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// RFC 9113 §8.7: whatever the method is, where the body is none or held whole. Each sending has
-/// a record of its own, and the first says what became of it.
+/// RFC 9113 §8.7: for any method, if there is no body or it is held in memory. Each sending has its
+/// own record, and the first one says what became of it.
 #[tokio::test]
 async fn what_a_host_says_it_did_not_do_is_sent_once_more() {
     let whole = with_body("POST", "Content-Length: 7\r\n\r\n{\"c\":1}");
@@ -63,7 +63,7 @@ async fn what_a_host_says_it_did_not_do_is_sent_once_more() {
     }
 }
 
-/// A body that goes by as it comes is gone: nobody sends a part of it again.
+/// A streamed body is gone: no part of it is resent.
 #[tokio::test]
 async fn a_body_that_was_begun_is_not_sent_again() {
     let world = World::new().await;
@@ -74,7 +74,7 @@ async fn a_body_that_was_begun_is_not_sent_again() {
     assert_eq!(world.log.only().code(), Some(Code::UpstreamFailed));
 }
 
-/// Twice is the most, however often the host refuses.
+/// At most two sendings, however often the host refuses.
 #[tokio::test]
 async fn once_more_is_once() {
     let world = World::new().await;
@@ -83,8 +83,8 @@ async fn once_more_is_once() {
     assert_eq!((upstream.opened().len(), world.log.codes()), (2, vec![Some(Code::UpstreamFailed); 2]));
 }
 
-/// Any other reason, a goodbye that leaves the stream in, an end in the middle: the request may
-/// have been carried out, and the answer says so.
+/// Any other reason, a GOAWAY that includes the stream, an end in the middle: the request may have
+/// been carried out, and the answer says so.
 #[tokio::test]
 async fn what_may_have_been_done_is_not_sent_again() {
     let says = [Say::Reset(2), Say::Reset(0), Say::Reset(8), Say::Goaway { below: 0 }, Say::End, Say::HalfAHead];
@@ -99,7 +99,7 @@ async fn what_may_have_been_done_is_not_sent_again() {
     }
 }
 
-/// On a connection of HTTP/2 that was used before: what only reads goes once more.
+/// On a reused HTTP/2 connection: a read is resent.
 #[tokio::test]
 async fn a_used_line_that_ends_is_replaced_for_what_only_reads() {
     for say in [Say::End, Say::Goaway { below: 0 }] {
@@ -113,7 +113,7 @@ async fn a_used_line_that_ends_is_replaced_for_what_only_reads() {
     }
 }
 
-/// The second request over each connection gets this, the first and those over others `200 ok`.
+/// The second request over each connection gets this; the first, and those over others, get `200 ok`.
 fn second_gets(world: &World, bytes: &'static str) {
     world.upstream(CDN).on(move |exchange| {
         Box::pin(async move {
@@ -127,7 +127,7 @@ fn second_gets(world: &World, bytes: &'static str) {
     });
 }
 
-/// The host closes a connection while it idles, just as the next request comes.
+/// The host closes an idle connection just as the next request arrives.
 #[tokio::test]
 async fn a_used_connection_that_ends_is_replaced_for_what_only_reads() {
     for method in ["GET", "HEAD", "OPTIONS"] {
@@ -140,7 +140,7 @@ async fn a_used_connection_that_ends_is_replaced_for_what_only_reads() {
     }
 }
 
-/// A read with a length of nothing is one without a body, however it says so.
+/// A read with a length of zero has no body, however it says so.
 #[tokio::test]
 async fn a_read_that_says_that_it_has_no_body_has_none() {
     for more in ["Content-Length: 0", "Content-Length: 00", "Cache-Control: no-cache", "Accept: text/event-stream"] {
@@ -161,7 +161,7 @@ async fn nothing_else_is_sent_again_over_another_connection() {
     let body = "Content-Length: 7\r\n\r\n{\"c\":1}";
     let mut requests: Vec<String> = ["POST", "PUT", "PATCH", "DELETE"].map(without_body).into();
     requests.push(with_body("POST", body));
-    // A read with a body, too: it was begun. So was one in chunks, of which nobody knows that there are none.
+    // A read with a body, too: it was begun. So was a chunked one, whose chunks might have followed.
     requests.extend(["GET", "HEAD", "OPTIONS"].map(|method| with_body(method, body)));
     requests.push(with_body("POST", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"));
     requests.push(with_body("GET", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"));
@@ -182,7 +182,7 @@ async fn nothing_else_is_sent_again_over_another_connection() {
     }
 }
 
-/// A byte of an answer is an answer; so is a note that one will come.
+/// A byte of an answer is an answer; so is an interim response.
 #[tokio::test]
 async fn an_answer_that_was_begun_is_not_asked_for_again() {
     for begun in [
@@ -205,7 +205,7 @@ async fn an_answer_that_was_begun_is_not_asked_for_again() {
     }
 }
 
-/// A connection that nothing was asked over before did not end because it idled.
+/// A connection without earlier requests did not end because it was idle.
 #[tokio::test]
 async fn a_fresh_connection_that_ends_is_not_replaced() {
     let world = World::new().await;
@@ -249,7 +249,7 @@ async fn a_second_sending_is_stored_and_counted_first() {
     assert_eq!(upstream.opened().len(), 2);
 }
 
-/// Who asks for a new key twice may have two.
+/// Asking for a new key twice may yield two.
 #[tokio::test]
 async fn a_request_that_makes_a_key_is_not_sent_again() {
     let world = World::new().await;
@@ -266,7 +266,7 @@ async fn a_request_that_makes_a_key_is_not_sent_again() {
     assert_eq!((upstream.opened().len(), world.log.rows().len()), (1, 1));
 }
 
-/// The secret is put on the second time as well, and taken off its answer.
+/// The secret is put on the second time as well, and removed from its answer.
 #[tokio::test]
 async fn a_credential_goes_with_it() {
     let world = World::new().await;
@@ -297,7 +297,7 @@ async fn a_credential_goes_with_it() {
     assert!(received.iter().all(|one| String::from_utf8_lossy(&one.head).contains(world.real())));
 }
 
-/// Places among the requests under way are bounded: the second sending takes one, or is not.
+/// Places for requests in flight are limited: the second sending takes one, or does not happen.
 #[tokio::test]
 async fn a_second_sending_keeps_to_the_doors_limits() {
     let limits = Limits { requests: 1, ..Limits::default() };

@@ -1,4 +1,4 @@
-//! Requests on their way up: bodies, broken connections, leaks found on the way.
+//! Requests on their way up: bodies, broken connections, leaks found in transit.
 
 use policies::Code;
 
@@ -9,11 +9,11 @@ fn post(host: &str, framing: &str) -> String {
     format!("POST /v1/x HTTP/1.1\r\nHost: {host}\r\n{framing}\r\n\r\n")
 }
 
-// Bodies are of dots where it counts how much of them went up: no watched value
-// begins with one in any spelling, so none is held back.
+// Bodies consist of dots where a test counts how much of them went up: no watched value begins with
+// one in any spelling, so none is held back.
 
-/// The leak stands at the end of a body whose beginning is already upstream: the
-/// upstream never has a whole request.
+/// The leak is at the end of a body whose beginning is already upstream: the upstream never has a
+/// complete request.
 #[tokio::test]
 async fn a_leak_found_on_the_way_breaks_the_request_off() {
     let world = World::new().await;
@@ -36,7 +36,7 @@ async fn a_leak_found_on_the_way_breaks_the_request_off() {
     assert!(row.outcome().bytes_up >= 50_000 + world.surrogate().len() as u64, "what came is counted");
 }
 
-/// The same in a chunked body: no last chunk, so that nothing could be taken for whole.
+/// The same in a chunked body: no last chunk, so that nothing could be taken as complete.
 #[tokio::test]
 async fn a_chunked_request_that_is_broken_off_has_no_last_chunk() {
     let world = World::new().await;
@@ -106,7 +106,7 @@ async fn a_client_that_waits_for_the_continue_gets_it_and_the_upstream_does_not(
     assert_eq!((received.header("expect"), &received.body[..]), (None, &b"hello"[..]));
 }
 
-/// Refused before the body is sent: the client is told, and not asked to go on.
+/// Refused before the body is sent: the client is told so, and not asked to continue.
 #[tokio::test]
 async fn a_refused_request_is_not_asked_for_its_body() {
     let world = World::new().await;
@@ -130,7 +130,7 @@ async fn a_half_closed_client_gets_its_answer() {
     }
 }
 
-/// The whole of what an upstream sees: nothing added, nothing of the sandbox.
+/// Everything that an upstream sees: nothing added, nothing about the sandbox.
 #[tokio::test]
 async fn what_was_judged_is_what_is_sent() {
     let world = World::new().await;
@@ -147,7 +147,7 @@ async fn what_was_judged_is_what_is_sent() {
     assert_eq!(world.upstream("api.bound.test").only().text(), expected);
 }
 
-/// An agent can explain a refusal to its user; what is nobody's to know is not said back.
+/// An agent can explain a refusal to its user; what it must not know is not repeated.
 #[tokio::test]
 async fn a_refusal_says_what_was_asked() {
     let world = World::new().await;
@@ -159,15 +159,15 @@ async fn a_refusal_says_what_was_asked() {
     let refusal = said("evil.test", "/x?key=1").await;
     assert_eq!((&refusal["code"], &refusal["host"]), (&"not_allowed".into(), &"evil.test".into()));
     assert_eq!((&refusal["method"], &refusal["path"]), (&"GET".into(), &"/x".into()));
-    // A key in a place of its own is somebody's, watched or not.
+    // A key in such a place belongs to somebody, watched or not.
     let refusal = said("path.bound.test", &format!("/bot{}/getMe", world.values["ATTACKER"])).await;
     assert_eq!((&refusal["code"], &refusal["path"]), (&"credential_not_surrogate".into(), &"/bot*/getMe".into()));
     let refusal = said("evil.test", &format!("/{}", world.values["CANARY"])).await;
     assert_eq!((&refusal["code"], &refusal["path"]), (&"secret_in_request".into(), &serde_json::Value::Null));
 }
 
-/// A surrogate is another one tomorrow, and is written down nowhere: a star stands for it in what would lift a
-/// refusal, and only for it.
+/// A surrogate is different tomorrow, and is not written down: a star replaces it in the lines that
+/// would lift a refusal, and replaces nothing else.
 #[tokio::test]
 async fn what_would_lift_a_refusal_names_no_key_of_a_path() {
     let family = "[[allow]]\nhost = \"path.bound.test\"\ndo = [\"GET /bot*/getMe\"]\ncredential = \"fifth\"\n";
@@ -190,7 +190,7 @@ async fn what_would_lift_a_refusal_names_no_key_of_a_path() {
     assert!(answer.contains("GET https://evil.test/%2A%2A\""), "{answer}");
 }
 
-/// What a body ends with may begin like a surrogate; held until its end, it is sent all the same.
+/// The end of a body may look like the beginning of a surrogate; held until the end, it is sent all the same.
 #[tokio::test]
 async fn a_body_that_ends_like_a_surrogate_begins_arrives_whole() {
     let world = World::new().await;
@@ -212,7 +212,7 @@ async fn a_body_that_ends_like_a_surrogate_begins_arrives_whole() {
     assert!(world.upstream("cdn.allowed.test").received().pop().unwrap().text().contains(end));
 }
 
-/// `curl -0` says that it speaks HTTP/1.0 and nothing else.
+/// `curl -0` offers only HTTP/1.0.
 #[tokio::test]
 async fn a_client_of_http_1_0_gets_its_answer() {
     let world = World::new().await;

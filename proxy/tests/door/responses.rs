@@ -1,4 +1,4 @@
-//! Answers on their way down: broken ones, ones without bodies, scrubbed ones.
+//! Answers on their way down: broken, without a body, scrubbed.
 
 use policies::Code;
 
@@ -6,7 +6,7 @@ use crate::support::{Answer, World, until};
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
-/// One request with the surrogate to the host that has a credential.
+/// One request with the surrogate to the host with a credential.
 async fn ask(world: &World, method: &str) -> Answer {
     let mut client = world.family.tunnel("api.bound.test:443").await;
     let authorization = format!("Authorization: Bearer {}", world.surrogate());
@@ -63,7 +63,7 @@ async fn an_upstream_that_breaks_off_does_not_look_whole() {
     }
 }
 
-/// One request to each host, the one with a credential and the one without.
+/// One request to each host: the one with a credential and the one without.
 async fn ask_both(world: &World, answer: &str) -> [Answer; 2] {
     for host in ["api.bound.test", "cdn.allowed.test"] {
         let answer = answer.to_owned();
@@ -72,7 +72,7 @@ async fn ask_both(world: &World, answer: &str) -> [Answer; 2] {
             Box::pin(async move {
                 exchange.body().await?;
                 exchange.send(answer).await?;
-                // No goodbye of TLS.
+                // No TLS close_notify.
                 Err(std::io::ErrorKind::ConnectionAborted.into())
             })
         });
@@ -80,7 +80,7 @@ async fn ask_both(world: &World, answer: &str) -> [Answer; 2] {
     [ask(world, "GET").await, world.family.get("cdn.allowed.test", "/").await]
 }
 
-/// Many servers say no goodbye, and what the scrubber held comes all the same.
+/// Many servers send no close_notify, and the bytes that the scrubber held still arrive.
 #[tokio::test]
 async fn an_answer_without_a_length_ends_with_its_connection() {
     let world = World::new().await;
@@ -92,7 +92,7 @@ async fn an_answer_without_a_length_ends_with_its_connection() {
     assert_eq!(world.log.codes(), [None, None]);
 }
 
-/// One with a length or chunks does not, where something of it is missing.
+/// With a length or chunks it does not, if a part is missing.
 #[tokio::test]
 async fn a_short_answer_does_not_look_whole_without_a_goodbye() {
     let world = World::new().await;
@@ -103,7 +103,7 @@ async fn a_short_answer_does_not_look_whole_without_a_goodbye() {
     }
 }
 
-/// RFC 9112 §6.3: what is said beside chunks about the length is not passed on.
+/// RFC 9112 §6.3: a length beside chunks is not passed on.
 #[tokio::test]
 async fn chunks_say_where_an_answer_ends() {
     let world = World::new().await;
@@ -116,7 +116,7 @@ async fn chunks_say_where_an_answer_ends() {
     }
 }
 
-/// RFC 9112 §5.1 and §5.2: a proxy mends these. And hosts have many headers.
+/// RFC 9112 §5.1 and §5.2: a proxy repairs these. And hosts send many headers.
 #[tokio::test]
 async fn odd_heads_of_answers_are_read() {
     let world = World::new().await;
@@ -132,7 +132,7 @@ async fn odd_heads_of_answers_are_read() {
     }
 }
 
-/// What cannot be read is told as that, not as a connection that was lost.
+/// An unreadable answer is reported as such, not as a lost connection.
 #[tokio::test]
 async fn a_head_that_cannot_be_read_is_told() {
     let world = World::new().await;
@@ -148,7 +148,7 @@ async fn a_head_that_cannot_be_read_is_told() {
     assert!(world.log.codes().iter().all(|code| *code == Some(Code::UpstreamUnreadable)));
 }
 
-/// Also where a scrubber stands in between and has bytes in hand.
+/// Also with a scrubber in between that is holding bytes.
 #[tokio::test]
 async fn a_scrubbed_answer_that_breaks_off_does_not_look_whole() {
     let world = World::new().await;
@@ -166,7 +166,7 @@ async fn a_scrubbed_answer_that_breaks_off_does_not_look_whole() {
     assert!(answer.text().contains("upstream_failed"), "what may be the secret's beginning is not let go");
 }
 
-/// However an echo is cut into writes, it comes back as the surrogate.
+/// However an echo is split into writes, it comes back as the surrogate.
 #[tokio::test]
 async fn an_echo_is_scrubbed_at_every_cut() {
     let world = World::new().await;
@@ -194,7 +194,7 @@ async fn a_length_that_no_longer_fits_is_not_told() {
     assert_eq!(answer.text(), format!("{{\"auth\":\"{}\"}}", world.surrogate()));
 }
 
-/// An old client understands no chunks: the end of the connection is the end.
+/// An old client does not understand chunks: the end of the connection is the end.
 #[tokio::test]
 async fn an_old_client_gets_a_scrubbed_answer_too() {
     let world = World::new().await;
@@ -230,7 +230,7 @@ async fn a_client_that_goes_away_in_the_answer_ends_it_upstream() {
     assert!(row.outcome().bytes_down >= 1024);
 }
 
-/// gRPC has a coding of its own, message by message: what is coded cannot be scrubbed (attack I03).
+/// gRPC has its own coding, per message: coded messages cannot be scrubbed (attack I03).
 #[tokio::test]
 async fn coded_messages_of_grpc_do_not_come_back_from_hosts_with_a_credential() {
     let world = World::new().await;

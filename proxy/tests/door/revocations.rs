@@ -1,4 +1,4 @@
-//! Certificates that their issuer has taken back, where the owner gives its list.
+//! Revoked certificates, where the owner gives their issuer's list.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ fn rules() -> String {
     ["revoked.bad.test", "sound.bad.test"].map(rule).concat()
 }
 
-/// Of the authority of these certificates, or of another one; until now and so many days.
+/// Lists of these certificates' authority, or of another one, that expire in this many days.
 async fn world(lists: &[(bool, i32)]) -> World {
     let until = |days: i32| match u32::try_from(days) {
         Ok(days) => SystemTime::now() + days * DAY,
@@ -23,7 +23,7 @@ async fn world(lists: &[(bool, i32)]) -> World {
     World::with(Setup { family: rules(), lists, ..Setup::default() }).await
 }
 
-/// What comes of a certificate that was taken back, and of one that was not.
+/// The results for a revoked certificate and for a valid one.
 async fn outcomes(world: &World) -> [u16; 2] {
     let mut statuses = [0; 2];
     for (status, host) in statuses.iter_mut().zip(["revoked.bad.test", "sound.bad.test"]) {
@@ -42,14 +42,14 @@ async fn a_certificate_that_was_taken_back_is_refused() {
     assert!(refused.outcome().why.as_deref().unwrap().contains("Revoked"), "{:?}", refused.outcome());
 }
 
-/// Most of the web has no list here; one is good for its own issuer alone.
+/// Most of the web has no list here; a list applies only to its own issuer.
 #[tokio::test]
 async fn without_a_list_of_its_issuer_a_certificate_is_believed() {
     assert_eq!(outcomes(&world(&[]).await).await, [200, 200]);
     assert_eq!(outcomes(&world(&[(false, 30)]).await).await, [200, 200]);
 }
 
-/// It says nothing about today, so nothing of its issuer is believed.
+/// It says nothing about today, so its issuer is not trusted.
 #[tokio::test]
 async fn a_list_that_has_ended_refuses_what_it_is_about() {
     let world = world(&[(true, -1)]).await;

@@ -1,5 +1,4 @@
-//! A tightened policy cuts what is under way, within a second; one that still
-//! allows it does not.
+//! A tightened policy cuts requests in flight within a second; one that still allows them does not.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ pub fn goes_on(world: &World, host: &str, kind: &'static str) {
             exchange.body().await?;
             let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n");
             exchange.send(head + "6\r\nfirst\n\r\n").await?;
-            // Goes on when the test says so, by sending anything.
+            // Continues when the test says so, by sending anything.
             exchange.some().await?;
             exchange.send("4\r\nlast\r\n0\r\n\r\n").await
         })
@@ -75,8 +74,8 @@ async fn an_upload_is_cut() {
     assert!(!upstream.only().complete && upstream.only().body_bytes == 4);
 }
 
-/// What a body is looked through for follows from the policy: one that would have it looked through for more cuts it, and
-/// what was all sent goes on.
+/// What a body is searched for follows from the policy: a policy that would search for more cuts
+/// it, but not a body that was completely sent.
 #[tokio::test]
 async fn a_body_that_would_be_looked_through_for_more_is_cut() {
     let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.12/32\"]\n";
@@ -101,7 +100,7 @@ async fn a_body_that_would_be_looked_through_for_more_is_cut() {
         assert!(answer.status == 403 && answer.text().contains("revoked"), "{after}: {}", answer.text());
         is_cut(&world, since).await;
     }
-    // All of it was sent before: there is nothing to look for any more. The other one is cut by the same review.
+    // All of it was sent before: there is nothing left to search. The other one is cut by the same review.
     let other = "[[allow]]\nhost = \"ro.allowed.test\"\naccess = \"read\"\nprivate = [\"127.0.0.13/32\"]\n";
     let world = World::with(Setup { family: format!("{rule}{other}"), ..Setup::default() }).await;
     for host in ["cdn.allowed.test", "ro.allowed.test"] {
@@ -131,7 +130,7 @@ async fn a_request_that_waits_is_cut() {
     is_cut(&world, since).await;
 }
 
-/// The request itself would be allowed again; what was done by the permit would not.
+/// The request itself would be allowed again, but not what was done under the permit.
 #[tokio::test]
 async fn what_lost_its_credential_its_range_or_its_condition_is_cut() {
     let rule = |more: &str| {
@@ -158,8 +157,8 @@ async fn what_lost_its_credential_its_range_or_its_condition_is_cut() {
     }
 }
 
-/// Lines that moved, a range more, a condition less: nothing of it is tighter. The other
-/// one is cut by the same review, so this one has been looked at.
+/// Moved lines, one more range, one condition less: none of this is tighter. The other request is
+/// cut by the same review, so this one was reviewed too.
 #[tokio::test]
 async fn what_keeps_all_that_it_had_goes_on() {
     let rule = |host: &str, more: &str| format!("[[allow]]\nhost = \"{host}\"\ndo = [\"* /**\"]\n{more}");
@@ -224,7 +223,7 @@ async fn a_tunnel_is_cut() {
     is_cut(&world, since).await;
 }
 
-/// Streams of one connection, both ways: the one that is still allowed goes on.
+/// Streams of one connection, in both directions: the one that is still allowed goes on.
 #[tokio::test]
 async fn one_stream_is_cut_and_its_neighbour_is_not() {
     let world = World::new().await;
@@ -261,7 +260,7 @@ async fn one_stream_is_cut_and_its_neighbour_is_not() {
     assert_eq!(upstream.connections(), 1);
 }
 
-/// The other one is cut by the same review, so this one has been looked at.
+/// The other one is cut by the same review, so this one was reviewed too.
 #[tokio::test]
 async fn a_change_that_still_allows_it_cuts_nothing() {
     let world = World::new().await;
@@ -303,7 +302,7 @@ async fn a_policy_of_one_group_cuts_nothing_of_another() {
     assert!(world.log.rows()[1].outcome.is_none(), "it goes on");
 }
 
-/// Tightened between the verdict and the first byte, while the name is looked up.
+/// Tightened between the verdict and the first byte, while the name is being resolved.
 #[tokio::test]
 async fn a_handshake_under_a_policy_of_yesterday_is_not_sent() {
     let world = World::with(Setup { family: websocket::RULES.to_owned(), ..Setup::default() }).await;

@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 use crate::support::{PATIENCE, World, get, until};
 
 const BIG: usize = 50 << 20;
-/// What may be under way between two ends that do not read: socket buffers of five
-/// sockets and what the proxy has in hand. Far below what is sent.
+/// The most that may be in transit between two ends that do not read: the buffers of five sockets
+/// and of the proxy. Far less than is sent.
 const UNDER_WAY: usize = 24 << 20;
-/// Nothing moves for this long: nothing will.
+/// If nothing moves for this long, nothing will.
 const STUCK: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +60,7 @@ async fn a_large_download_passes_whole() {
     }
 }
 
-/// Memory stays bounded because the client is held up when the upstream does not read.
+/// Memory stays bounded because the client is slowed down when the upstream does not read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_waits_for_an_upstream_that_does_not_read() {
     let world = World::new().await;
@@ -91,7 +91,7 @@ async fn an_upload_waits_for_an_upstream_that_does_not_read() {
     assert_eq!(world.upstream("cdn.allowed.test").only().body_bytes, BIG);
 }
 
-/// And the upstream is held up when the client does not read.
+/// And the upstream is slowed down when the client does not read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_waits_for_a_client_that_does_not_read() {
     let world = World::new().await;
@@ -117,8 +117,8 @@ async fn a_download_waits_for_a_client_that_does_not_read() {
     until("the outcome is stored", || world.log.is_settled()).await;
 }
 
-/// The next event is sent only when the one before it has arrived: one that is
-/// held back would stop the stream. Through a scrubber and without one.
+/// The next event is sent only when the one before has arrived: holding one back would stop the
+/// stream. With a scrubber and without.
 #[tokio::test]
 async fn events_are_not_delayed() {
     for (host, path) in [("cdn.allowed.test", "/"), ("api.bound.test", "/v1/x")] {
@@ -155,7 +155,7 @@ async fn events_are_not_delayed() {
     }
 }
 
-/// Both directions at once: the answer begins before the request has ended.
+/// In both directions at once: the answer begins before the request has ended.
 #[tokio::test]
 async fn an_answer_may_begin_before_the_request_ends() {
     let world = World::new().await;

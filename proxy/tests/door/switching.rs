@@ -5,7 +5,7 @@ use policies::Code;
 use crate::support::{BAD_CERTIFICATES, Setup, World};
 use crate::websocket::{RULES, handshake};
 
-/// RFC 6455 §4.1: what is spoken from now on would be something else.
+/// RFC 6455 §4.1: the connection would speak another protocol.
 #[tokio::test]
 async fn a_switch_to_something_else_is_none_to_a_websocket() {
     let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
@@ -19,7 +19,7 @@ async fn a_switch_to_something_else_is_none_to_a_websocket() {
     }
 }
 
-/// Upstream it is TLS like any request, and the certificate is the host's or there is no handshake.
+/// Upstream it uses TLS like any request: with a wrong certificate there is no handshake.
 #[tokio::test]
 async fn the_hosts_certificate_is_verified() {
     for name in BAD_CERTIFICATES {

@@ -1,6 +1,5 @@
-//! What a sandbox is told: never where something is on the host, nor a name that is none
-//! of its business, of another group's credential, of a bait, or of another group. The
-//! owner's log has it.
+//! What a sandbox is told: never a path on the host, nor a name that it must not know, of another
+//! group's credential, of a bait, or of another group. The owner's log has it.
 
 use std::sync::atomic::Ordering;
 
@@ -15,7 +14,7 @@ use crate::support::{OpenDoor, Setup, World, get, until};
 const RULES: &str =
     "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nwebsocket = true\nprivate = [\"127.0.0.12/32\"]\n";
 
-/// Names of credentials, of baits and of other groups, as the fixture has them.
+/// Names of credentials, baits and other groups in the fixture.
 const NAMES: [&str; 10] = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "bait", "family", "work"];
 
 /// Every value of the installation, by its name in the fixture.
@@ -24,7 +23,7 @@ fn watched(world: &World) -> Vec<(&'static str, String)> {
     world.values.iter().filter(|(name, _)| is_watched(name)).map(|(name, value)| (*name, value.clone())).collect()
 }
 
-/// The words of an answer, without what only repeats the request.
+/// The text of an answer, without the parts that only repeat the request.
 fn says_nothing(text: &str, what: &str) {
     let text = text.to_ascii_lowercase();
     for name in NAMES {
@@ -34,7 +33,7 @@ fn says_nothing(text: &str, what: &str) {
     assert!(!text.contains("/home/") && !text.contains("bait"), "{what}: {text}");
 }
 
-/// Over HTTP/1.1, in each part of a request that is looked into.
+/// Over HTTP/1.1, in each part of a request that is searched.
 async fn sent_everywhere(door: &OpenDoor, value: &str, what: &str) -> usize {
     let escaped: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let length = value.len();
@@ -73,7 +72,7 @@ async fn nobody_is_told_a_name_that_is_none_of_theirs() {
     }
 }
 
-/// Names of credentials that a group holds itself are its own to know.
+/// A group may know the names of its own credentials.
 #[tokio::test]
 async fn a_group_is_told_of_its_own_credential() {
     let world = World::new().await;
@@ -100,7 +99,7 @@ async fn a_websocket_and_http2_tell_no_more() {
     says_nothing(&answer.text(), "an answer over HTTP/2");
 }
 
-/// What keeps a secret or the log from being used is the owner's to know.
+/// Why a secret or the log is unavailable is for the owner to know.
 #[tokio::test]
 async fn nobody_is_told_where_something_is_on_the_host() {
     let world = World::with(Setup::default()).await;
@@ -118,7 +117,7 @@ async fn nobody_is_told_where_something_is_on_the_host() {
     let answer = world.family.get("cdn.allowed.test", "/").await;
     assert!(answer.status == 503 && answer.text().contains("audit_unavailable"), "{}", answer.text());
     assert!(!answer.text().contains("/home"), "{}", answer.text());
-    // Asked of the host itself, and over MCP's way in.
+    // In a request to the host itself, and through MCP.
     let mut client = world.family.connect().await;
     client
         .send("POST http://doorward.internal/do HTTP/1.1\r\nHost: doorward.internal\r\nContent-Length: 0\r\n\r\n")

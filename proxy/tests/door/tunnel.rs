@@ -1,4 +1,4 @@
-//! `tls = "tunnel"`: let through unopened, and still named, checked and counted.
+//! `tls = "tunnel"`: passed through unopened, but still named, checked and counted.
 
 use policies::Code;
 use proxy::audit::Protocol;
@@ -16,7 +16,7 @@ async fn connected(world: &World) -> Client {
     world.family.connect().await.connected("cdn.allowed.test:443").await
 }
 
-/// TLS of the client's own, which trusts the upstream and not the door.
+/// The client's own TLS, which trusts the upstream and not the door.
 pub async fn opened(world: &World) -> Client {
     let client = connected(world).await;
     client.tls_trusting(certificates::root(), "cdn.allowed.test", true, b"http/1.1").await.expect("a handshake")
@@ -31,8 +31,8 @@ async fn is_refused(world: &World, code: Code) {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 0);
 }
 
-/// The client sees the upstream's own certificate, so no leaf was made; what it
-/// says is nobody's business, not even a surrogate's.
+/// The client sees the upstream's own certificate, so no leaf was made; its data is not inspected,
+/// not even for a surrogate.
 #[tokio::test]
 async fn bytes_go_both_ways_unopened_and_counted() {
     let world = world().await;
@@ -98,7 +98,7 @@ async fn what_is_no_tls_is_refused() {
     }
 }
 
-/// A name that only a pattern covers may be one never asked for: the log says so.
+/// A name that only a pattern covers may never have been seen before: the log says so.
 #[tokio::test]
 async fn a_tunnel_by_a_pattern_is_marked() {
     let rules = "[[allow]]\nhost = \"*.glob.test\"\ntls = \"tunnel\"\n\
@@ -111,7 +111,7 @@ async fn a_tunnel_by_a_pattern_is_marked() {
     assert_eq!((row.decision.by_wildcard, row.code()), (true, Some(Code::ResolvedPrivate)));
 }
 
-/// An address has no name to say; it is what was permitted all the same.
+/// An address has no name to send; it is what was permitted all the same.
 #[tokio::test]
 async fn an_address_is_tunnelled_without_a_name() {
     let world = World::new().await;
@@ -128,7 +128,7 @@ async fn an_address_is_tunnelled_without_a_name() {
     assert_eq!((world.log.only().code(), world.names.asked().len()), (None, 0));
 }
 
-/// A client that says nothing, and one whose hello has no end in sight.
+/// A client that sends nothing, and one with an endless hello.
 #[tokio::test]
 async fn a_hello_is_there_and_is_short() {
     let world = world().await;
@@ -139,7 +139,7 @@ async fn a_hello_is_there_and_is_short() {
 
     let world = self::world().await;
     let mut client = connected(&world).await;
-    // One ClientHello of 60,000 bytes, a byte in each record.
+    // One ClientHello of 60,000 bytes, one byte per record.
     let mut hello = b"\x16\x03\x01\x00\x04\x01\x00\xea\x60".to_vec();
     for _ in 0..30_000 {
         hello.extend_from_slice(b"\x16\x03\x01\x00\x01\x03");
@@ -149,7 +149,7 @@ async fn a_hello_is_there_and_is_short() {
     is_refused(&world, Code::NotTls).await;
 }
 
-/// A hello that comes a byte at a time is read; one that never ends is not waited for.
+/// A hello that arrives one byte at a time is read; one that never ends is given up.
 #[tokio::test]
 async fn a_hello_has_an_end() {
     let limits = proxy::Limits { handshake_time: std::time::Duration::from_millis(150), ..proxy::Limits::default() };
@@ -171,7 +171,7 @@ async fn a_private_address_is_refused() {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 0);
 }
 
-/// A mixed answer is what rebinding looks like.
+/// A mixed answer is what DNS rebinding looks like.
 #[tokio::test]
 async fn one_address_that_is_refused_refuses_all() {
     let world = world().await;
@@ -183,7 +183,7 @@ async fn one_address_that_is_refused_refuses_all() {
     assert_eq!((world.upstream("cdn.allowed.test").connections(), world.canary.hits()), (0, 0));
 }
 
-/// Denied: the client is told inside a TLS of the door's, as for any denied host.
+/// Denied: the client is told inside the door's own TLS, as for any denied host.
 #[tokio::test]
 async fn a_deny_beats_it() {
     let rules = format!("{RULE}[[deny]]\nhost = \"cdn.allowed.test\"\nwhy = \"not today\"\n");
@@ -194,7 +194,7 @@ async fn a_deny_beats_it() {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 0);
 }
 
-/// It is for one host and port and for one group.
+/// It applies to one host and port, and to one group.
 #[tokio::test]
 async fn others_are_opened_as_always() {
     let world = world().await;
@@ -232,7 +232,7 @@ async fn what_goes_up_counts_against_the_limits() {
     assert!(!world.upstream("cdn.allowed.test").only().complete);
 }
 
-/// A tunnel is asked for out of the same purse as a request.
+/// A tunnel counts against the same budget as a request.
 #[tokio::test]
 async fn tunnels_count_as_requests() {
     let rules = format!("[limits]\nrequests_per_minute = 1\n\n{RULE}");
@@ -250,7 +250,7 @@ async fn tunnels_count_as_requests() {
     assert_eq!((world.upstream("cdn.allowed.test").connections(), world.wallet.spent().0), (1, 1));
 }
 
-/// The upstream ends first; the client learns of it and may still speak.
+/// The upstream ends first; the client learns of it and may still send.
 #[tokio::test]
 async fn one_side_may_end_first() {
     let world = world().await;

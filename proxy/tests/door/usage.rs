@@ -1,4 +1,4 @@
-//! What models use up, read from their answers at the door.
+//! What models use, read from their answers at the door.
 
 use policies::Code;
 use proxy::audit::Tokens;
@@ -65,7 +65,7 @@ async fn an_answer_says_what_it_came_to_in_every_form() {
     assert_eq!(world.wallet.settled().len(), 3);
 }
 
-/// A gateway answers by the name of what stands behind it. A limit on money binds by the name that has a price.
+/// A gateway answers with the name of the model behind it. A limit on money applies by the name that has a price.
 #[tokio::test]
 async fn what_answers_under_a_name_without_a_price_is_counted_by_the_one_that_was_asked() {
     let world = world("tokens_per_day = 10000").await;
@@ -83,7 +83,7 @@ async fn what_answers_under_a_name_without_a_price_is_counted_by_the_one_that_wa
     }
 }
 
-/// In pieces of every size, as a network cuts it.
+/// In pieces of every size, as a network splits it.
 #[tokio::test]
 async fn it_does_not_matter_how_an_answer_is_cut() {
     let world = World::new().await;
@@ -161,13 +161,13 @@ async fn a_stream_ends_where_nothing_is_left() {
     let row = rows.last().unwrap();
     assert_eq!((row.code(), row.alarm()), (Some(Code::UsedUp), false));
     assert!(row.outcome().tokens.as_ref().is_some_and(|tokens| tokens.estimated && tokens.sum() > 128));
-    // One that has just enough passes.
+    // A request within the limit passes.
     let world = self::world("tokens_per_day = 132").await;
     world.upstream(HOST).answers(answered("text/event-stream", "", STREAM.as_bytes()));
     assert!(ask(&world, "{}").await.complete);
 }
 
-/// Its host has read the prompt, and has it paid for.
+/// Its host has read the prompt, and charges for it.
 #[tokio::test]
 async fn what_is_given_up_before_it_says_anything_costs_its_prompt() {
     let body = format!(r#"{{"model":"model-y","max_tokens":50,"prompt":"{}"}}"#, "word ".repeat(400));
@@ -203,7 +203,7 @@ async fn what_is_given_up_before_it_says_anything_costs_its_prompt() {
     }
 }
 
-/// A key that the host sends back as its model's name does not get into the log.
+/// A key that the host returns as its model's name does not get into the log.
 #[tokio::test]
 async fn a_name_that_holds_a_secret_is_not_written_down() {
     let world = World::new().await;

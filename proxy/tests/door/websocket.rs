@@ -46,7 +46,7 @@ pub fn handshake(host: &str, path: &str, more: &str) -> String {
     )
 }
 
-/// A server that keeps what it hears, and answers.
+/// A server that records what it receives, and answers.
 fn speaks(upstream: &Upstream, more: &str, answer: impl Fn(Message) -> Message + Send + Sync + 'static) -> Heard {
     let heard = Heard::default();
     let (kept, answer, head) = (heard.clone(), Arc::new(answer), format!("{SWITCHED}{more}\r\n"));
@@ -70,7 +70,7 @@ fn speaks(upstream: &Upstream, more: &str, answer: impl Fn(Message) -> Message +
     heard
 }
 
-/// The inside of a handshake that succeeded.
+/// The connection after a successful handshake.
 pub async fn opened(mut client: Client, request: String) -> Socket {
     client.send(request).await;
     let answer = client.head_answer().await.expect("an answer");
@@ -89,7 +89,7 @@ pub async fn open(world: &World) -> Socket {
     opened(client, handshake("cdn.allowed.test", "/ws", "")).await
 }
 
-/// The next message; none at the end, however it came.
+/// The next message; none at the end, in whatever way it came.
 pub async fn next(socket: &mut Socket) -> Option<Message> {
     message(socket).await.filter(|message| !message.is_close())
 }
@@ -141,7 +141,7 @@ async fn messages_go_both_ways_and_are_counted() {
     assert_eq!(heard.lock().unwrap().len(), 4, "three messages and the close");
 }
 
-/// The handshake upstream is a new one: nothing of the sandbox's hop, no extensions.
+/// The upstream handshake is a new one: nothing from the sandbox's hop, no extensions.
 #[tokio::test]
 async fn extensions_are_not_negotiated() {
     let world = world().await;
@@ -162,7 +162,7 @@ async fn extensions_are_not_negotiated() {
     assert_eq!(received.header("host").as_deref(), Some("cdn.allowed.test"));
 }
 
-/// What must not leave cuts the connection before the message has gone anywhere.
+/// What must not leave cuts the connection before the message goes anywhere.
 #[tokio::test]
 async fn a_message_that_holds_what_must_not_leave_cuts_it() {
     for (what, code) in
@@ -197,8 +197,8 @@ async fn a_message_that_holds_what_must_not_leave_cuts_it() {
     }
 }
 
-/// Services that log in by a message get no credential. The client reads why, and that is no alarm where the surrogate
-/// is its own, at its own host.
+/// Services with a login message get no credential. The client is told why, and there is no alarm
+/// if the surrogate is its own, at its own host.
 #[tokio::test]
 async fn a_message_is_no_place_of_a_credential() {
     let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
@@ -221,7 +221,7 @@ async fn a_message_is_no_place_of_a_credential() {
     }
 }
 
-/// The last piece of it stays here.
+/// Its last piece is held back.
 #[tokio::test]
 async fn a_value_split_over_messages_does_not_leave_whole() {
     let world = world().await;
@@ -239,7 +239,7 @@ async fn a_value_split_over_messages_does_not_leave_whole() {
     assert_eq!(*heard.lock().unwrap(), [Message::text("fine"), Message::text(begins)]);
 }
 
-/// Long messages are looked through once, and over their borders as well.
+/// Long messages are searched once, and so are their boundaries.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_at_the_borders_of_long_messages_does_not_leave_whole() {
     let long = |before: &str, behind: &str| format!("{before}{}{behind}", " - ".repeat(100_000));
@@ -262,7 +262,7 @@ async fn a_value_at_the_borders_of_long_messages_does_not_leave_whole() {
     assert_eq!(world.log.codes(), [Some(Code::SurrogateUnbound); 3]);
 }
 
-/// Each keeps what its messages need in memory, so one sandbox has few.
+/// Each buffers its messages in memory, so a sandbox may have only a few.
 #[tokio::test]
 async fn a_door_has_so_many_at_a_time() {
     let limits = proxy::Limits { websockets: 1, ..proxy::Limits::default() };
@@ -331,7 +331,7 @@ async fn a_host_that_refuses_the_handshake_is_told() {
     assert_eq!((rows[0].outcome().status, rows[1].outcome().status), (Some(403), Some(200)));
 }
 
-/// One over the limit is a reason, not a silent end; what came of it goes nowhere.
+/// A message over the limit gives a reason, not a silent end; none of it is passed on.
 #[tokio::test]
 async fn messages_have_a_longest_one() {
     let world = world().await;
@@ -346,7 +346,7 @@ async fn messages_have_a_longest_one() {
     assert!(heard.lock().unwrap().is_empty());
 }
 
-/// Frames of an extension that nobody agreed on could hide anything.
+/// Frames of an extension that was not negotiated could hide anything.
 #[tokio::test]
 async fn frames_that_cannot_be_read_cut_it() {
     let world = world().await;
@@ -376,7 +376,7 @@ async fn a_handshake_has_no_body() {
     }
 }
 
-/// In the clear, in absolute form, the same holds.
+/// The same applies over plain HTTP, in absolute form.
 #[tokio::test]
 async fn a_websocket_in_the_clear() {
     let rules = RULES.replacen("websocket", "scheme = \"http\"\nwebsocket", 1);
@@ -392,7 +392,7 @@ async fn a_websocket_in_the_clear() {
     assert_eq!(world.log.only().code(), Some(Code::SurrogateUnbound));
 }
 
-/// The upstream goes away without a word.
+/// The upstream goes away without a close frame.
 #[tokio::test]
 async fn the_end_of_one_side_ends_the_other() {
     let world = world().await;
@@ -410,7 +410,7 @@ async fn the_end_of_one_side_ends_the_other() {
     assert_eq!(world.log.only().outcome().bytes_down, 0);
 }
 
-/// A client that vanishes, and a host that never closes: neither holds its place.
+/// A client that vanishes, and a host that never closes: neither keeps its place.
 #[tokio::test]
 async fn one_that_vanished_is_not_waited_for() {
     let limits = proxy::Limits { handshake_time: std::time::Duration::from_millis(500), ..proxy::Limits::default() };

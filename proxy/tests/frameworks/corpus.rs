@@ -1,14 +1,14 @@
-//! The requests that are asked: names that mean something, in every spelling that could
-//! mean the same to somebody, in each place where names stand.
+//! The requests of the test: telling names, in every spelling that some server could read as the
+//! same, in each place where names occur.
 
 use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode;
 
-/// Somebody else's key; plain enough that only its name betrays it.
+/// A foreign key; plain enough that only its name gives it away.
 pub const ATTACKER: &str = "attackerskey";
 
-/// A request, and what its spelling is meant to do.
+/// A request, and the intended effect of its spelling.
 pub struct Case {
     pub name: String,
     pub host: &'static str,
@@ -61,7 +61,7 @@ pub fn attacks(surrogate: &str) -> Vec<Case> {
         }
     }
     cases.extend(parts("_method", "DELETE", Does::OtherMethod));
-    // What no header says is what Rack takes for a form.
+    // Rack takes a body without a type for a form.
     cases.push(post("form without a word", "/public/7", "", "_method=DELETE", Does::OtherMethod));
     for header in header_spellings("X-HTTP-Method-Override").into_iter().chain(header_spellings("X-HTTP-Method")) {
         cases.push(post("header", "/public/7", &format!("{header}: DELETE\r\n"), "", Does::OtherMethod));
@@ -88,7 +88,7 @@ pub fn attacks(surrogate: &str) -> Vec<Case> {
     cases.into_iter().map(addressed).collect()
 }
 
-/// What goes through today, and must go on to.
+/// Requests that pass today, and must continue to.
 pub fn benign(surrogate: &str) -> Vec<Case> {
     let nothing = Does::Nothing;
     let mut cases = vec![
@@ -143,8 +143,8 @@ pub fn benign(surrogate: &str) -> Vec<Case> {
     cases.into_iter().map(addressed).collect()
 }
 
-/// Every spelling of a name that could be the same name to somebody; `pairs`: also with
-/// something before it and something behind it.
+/// Every spelling of a name that some server could read as the same; `pairs`: also with something
+/// before it and after it.
 fn spellings(name: &str, pairs: bool) -> BTreeSet<String> {
     const BETWEEN: [&str; 12] = ["_", ".", "+", "%20", "[", "%5F", "%5f", "%2E", "%5B", "%u005f", "-", "%00"];
     const BEFORE: [&str; 13] = ["", "+", "%20", "?", "??", "[", "]", ".", "%00", ";", "&", "%0A", "%EF%BB%BF"];
@@ -168,7 +168,7 @@ fn spellings(name: &str, pairs: bool) -> BTreeSet<String> {
     all
 }
 
-/// Heads that have a query read in letters of their own.
+/// Heads that make a server read the query in another charset.
 fn other_letters() -> Vec<String> {
     let mut heads = vec!["X-Up-Devcap-Post-Charset: ibm037\r\nUser-Agent: UP.Browser\r\n".to_owned()];
     for charset in ["unicode_escape", "raw_unicode_escape", "utf-7", "ibm037", "cp500", "utf-16"] {
@@ -195,7 +195,7 @@ fn header_spellings(name: &str) -> BTreeSet<String> {
     all
 }
 
-/// A part of a form with this name, as parts may be named.
+/// A part of a form with this name, in each way of naming a part.
 fn parts(name: &str, value: &str, does: Does) -> Vec<Case> {
     let dotted = name.replacen('_', ".", 1);
     let escaped = name.replacen('_', "%5F", 1);
@@ -293,7 +293,7 @@ fn paths() -> BTreeSet<String> {
     all
 }
 
-/// The segments that a path leads to, where it leads anywhere.
+/// The segments that a path leads to, if it leads anywhere.
 pub fn resolved(path: &[u8]) -> Option<String> {
     let path = String::from_utf8_lossy(path).into_owned();
     let mut segments = Vec::new();
@@ -320,7 +320,7 @@ fn post(what: &str, target: &str, headers: &str, body: &str, does: Does) -> Case
     Case { name, host: OPEN, request: request.into_bytes(), does }
 }
 
-/// With the name of its host in it.
+/// Adds the name of its host.
 fn addressed(case: Case) -> Case {
     let text = String::from_utf8(case.request).unwrap();
     Case { request: text.replacen("Host: HOST", &format!("Host: {}", case.host), 1).into_bytes(), ..case }

@@ -1,10 +1,9 @@
-//! Real frameworks are asked how they read requests, and the door's reading is held
-//! against theirs: a spelling that one of them takes for another method, another path or
-//! a key of somebody else's must not get through.
+//! Compares the door's reading of requests with that of real frameworks: a spelling that one of
+//! them takes for another method, another path or a foreign key must not get through.
 //!
-//! Each request of a generated corpus goes to every framework as it is, which shows what
-//! each spelling does, and through a real door. What the door lets through goes to every
-//! framework as it left the door, and must be read there as it was judged.
+//! Each request of a generated corpus goes to every framework directly, which shows the effect of
+//! each spelling, and through a real door. What the door lets through goes to every framework as it
+//! left the door, and must be read there as it was judged.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 #[path = "../support/mod.rs"]
@@ -25,7 +24,7 @@ use support::{Client, Setup, World};
 const RULES: &str =
     "[[allow]]\nhost = \"ro.allowed.test\"\ndo = [\"POST /public/**\"]\nprivate = [\"127.0.0.13/32\"]\n";
 
-/// The least frameworks that must have answered.
+/// The least number of frameworks that must have answered.
 const LEAST_FRAMEWORKS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,7 +58,7 @@ async fn no_framework_reads_a_request_as_another_than_was_judged() {
         faults.len(),
     ));
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
-    // That the corpus is one: each framework is deceived where no door is.
+    // Proves the corpus: without a door each framework is deceived.
     assert!(names(&direct).len() >= LEAST_FRAMEWORKS && renamed.len() == names(&direct).len(), "{renamed:?}");
     assert!(cases.len() > 2000 && spellings > 300, "{} cases, {spellings} of them do something", cases.len());
 }
@@ -145,7 +144,7 @@ fn left(case: usize, received: &Received) -> Passed {
     Passed { case, left: [&*received.head, &*received.body].concat(), method, path }
 }
 
-/// What a framework reads otherwise than it was judged.
+/// What a framework reads differently from the verdict.
 fn fault(case: &Case, passed: &Passed, reading: &Reading) -> Option<String> {
     let wrong = if reading.method != passed.method {
         format!("method {}", reading.method)
@@ -160,7 +159,7 @@ fn fault(case: &Case, passed: &Passed, reading: &Reading) -> Option<String> {
 }
 
 impl Case {
-    /// Whether a framework reads what the spelling is meant to do.
+    /// Whether a framework reads what the spelling intends.
     fn succeeds(&self, reading: &Reading) -> bool {
         let holds = |list: &serde_json::Value, name| list.get(name).is_some_and(|it| it.to_string().contains(ATTACKER));
         match self.does {
@@ -176,7 +175,7 @@ fn names(readings: &[Vec<Reading>]) -> std::collections::BTreeSet<&str> {
     readings.iter().flatten().map(|reading| reading.framework.as_str()).collect()
 }
 
-/// How many were asked is a result of this test, not a trace of it.
+/// The count is a result of this test, not a trace.
 #[expect(clippy::print_stderr, reason = "what the test found, for who runs it")]
 fn report(text: &str) {
     eprintln!("{text}");

@@ -1,5 +1,5 @@
-//! The frameworks: small servers that say how they read whatever request they get
-//! (`servers/`), installed by `scripts/frameworks.sh`.
+//! The frameworks: small servers that report how they read each request (`servers/`), installed by
+//! `scripts/frameworks.sh`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 pub struct Reading {
     pub framework: String,
     pub method: String,
-    /// Without escapes.
+    /// Unescaped.
     pub path: Vec<u8>,
     pub query: Value,
     pub form: Value,
@@ -39,7 +39,7 @@ pub struct Server {
     address: SocketAddr,
 }
 
-/// Longer than any of them takes to start, or to answer.
+/// Longer than any of them takes to start or to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts all of them, and waits until they answer.
@@ -107,7 +107,7 @@ impl Server {
         all
     }
 
-    /// How a request is read; nothing where it is refused.
+    /// How a request is read; nothing if it is refused.
     #[expect(clippy::disallowed_methods, reason = "the frameworks are asked directly as well")]
     async fn ask(&self, request: &[u8]) -> Vec<Reading> {
         let request = last_of_its_connection(request);
@@ -115,7 +115,7 @@ impl Server {
             let mut stream = TcpStream::connect(self.address).await?;
             stream.write_all(&request).await?;
             let mut answer = Vec::new();
-            // A refusal may come before all was sent.
+            // A refusal may come before everything was sent.
             let _ = stream.read_to_end(&mut answer).await;
             std::io::Result::Ok(answer)
         };

@@ -1,6 +1,6 @@
-//! What programs ask of public services every day, through a real door: `tests/corpus/requests`
-//! says where it is from. A request passes, with everything it had, at a host without a credential
-//! and at one with it; its near misses stay refused.
+//! Everyday requests of programs to public services, through a real door: `tests/corpus/requests`
+//! names their sources. A request passes, complete, at a host without a credential and at one with
+//! it; its near misses stay refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub)]
 
 #[path = "../support/mod.rs"]
@@ -15,10 +15,10 @@ use support::{Client, OpenDoor, World};
 
 const SERVER: &str = "cdn.allowed.test";
 
-/// What a client says in any case, beside what a request says itself.
+/// What every client sends, beside what a request itself contains.
 const ALWAYS: [(&str, &str); 2] = [("Accept", "*/*"), ("User-Agent", "household/1.0")];
 
-/// The least that there are of each.
+/// The least number of each.
 const REQUESTS: usize = 400;
 const SERVICES: usize = 60;
 const NEAR: usize = 5;
@@ -93,7 +93,7 @@ async fn what_comes_near_stays_refused() {
     assert!(reached.is_empty(), "{reached:#?}");
 }
 
-/// A door whose policy has the plain rule of each service, and its hosts.
+/// A door whose policy has the plain rule of each service, and the services' hosts.
 fn door(world: &World, services: &[Service], guarded: bool) -> (OpenDoor, Vec<String>) {
     let names: Vec<_> = services.iter().map(|one| host(&one.name, guarded)).collect();
     let server = world.upstream(SERVER).address;
@@ -134,7 +134,7 @@ fn host(service: &str, guarded: bool) -> String {
     if guarded { format!("{service}.example") } else { format!("{service}.open.example") }
 }
 
-/// What goes wrong with the requests of one service.
+/// Everything that goes wrong with the requests of one service.
 async fn all_of(world: &World, door: &OpenDoor, service: &Service, guarded: bool) -> Vec<String> {
     let name = host(&service.name, guarded);
     let mut wrong = Vec::new();
@@ -157,7 +157,7 @@ async fn all_of(world: &World, door: &OpenDoor, service: &Service, guarded: bool
     wrong
 }
 
-/// What did not arrive as it was sent.
+/// The parts that did not arrive as they were sent.
 fn lost(world: &World, request: &Request, name: &str, guarded: bool) -> Option<String> {
     let of_host = |one: &support::upstream::Received| one.header("host").as_deref() == Some(name);
     let received = world.upstream(SERVER).received().into_iter().rev().find(of_host)?;
@@ -177,7 +177,7 @@ fn lost(world: &World, request: &Request, name: &str, guarded: bool) -> Option<S
     (received.body != request.body.as_bytes()).then(|| "with another body".to_owned())
 }
 
-/// A request as it is sent: with the surrogate where there is a credential, unless it says
+/// A request as it is sent: with the surrogate in the place of a credential, unless the request has
 /// something else there.
 fn written(request: &Request, host: &str, surrogate: &str, guarded: bool) -> Vec<u8> {
     let has = |name: &str| request.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));

@@ -1,5 +1,5 @@
-//! The test's own web: an authority that upstreams have certificates of, and
-//! certificates that are wrong in one way each.
+//! The test's own web: an authority that issues the upstreams' certificates, and certificates that
+//! are wrong in one way each.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
@@ -33,10 +33,10 @@ fn authority(name: &str) -> Authority {
     Authority { certificate, issuer: Issuer::new(params, key) }
 }
 
-/// The number of the certificate that is taken back.
+/// The number of the revoked certificate.
 const REVOKED: u64 = 4711;
 
-/// The list of the trusted authority, or of the other one, good until a moment.
+/// The revocation list of the trusted authority, or of the other one, with its expiry.
 pub fn revocations(trusted: bool, until: SystemTime) -> CertificateRevocationListDer<'static> {
     let issuer = if trusted { &TRUSTED.issuer } else { &UNKNOWN.issuer };
     let taken_back = RevokedCertParams {
@@ -56,14 +56,14 @@ pub fn revocations(trusted: bool, until: SystemTime) -> CertificateRevocationLis
     list.signed_by(issuer).unwrap().into()
 }
 
-/// The root that the gateway is told to trust.
+/// The root that the gateway trusts.
 pub fn root() -> CertificateDer<'static> {
     TRUSTED.certificate.clone()
 }
 
-/// The server side of TLS. The first label of the name that a client asks for says
-/// what is wrong with the certificate it gets: `expired`, `future`, `wronghost`,
-/// `selfsigned`, `unknownca`, `revoked` (where a list says so); any other gets a good one.
+/// The server side of TLS. The first label of the requested name says what is wrong with the
+/// certificate: `expired`, `future`, `wronghost`, `selfsigned`, `unknownca`, `revoked` (if a list
+/// says so); any other gets a good one.
 pub fn server(protocol: &[u8]) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

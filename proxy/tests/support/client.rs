@@ -15,14 +15,14 @@ use tokio_rustls::TlsConnector;
 
 use super::upstream::{Stream, header};
 
-/// Longer than anything here takes; a test that waits for it fails.
+/// Longer than anything here takes; a test that waits this long fails.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One connection to a door, or the inside of a tunnel through it.
 pub struct Client {
     stream: Box<dyn Stream>,
     ca_pem: String,
-    /// All that came back so far.
+    /// Everything that has come back so far.
     pub raw: Vec<u8>,
     read: usize,
 }
@@ -34,7 +34,7 @@ pub struct Answer {
     pub head: Vec<u8>,
     /// Without chunk framing.
     pub body: Vec<u8>,
-    /// Whether it ended as its framing says.
+    /// Whether it ended according to its framing.
     pub complete: bool,
 }
 
@@ -55,7 +55,7 @@ impl Client {
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        // The door may close while we still send: what counts is what it answered.
+        // The door may close while we still send: what counts is its answer.
         let sending = async {
             self.stream.write_all(bytes.as_ref()).await?;
             self.stream.flush().await
@@ -63,7 +63,7 @@ impl Client {
         let _ = timeout(PATIENCE, sending).await.expect("the door reads or closes");
     }
 
-    /// Writes as much as is taken; an error where nothing is taken for `patience`.
+    /// Writes as much as is accepted; an error if nothing is accepted for `patience`.
     pub async fn write_some(&mut self, bytes: &[u8], patience: Duration) -> io::Result<usize> {
         timeout(patience, self.stream.write(bytes)).await?
     }
@@ -87,7 +87,7 @@ impl Client {
         client.tls_trusting(root, &host, true, b"h2").await.expect("a handshake")
     }
 
-    /// CONNECT alone.
+    /// CONNECT only.
     pub async fn connected(mut self, authority: &str) -> Self {
         self.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
         let answer = self.head_answer().await.expect("an answer to CONNECT");
@@ -99,8 +99,8 @@ impl Client {
         CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).expect("a certificate")
     }
 
-    /// TLS over what is there, trusting the door's authority alone. `said`: whether
-    /// the handshake names the host.
+    /// TLS over the connection, trusting only the door's authority. `said`: whether the handshake
+    /// names the host.
     pub async fn tls(self, host: &str, said: bool) -> io::Result<Self> {
         self.tls_speaking(host, said, b"http/1.1").await
     }
@@ -136,12 +136,12 @@ impl Client {
         Ok(Client { stream: Box::new(stream), ..self })
     }
 
-    /// What is below, and what came over it and was not read.
+    /// The underlying stream, and the bytes that were received but not read.
     pub fn into_parts(mut self) -> (Box<dyn Stream>, Vec<u8>) {
         (self.stream, self.raw.split_off(self.read))
     }
 
-    /// The next answer; `None` where the connection ends before one begins.
+    /// The next answer; `None` if the connection ends before one begins.
     pub async fn answer(&mut self) -> Option<Answer> {
         let mut answer = self.head_answer().await?;
         if answer.status < 200 || matches!(answer.status, 204 | 304) {
@@ -187,12 +187,12 @@ impl Client {
         some
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending side.
     pub async fn half_close(&mut self) {
         let _ = timeout(PATIENCE, self.stream.shutdown()).await.expect("a door that takes the end");
     }
 
-    /// Half-closes, and gives back what still comes until the end.
+    /// Half-closes, and returns what still arrives until the end.
     pub async fn finish(&mut self) -> Vec<u8> {
         self.half_close().await;
         while self.fill().await {}
@@ -201,7 +201,7 @@ impl Client {
         rest
     }
 
-    /// Chunks of a body that need not end, until they hold so many bytes, and all that is there besides.
+    /// Chunks of a body that need not end, until they contain this many bytes, and everything else that has arrived.
     pub async fn chunks_of(&mut self, length: usize) -> Vec<u8> {
         let mut body = Vec::new();
         while body.len() < length || self.read < self.raw.len() {
@@ -252,7 +252,7 @@ impl Client {
         true
     }
 
-    /// Reads once; `false` at the end, however it came.
+    /// Reads once; `false` at the end, in whatever way it came.
     async fn fill(&mut self) -> bool {
         let mut chunk = [0; 16 << 10];
         let read = timeout(PATIENCE, self.stream.read(&mut chunk)).await.expect("the door answers or closes");

@@ -1,5 +1,5 @@
-//! Both ends of HTTP/2: an upstream that keeps what it received, and a client
-//! through a door. Raw enough to send what no well-behaved client sends.
+//! Both ends of HTTP/2: an upstream that records what it received, and a client through a door. Raw
+//! enough to send what no well-behaved client sends.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,13 +30,13 @@ pub struct Reply {
     pub headers: HeaderMap,
     pub body: Vec<Bytes>,
     pub trailers: Option<HeaderMap>,
-    /// Says nothing more after the body, not even the end.
+    /// Sends nothing after the body, not even its end.
     pub stays: bool,
     /// Answers before it has the request's body.
     pub early: bool,
     /// Never reads the request's body: its window does not open.
     pub unread: bool,
-    /// Says goodbye with the answer: what is under way ends, nothing new begins.
+    /// Sends GOAWAY with the answer: streams in progress end, no new ones begin.
     pub goaway: bool,
 }
 
@@ -47,9 +47,9 @@ struct State {
     connections: AtomicUsize,
     requests: Mutex<Vec<Got>>,
     replies: Mutex<Option<Arc<Replies>>>,
-    /// Streams that it takes at a time, on each connection.
+    /// Concurrent streams that it takes, per connection.
     streams: Option<u32>,
-    /// Bytes of answers that there was room for.
+    /// Bytes of answers that could be sent.
     sent: AtomicUsize,
 }
 
@@ -59,17 +59,17 @@ pub struct Got {
     pub connection: usize,
     pub head: Request<()>,
     pub body: Vec<u8>,
-    /// Whether it came to its end, and was not reset.
+    /// Whether it was complete, and not reset.
     pub complete: bool,
 }
 
 impl Http2Upstream {
-    /// In the place of the server that has this name.
+    /// In place of the server with this name.
     pub async fn instead_of(world: &World, name: &str) -> Self {
         Self::taking(world, name, None).await
     }
 
-    /// The same, taking so many streams at a time.
+    /// The same, taking this many concurrent streams.
     pub async fn taking(world: &World, name: &str, streams: Option<u32>) -> Self {
         let ip: IpAddr = world.upstream(name).address.ip();
         let listener = TcpListener::bind((ip, 0)).await.expect("a loopback address");
@@ -84,7 +84,7 @@ impl Http2Upstream {
         self.answers_by(move |_| reply.clone());
     }
 
-    /// Each request as this says.
+    /// Answers each request by this function.
     pub fn answers_by(&self, reply: impl Fn(&Request<()>) -> Reply + Send + Sync + 'static) {
         *self.state.replies.lock().unwrap() = Some(Arc::new(reply));
     }
@@ -128,7 +128,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-/// `None` where the client broke off, which is for the test to look at.
+/// `None` if the client broke off, which is for the test to check.
 async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
     let stream = TlsAcceptor::from(certificates::server(b"h2")).accept(stream).await.ok()?;
     let connection = state.connections.fetch_add(1, Ordering::SeqCst);
@@ -211,20 +211,20 @@ async fn send(state: &State, stream: &mut SendStream<Bytes>, mut piece: Bytes) -
     Some(())
 }
 
-/// A client of one connection; many streams at a time.
+/// A client on one connection; many concurrent streams.
 #[derive(Clone)]
 pub struct Http2Client {
     sender: SendRequest<Bytes>,
 }
 
-/// One answer, to its end.
+/// One complete answer.
 #[derive(Debug)]
 pub struct Answered {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     pub trailers: Option<HeaderMap>,
-    /// Why it did not come to its end.
+    /// Why it is incomplete.
     pub broken: Option<h2::Error>,
 }
 
@@ -242,7 +242,7 @@ impl Http2Client {
         Http2Client { sender }
     }
 
-    /// Sends a head; the body, if any, is for the caller to send.
+    /// Sends a head; the caller sends the body, if any.
     pub async fn begin(&self, request: Request<()>, last: bool) -> (h2::client::ResponseFuture, SendStream<Bytes>) {
         let mut sender = self.sender.clone().ready().await.expect("a connection");
         sender.send_request(request, last).expect("a request that h2 sends")
@@ -272,7 +272,7 @@ impl Http2Client {
     }
 }
 
-/// An answer to its end.
+/// A complete answer.
 pub async fn whole(answer: h2::client::ResponseFuture) -> Result<Answered, h2::Error> {
     let answer = timeout(PATIENCE, answer).await.expect("the door answers or resets")?;
     let (head, mut body) = answer.into_parts();

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::ports::Safe;
 use super::*;
 
-/// Random per world: what is found in a log or an answer was put there by this one.
+/// Random per world: whatever is found in a log or an answer was put there by this world.
 pub(super) fn values() -> BTreeMap<&'static str, String> {
     let prefixed = |prefix: &str| format!("{prefix}{}", random());
     BTreeMap::from([

@@ -1,9 +1,9 @@
-//! Two doors on real sockets, real upstream servers on loopback, and everything
-//! in between for real: what the attack cases and the tests of the proxy run in.
+//! Two doors on real sockets, real upstream servers on loopback, and everything real in between:
+//! the environment of the attack cases and the proxy's tests.
 //!
-//! `family` and `work` are two groups with a sandbox each. Names resolve to
-//! 127.0.0.10 and up, which the policies exempt one by one; everything else leads
-//! to a canary that nobody may reach.
+//! `family` and `work` are two groups with a sandbox each. Names resolve to 127.0.0.10 and up,
+//! which the policies exempt one by one; everything else leads to a canary that must not be
+//! reached.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::disallowed_methods, reason = "tests come through a door")]
@@ -61,10 +61,10 @@ const UPSTREAMS: [(&str, u8); 14] = [
     ("login.bound.test", 23),
 ];
 
-/// So many last bytes of a body stay at the door until more come: `proxy::scan` says why.
+/// How many of a body's last bytes are held at the door until more arrive: `proxy::scan` says why.
 pub const HELD: usize = 511;
 
-/// Certificates that are wrong, all on the server of `bad.test`.
+/// Wrong certificates, all on the server of `bad.test`.
 pub const BAD_CERTIFICATES: [&str; 5] =
     ["expired.bad.test", "future.bad.test", "wronghost.bad.test", "selfsigned.bad.test", "unknownca.bad.test"];
 
@@ -89,22 +89,22 @@ const SIXTH_HOSTS: [&str; 1] = ["json.bound.test:443"];
 /// An access token, which the endpoint gives for the refresh token.
 const SEVENTH_HOSTS: [&str; 1] = ["oauth.bound.test:443"];
 const ENDPOINT: &str = "https://login.bound.test/token";
-/// What the owner allows for it.
+/// The owner's rule for it.
 pub const ENDPOINT_RULE: &str =
     "[[allow]]\nhost = \"login.bound.test\"\ndo = [\"POST /token\"]\nprivate = [\"127.0.0.23/32\"]\n";
 
-/// How a world is to be; `Setup::default()` for the usual.
+/// The settings of a world; `Setup::default()` for the usual.
 #[derive(Clone)]
 pub struct Setup {
-    /// Policy of `family`; of `work`.
+    /// The policies of `family` and `work`.
     pub family: String,
     pub work: String,
     pub limits: Limits,
-    /// `false`: nothing is watched and no host is guarded. To prove that tests notice.
+    /// `false`: nothing is watched and no host is guarded. To prove that tests would notice.
     pub guards: bool,
-    /// Of certificates that were taken back.
+    /// Revocation lists.
     pub lists: Vec<CertificateRevocationListDer<'static>>,
-    /// What the owner says when asked.
+    /// The owner's answer when asked.
     pub owner: Says,
 }
 
@@ -213,17 +213,17 @@ impl World {
         }
     }
 
-    /// A door of a group that holds no credential at all.
+    /// A door of a group without any credential.
     pub fn without_credentials(&self, policy: &str) -> OpenDoor {
         OpenDoor::open(&self.gateway, self.dir.path(), "bare", policy, Keyring::default())
     }
 
-    /// A door of a group with credentials of its own.
+    /// A door of a group with its own credentials.
     pub fn with_keyring(&self, group: &str, policy: &str, keyring: Keyring) -> OpenDoor {
         OpenDoor::open(&self.gateway, self.dir.path(), group, policy, keyring)
     }
 
-    /// The owner's clock shows another time, of the same day: it is Monday in here.
+    /// Sets the owner's clock to another time of the same day, which is a Monday.
     pub fn turn_clock(&self, time: &str) {
         let mut clock = self.clock.lock().unwrap();
         *clock = Moment::new(clock.date(), TimeOfDay::parse(time).unwrap());
@@ -249,7 +249,7 @@ impl World {
         self.upstreams.values()
     }
 
-    /// What each query for a name gets; every address with the port of whoever listens there.
+    /// The answers to queries for a name; every address gets the port of its listener.
     pub fn resolves(&self, name: &str, answers: &[Vec<IpAddr>]) {
         let listeners = || self.upstreams().map(|upstream| upstream.address).chain([self.canary.address]);
         let port = |ip: IpAddr| listeners().find(|address| address.ip() == ip).map(|address| address.port());
@@ -287,12 +287,12 @@ impl OpenDoor {
         OpenDoor { door, policy, socket, serving }
     }
 
-    /// Where it listens.
+    /// The socket's path.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// A connection, nothing said yet.
+    /// A connection on which nothing was sent yet.
     pub async fn connect(&self) -> Client {
         Client::connect(&self.socket, self.door.ca_pem()).await
     }
@@ -302,14 +302,14 @@ impl OpenDoor {
         self.connect().await.tunnel(authority).await
     }
 
-    /// One GET over a tunnel of its own.
+    /// One GET over a new tunnel.
     pub async fn get(&self, host: &str, path: &str) -> Answer {
         let mut client = self.tunnel(&format!("{host}:443")).await;
         client.send(get(host, path)).await;
         client.answer().await.expect("an answer")
     }
 
-    /// Other rules from now on.
+    /// Replaces the rules.
     pub fn replace_policy(&self, text: &str) {
         self.policy.store(Arc::new(compile(self.door.identity().group.as_str(), text)));
     }
@@ -337,7 +337,7 @@ pub fn compile(group: &str, text: &str) -> Policy {
     compiled.unwrap_or_else(|problems| panic!("{problems}")).policy
 }
 
-/// Waits a little for a condition that may never hold, which is for the caller to judge.
+/// Waits a little for a condition that may never hold; the caller judges that.
 pub async fn until_or_give_up(holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() && started.elapsed() < Duration::from_secs(1) {
@@ -345,7 +345,7 @@ pub async fn until_or_give_up(holds: impl Fn() -> bool) {
     }
 }
 
-/// Waits for a condition; what is waited for is in the message when it never holds.
+/// Waits for a condition; `what` is in the message if it never holds.
 pub async fn until(what: &str, holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {

@@ -1,4 +1,4 @@
-//! An owner who answers as a test says.
+//! An owner who answers as the test says.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use policies::{GrantId, Refusal};
 use proxy::ports::{Held, Owner, Pending, Question, Yes};
 use serde::Deserialize;
 
-/// What the owner says when asked.
+/// The owner's answer when asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Says {
@@ -16,7 +16,7 @@ pub enum Says {
     Nothing,
     /// Yes to everything, at once.
     Yes,
-    /// Yes to the first request, when it has gone: the same goes through when it comes again, once.
+    /// Yes to the first request, after it has gone: the same one passes when it comes again, once.
     Late,
 }
 
@@ -24,9 +24,9 @@ pub enum Says {
 #[derive(Default)]
 pub struct Somebody {
     says: Says,
-    /// What was said yes to: with its body.
+    /// The request that was approved, with its body.
     yes_to: Mutex<Option<String>>,
-    /// How often anybody asked.
+    /// How many questions were asked.
     asked: AtomicU64,
 }
 

@@ -1,5 +1,5 @@
-//! Stand-ins for what the proxy asks of the outside: the log, names, secrets.
-//! Each can be told to fail, and counts what it was asked.
+//! Stand-ins for the proxy's ports: the log, names, secrets. Each can be told to fail, and counts
+//! its calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
@@ -16,7 +16,7 @@ use proxy::ports::{
 use scan::{Watched, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Where things are on the host; no sandbox ever hears of it.
+/// A path on the host, which no sandbox may learn.
 pub const HOST_PATH: &str = "/home/owner/.local/share/doorward";
 
 /// The log, in memory.
@@ -27,7 +27,7 @@ pub struct Log {
     pub down: AtomicBool,
 }
 
-/// A decision and, when it came, its outcome.
+/// A decision and, once known, its outcome.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub decision: Decision,
@@ -39,12 +39,12 @@ impl Log {
         self.rows.lock().unwrap().clone()
     }
 
-    /// What was no request.
+    /// The noted events.
     pub fn noted(&self) -> Vec<Noted> {
         self.noted.lock().unwrap().clone()
     }
 
-    /// The only row there is.
+    /// The only row.
     pub fn only(&self) -> Row {
         let rows = self.rows();
         assert_eq!(rows.len(), 1, "{rows:#?}");
@@ -103,10 +103,10 @@ impl Ledger for Log {
     }
 }
 
-/// What runs while a name is being resolved: after the verdict, before the dial.
+/// Runs while a name is being resolved: after the verdict, before the dial.
 type Meanwhile = Box<dyn Fn() + Send + Sync>;
 
-/// The resolver: a table, with a count of what was asked.
+/// The resolver: a table, with a count of queries.
 #[derive(Default)]
 pub struct Names {
     /// One list of addresses for each query; the last is repeated.
@@ -116,7 +116,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// What each query for the name gets, in order.
+    /// Sets the answers to queries for the name, in order.
     pub fn set(&self, name: &str, answers: Vec<Vec<Resolved>>) {
         self.table.lock().unwrap().insert(name.to_owned(), answers);
     }
@@ -162,11 +162,11 @@ pub struct Safe {
     pub locked: AtomicBool,
     /// Called before a secret is given out.
     pub meanwhile: Mutex<Option<Meanwhile>>,
-    /// The keys that hosts will make, each with the surrogate that is given for it.
+    /// The keys that hosts will make, each with its surrogate.
     made: BTreeMap<String, String>,
-    /// What the token endpoint gave for `seventh`; until then one is due.
+    /// The token from the endpoint for `seventh`; until then one is due.
     token: Mutex<Option<String>>,
-    /// Which groups get nothing put on any more, and where.
+    /// Which groups get no more credentials, and where.
     set_aside: Mutex<BTreeSet<(GroupName, Authority)>>,
     watchlist: ArcSwap<Watchlist>,
 }
@@ -233,7 +233,7 @@ impl Secrets for Safe {
     }
 }
 
-/// The budget: counts what it is asked, and refuses where it was told to.
+/// The budget: counts calls, and refuses where it was told to.
 #[derive(Default)]
 pub struct Wallet {
     requests: AtomicU64,
@@ -242,12 +242,12 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// What requests to models came to, in the order of their ends.
+    /// What requests to models used, in the order of their ends.
     pub fn settled(&self) -> Vec<Option<Tokens>> {
         self.settled.lock().unwrap().clone()
     }
 
-    /// Requests and bytes, heads and bodies together, that were let through.
+    /// Requests and bytes (heads and bodies together) that were let through.
     pub fn spent(&self) -> (u64, u64) {
         (self.requests.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst))
     }
@@ -315,7 +315,7 @@ impl Meter for Wallet {
     }
 }
 
-/// The host: remembers who asked what, and performs whatever is posted to `/do`.
+/// The host: records the requests, and performs whatever is posted to `/do`.
 #[derive(Default)]
 pub struct Desk {
     asked: Mutex<Vec<Asked>>,
@@ -336,7 +336,7 @@ pub struct Asked {
 
 const OPERATION: Operation = Operation { name: "do", effect: true };
 
-/// Why the host does not do what was posted to `/refuse` and `/fail`.
+/// The refusal for operations posted to `/refuse` and `/fail`.
 pub fn withheld() -> Refusal {
     Refusal::new(Code::SecretInRequest, "the message holds a secret")
 }

@@ -1,5 +1,5 @@
-//! An upstream of HTTP/2 that writes frames as it is told, which no well-behaved server
-//! would: refused streams, goodbyes that leave some out, ends in the middle.
+//! An HTTP/2 upstream that writes the given frames, as no well-behaved server would: refused
+//! streams, a GOAWAY that leaves some out, ends in the middle.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ const PREFACE: usize = 24;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 
-/// What to do about a request.
+/// How to answer a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Say {
     /// 200, and nothing more.
@@ -25,15 +25,15 @@ pub enum Say {
     Reset(u32),
     /// GOAWAY with this distance below its stream, and the end.
     Goaway { below: u32 },
-    /// The end, without a word.
+    /// The connection ends without a word.
     End,
-    /// A part of a head, and the end.
+    /// A part of a head, then the end.
     HalfAHead,
     /// These frames.
     Frames(&'static [Frame]),
 }
 
-/// A frame: kind, flags, whether it is the request's stream's (or the connection's), payload.
+/// A frame: kind, flags, whether it is on the request's stream (or the connection's), payload.
 pub type Frame = (u8, u8, bool, &'static [u8]);
 
 /// A stream that was opened: on which connection, and how much of a body came.
@@ -58,8 +58,8 @@ impl Drop for Task {
 }
 
 impl RawHttp2 {
-    /// In the place of the server that has this name. `says`: to the first request, the
-    /// second, and so on; `Ok` to all others.
+    /// In place of the server with this name. `says`: the answers to the first request, the second,
+    /// and so on; `Ok` to all others.
     pub async fn instead_of(world: &World, name: &str, says: &[Say]) -> Self {
         let ip: IpAddr = world.upstream(name).address.ip();
         let listener = TcpListener::bind((ip, 0)).await.expect("a loopback address");
@@ -100,7 +100,7 @@ async fn serve(stream: TcpStream, connection: usize, opened: Arc<Mutex<Vec<Opene
             DATA => opened.lock().unwrap()[index].body += payload.len(),
             _ => continue,
         }
-        // What ends a request is answered; what is refused is refused at its head.
+        // The end of a request is answered; a refusal comes at its head.
         let say = says.get(index).copied().unwrap_or(Say::Ok);
         let ends = flags & 1 == 1;
         if !ends && (say == Say::Ok || kind == DATA) {

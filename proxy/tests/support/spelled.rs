@@ -1,5 +1,5 @@
-//! The ways a secret may be written, spelled out here anew: a check that used the
-//! proxy's own list would miss what that list misses.
+//! The encodings of a secret, implemented here independently: a check that used the proxy's own
+//! list would miss what that list misses.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -21,14 +21,14 @@ pub fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-/// Which form of the secret stands in the bytes, if any does.
+/// Which form of the secret the bytes contain, if any.
 pub fn find(secret: &str, bytes: &[u8]) -> Option<&'static str> {
     let bytes = bytes.to_ascii_lowercase();
     let holds = |form: &Vec<u8>| memchr::memmem::find(&bytes, &form.to_ascii_lowercase()).is_some();
     forms(secret).into_iter().find(|(_, form)| holds(form)).map(|(name, _)| name)
 }
 
-/// The characters that depend on the secret alone, whatever stands around it.
+/// The characters that depend only on the secret, whatever is around it.
 fn inner(engine: &impl Engine, secret: &str, offset: usize) -> Vec<u8> {
     let text = engine.encode([&vec![0; offset][..], secret.as_bytes()].concat());
     let (first, end) = ((8 * offset).div_ceil(6), 8 * (offset + secret.len()) / 6);
@@ -44,7 +44,7 @@ pub fn percent(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Only what a URL component may not hold.
+/// Only characters that a URL component may not contain.
 pub fn component(text: &str) -> String {
     let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!*'()".contains(&byte);
     text.bytes().map(|byte| if stays(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
@@ -59,7 +59,7 @@ pub fn base64(text: &str) -> String {
     STANDARD.encode(text)
 }
 
-/// In lines of 20, as mail has them of 76.
+/// In lines of 20, as mail has lines of 76.
 pub fn base64_lines(text: &str) -> String {
     base64(text)
         .as_bytes()

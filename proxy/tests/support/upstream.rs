@@ -1,5 +1,5 @@
-//! Upstream servers that keep exactly what they received, over TLS or in the
-//! clear, and canaries that nobody may ever reach.
+//! Upstream servers that record exactly what they received, over TLS or in the clear, and canaries
+//! that must never be reached.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificates;
 
-/// Bytes of one body that are kept; the rest is only counted.
+/// How many bytes of one body are kept; the rest is only counted.
 const KEPT: usize = 1 << 20;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -44,10 +44,10 @@ pub struct Received {
     pub connection: usize,
     /// Request line and headers, with the empty line.
     pub head: Vec<u8>,
-    /// The body as it stood on the wire, chunk sizes included.
+    /// The body as it was on the wire, chunk sizes included.
     pub body: Vec<u8>,
     pub body_bytes: usize,
-    /// Whether the request arrived to its end.
+    /// Whether the complete request arrived.
     pub complete: bool,
 }
 
@@ -73,7 +73,7 @@ impl Upstream {
         self.answers_in_pieces(vec![bytes.into()]);
     }
 
-    /// The same bytes for every request, in writes of their own.
+    /// The same bytes for every request, in separate writes.
     pub fn answers_in_pieces(&self, pieces: Vec<Vec<u8>>) {
         self.on(move |exchange| {
             let pieces = pieces.clone();
@@ -82,7 +82,7 @@ impl Upstream {
                 for piece in &pieces {
                     exchange.send(piece).await?;
                 }
-                // What has no length ends with the connection.
+                // An answer without a length ends with the connection.
                 let head = String::from_utf8_lossy(&pieces.concat()).to_ascii_lowercase();
                 let framed = ["content-length:", "transfer-encoding:", "http/1.1 101"];
                 exchange.closed = !framed.iter().any(|one| head.contains(one));
@@ -91,7 +91,7 @@ impl Upstream {
         });
     }
 
-    /// Takes requests and says nothing.
+    /// Accepts requests and never answers.
     pub fn never_answers(&self) {
         self.on(|exchange| {
             Box::pin(async {
@@ -149,14 +149,14 @@ pub fn header(head: &[u8], name: &str) -> Option<String> {
     found.next().map(|(_, value)| value.trim().to_owned())
 }
 
-/// One request under way.
+/// One request in progress.
 pub struct Exchange {
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     state: Arc<State>,
     index: usize,
     pub head: Vec<u8>,
-    /// How many came over its connection before.
+    /// How many preceded it on its connection.
     pub number: usize,
     /// Set to end the connection after this exchange.
     pub closed: bool,
@@ -186,7 +186,7 @@ impl Exchange {
         }
     }
 
-    /// Reads some bytes of the body, as they stand on the wire; 0 at the end.
+    /// Reads some bytes of the body as they are on the wire; 0 at the end.
     pub async fn some(&mut self) -> io::Result<usize> {
         if self.buffer.is_empty() {
             self.fill().await?;
@@ -196,7 +196,7 @@ impl Exchange {
         Ok(piece.len())
     }
 
-    /// The connection itself, and what came over it and was not read.
+    /// The connection itself, and the bytes that were received but not read.
     pub fn over(&mut self) -> (&mut Box<dyn Stream>, Vec<u8>) {
         (&mut self.stream, std::mem::take(&mut self.buffer))
     }
@@ -258,7 +258,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let (stream, _) = listener.accept().await.expect("a listener");
         let connection = state.connections.fetch_add(1, Ordering::SeqCst);
         let state = state.clone();
-        // What a client breaks off is for the test to look at, in what was received.
+        // If a client breaks off, the test sees it in what was received.
         tokio::spawn(async move { serve(stream, connection, state).await.ok() });
     }
 }
@@ -288,7 +288,7 @@ async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> io::R
     exchange.stream.shutdown().await
 }
 
-/// A listener that nobody may connect to.
+/// A listener that must not be connected to.
 pub struct Canary {
     pub address: SocketAddr,
     hits: Arc<AtomicUsize>,

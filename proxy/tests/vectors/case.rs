@@ -1,5 +1,4 @@
-//! An attack case as it stands in a file under `tests/vectors`; the format is
-//! described in the README there.
+//! An attack case from a file under `tests/vectors`; the README there describes the format.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,25 +21,25 @@ pub struct Attack {
     pub source: Vec<String>,
     #[serde(rename = "case", default)]
     pub cases: Vec<Case>,
-    /// Cases that go through no door: `src/approvals/tests/vectors.rs` plays these.
+    /// Cases that go through no door: `src/approvals/tests/vectors.rs` runs these.
     #[serde(default)]
     pub chat: Vec<toml::Table>,
-    /// The same: `src/operations/tests/vectors.rs`.
+    /// Likewise: `src/operations/tests/vectors.rs`.
     #[serde(default)]
     pub file: Vec<toml::Table>,
 }
 
-/// One request or a few on one connection, and what must become of them.
+/// One or more requests on one connection, and the expected result.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     pub name: String,
     #[serde(default = "family")]
     pub door: String,
-    /// Rules beside those of the fixture.
+    /// Rules in addition to the fixture's.
     #[serde(default)]
     pub also: String,
-    /// What the owner says when asked.
+    /// The owner's answer when asked.
     #[serde(default)]
     pub owner: Says,
     #[serde(default)]
@@ -50,41 +49,41 @@ pub struct Case {
     pub connect: Option<String>,
     /// A whole CONNECT, byte by byte.
     pub connect_raw: Option<String>,
-    /// What the TLS client names; `""` for nothing. Without it the CONNECT's host.
+    /// The name in the TLS handshake; `""` for none. By default the CONNECT's host.
     pub sni: Option<String>,
     #[serde(default = "yes")]
     pub tls: bool,
-    /// A request as people write it: line breaks are sent as CRLF.
+    /// A request in readable form: line breaks are sent as CRLF.
     pub request: Option<String>,
     /// Written after that, one after the other, byte by byte.
     #[serde(default)]
     pub send: Vec<String>,
-    /// Each of them on a connection of its own, one after the other.
+    /// Each of them on a separate connection, one after the other.
     #[serde(default)]
     pub anew: bool,
     /// Sends `GET` of this path, with the right Host.
     pub get: Option<String>,
-    /// HTTP/2 inside the tunnel, a frame a line.
+    /// HTTP/2 inside the tunnel, one frame per line.
     pub frames: Option<String>,
     /// How each of its streams ended, or the connection.
     #[serde(default)]
     pub came: Vec<String>,
-    /// Other records may stand beside those that are wanted.
+    /// Other records are allowed beside the expected ones.
     #[serde(default)]
     pub among: bool,
     /// Answers have no bodies.
     #[serde(default)]
     pub head: bool,
-    /// Says after sending that nothing more comes, before it reads.
+    /// Closes the sending side after sending, before it reads.
     #[serde(default)]
     pub ends: bool,
     /// Keeps the connection open and silent after sending.
     #[serde(default)]
     pub silent: bool,
-    /// What names resolve to: for each query a list of addresses, the last repeated.
+    /// The resolver's answers: for each query a list of addresses, the last repeated.
     #[serde(default)]
     pub names: BTreeMap<String, Vec<Vec<IpAddr>>>,
-    /// What the upstream sends, in writes of their own.
+    /// The upstream's answer, in separate writes.
     #[serde(default)]
     pub answer: Vec<String>,
 
@@ -93,7 +92,7 @@ pub struct Case {
     pub status: Vec<u16>,
     #[serde(default)]
     pub record: Vec<toml::Table>,
-    /// Whole requests upstream; without it, as many as were allowed and went well.
+    /// Complete requests upstream; by default, as many as were allowed and succeeded.
     pub upstream: Option<usize>,
     #[serde(default)]
     pub upstream_has: Vec<String>,
@@ -112,13 +111,13 @@ pub enum Verdict {
     Block,
     /// The connection ends without an answer; nothing upstream.
     Close,
-    /// Goes through as it is.
+    /// Passes unchanged.
     Allow,
-    /// Goes through without what does not belong into it.
+    /// Passes without the parts that must not be passed on.
     Strip,
     /// The answer comes back without the secret.
     Scrub,
-    /// Part of it went up before it was cut; the upstream has no whole request.
+    /// Part of it went up before it was cut; the upstream has no complete request.
     Cut,
 }
 
@@ -130,7 +129,7 @@ fn yes() -> bool {
     true
 }
 
-/// Every attack of the tree, by its family's letter.
+/// Every attack in the tree, by its family's letter.
 pub fn all() -> Vec<(String, Attack)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
     let mut attacks: Vec<_> = files(&root).into_iter().map(|path| (family_of(&path), read(&path))).collect();
@@ -172,7 +171,7 @@ impl Case {
     }
 }
 
-/// Fills a text: `<<NAME>>` is a value, `<<way argument>>` a way of writing one.
+/// Fills in a text: `<<NAME>>` is a value, `<<way argument>>` a value in some encoding.
 pub struct Filler<'a> {
     pub values: BTreeMap<&'a str, String>,
 }
@@ -255,16 +254,16 @@ impl Filler<'_> {
         }
     }
 
-    /// The text with every name of a value in it replaced.
+    /// The text with every value's name replaced.
     fn named(&self, text: &str) -> String {
-        // Longer names first: SUR1 stands in WORKSUR1.
+        // Longer names first: WORKSUR1 contains SUR1.
         let mut names: Vec<_> = self.values.iter().collect();
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         names.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }
 }
 
-/// A text under a coding, or in an archive.
+/// A text in a coding, or in an archive.
 fn packed(way: &str, text: &str) -> Vec<u8> {
     let member =
         |method| packing::zip(&[("a", b"harmless", packing::Method::Streamed), ("b", text.as_bytes(), method)]);
@@ -294,17 +293,17 @@ fn packed(way: &str, text: &str) -> Vec<u8> {
     }
 }
 
-/// A message of gRPC.
+/// A gRPC message.
 fn message(flags: u8, text: &[u8]) -> Vec<u8> {
     [&[flags], &(text.len() as u32).to_be_bytes()[..], text].concat()
 }
 
-/// A chunk for each character.
+/// One chunk per character.
 fn chunks(text: &str) -> String {
     text.chars().map(|c| format!("1\r\n{c}\r\n")).collect()
 }
 
-/// A TLS 1.2 ClientHello with a list of names, which no library would send.
+/// A TLS 1.2 ClientHello with several names, which no library would send.
 fn client_hello(names: &[&str]) -> Vec<u8> {
     let sized = |width: usize, body: Vec<u8>| [&body.len().to_be_bytes()[8 - width..], &body].concat();
     let extension = |kind: u16, body: Vec<u8>| [kind.to_be_bytes().to_vec(), sized(2, body)].concat();

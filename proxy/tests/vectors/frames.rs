@@ -1,5 +1,5 @@
-//! HTTP/2 as the cases write it, a frame a line, and what came back. Frames by hand:
-//! no library would send most of them.
+//! HTTP/2 as the cases write it, one frame per line, and the reply. Frames by hand: no library
+//! would send most of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,18 +35,18 @@ const REASONS: [&str; 14] = [
     "HTTP_1_1_REQUIRED",
 ];
 
-/// Writes a script down as bytes.
+/// Converts a script to bytes.
 struct Writer<'a> {
     filler: &'a Filler<'a>,
-    /// `:authority` of what is short for a whole head.
+    /// `:authority` in abbreviated heads.
     authority: &'a str,
     bytes: Vec<u8>,
     last: u32,
-    /// Streams that the client has ended: their answers are waited for.
+    /// Streams that the client has ended: their answers are awaited.
     ended: BTreeSet<u32>,
 }
 
-/// What came over a connection.
+/// What arrived on a connection.
 #[derive(Default)]
 pub struct Came {
     unread: Vec<u8>,
@@ -60,7 +60,7 @@ pub struct Came {
 pub async fn speak(script: &str, filler: &Filler<'_>, authority: &str, client: &mut Client) -> Vec<String> {
     let mut writer = Writer { filler, authority, bytes: PREFACE.to_vec(), last: 0, ended: BTreeSet::new() };
     let mut came = Came::default();
-    // No table: what comes back can be read without one.
+    // No table: the reply can be read without one.
     writer.frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]);
     let lines: Vec<&str> = script.lines().filter(|line| !line.trim().is_empty()).collect();
     let mut rest = &lines[..];
@@ -88,7 +88,7 @@ pub async fn speak(script: &str, filler: &Filler<'_>, authority: &str, client: &
         }
     }
     client.send(std::mem::take(&mut writer.bytes)).await;
-    // Where nothing is asked to its end, the connection's own end is waited for.
+    // If no request is complete, this waits for the end of the connection.
     let ended = if writer.ended.is_empty() && came.over.is_empty() { BTreeSet::from([0]) } else { writer.ended };
     for stream in ended {
         came.until_over(stream, client).await;
@@ -97,7 +97,7 @@ pub async fn speak(script: &str, filler: &Filler<'_>, authority: &str, client: &
 }
 
 impl Writer<'_> {
-    /// Frames, each a line, with its fields on indented lines below.
+    /// Frames, one per line, with their fields on indented lines below.
     fn write(&mut self, mut lines: &[&str]) {
         while let Some((line, rest)) = lines.split_first() {
             let fields = rest.iter().take_while(|line| line.starts_with("  ")).count();
@@ -172,7 +172,7 @@ impl Writer<'_> {
         literal(&self.filler.bytes(&line[..colon]), &self.filler.bytes(&line[colon + 2..]))
     }
 
-    /// A number; `+` for the next new stream, `=` for the same again.
+    /// A number; `+` for the next new stream, `=` for the same one again.
     fn stream(&mut self, word: &str) -> u32 {
         let stream = match word {
             "=" => return self.last,
@@ -191,7 +191,7 @@ impl Writer<'_> {
     }
 }
 
-/// A field that is not indexed, uncoded (RFC 7541 §6.2.2).
+/// A field that is neither indexed nor Huffman-coded (RFC 7541 §6.2.2).
 fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     [vec![0], sized(name), sized(value)].concat()
 }
@@ -261,11 +261,11 @@ impl Came {
     }
 }
 
-/// `:status` of an answer: the first field, by the static table, in digits or coded
+/// The `:status` of an answer: the first field, from the static table, in digits or Huffman-coded
 /// (RFC 7541 appendices A and B: a digit below 3 takes five bits, others six).
 fn status(block: &[u8]) -> String {
     let indexed = ["200", "204", "206", "304", "400", "404", "500"];
-    // An update of the table's size may stand first.
+    // A table size update may come first.
     let start = block.iter().position(|byte| byte & 0xe0 != 0x20).unwrap();
     let block = &block[start..];
     if block[0] & 0x80 != 0 {

@@ -1,5 +1,5 @@
-//! The attack cases under `tests/vectors`, each through a real door; and the proof
-//! that they can fail.
+//! The attack cases under `tests/vectors`, each through a real door; and the proof that they can
+//! fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 #[path = "../support/mod.rs"]
@@ -17,17 +17,17 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use run::{BY_GUARDS, BY_POLICY, Run, rests_on_guards, rests_on_policy, run, run_weakened};
 
-/// The attacks that there must be a case of, each here or, by the name of a test, in the README.
+/// The attacks that must be covered, by a case here or by a test named in the README.
 const IDS: &str = "A01 A02 A03 A04 A05 A06 A08 A10 B01 B02 B05 B06 B08 B09 C01 C02 C05 C06 C08 C09 C10 \
                    D01 D02 D03 D04 D06 D07 D10 D13 E01 E02 E03 E06 E07 E08 E09 E10 F01 F02 F03 F04 F05 F07 \
                    G01 G02 G03 G04 G05 G06 G07 G08 G09 G10 H01 H02 H03 H04 H05 H06 H07 H08 H09 I01 I02 I03 I04 I06 I08 I09 I12 \
                    I13 I14 I15 I16 I17 I18 I19 J01 J02 J03 J04 J06 J10 K01 K02 K03 K04 K06 K08 K09 L01 L02 L03 L04 L06 L07 L08 \
                    N01 N02 N03 N04 N05 N06 N09 O01 O02 O03 O04 O05 O06";
 
-/// How many worlds stand at a time.
+/// How many worlds exist at a time.
 const AT_ONCE: usize = 4;
 
-/// A case with its family and its name: `A01 trailing dot`.
+/// A case with its family and name: `A01 trailing dot`.
 #[derive(Clone)]
 struct Named {
     family: String,
@@ -59,7 +59,7 @@ fn cases_refused_by(codes: &[&str]) -> Vec<Named> {
     cases().into_iter().filter(|named| expects(&named.case)).collect()
 }
 
-/// What each case came to, a few at a time; a panic is a fault like any other.
+/// The result of each case, a few at a time; a panic is a fault like any other.
 async fn each<F>(cases: Vec<Named>, go: impl Fn(Case) -> F + Copy) -> Vec<(Named, Run)>
 where
     F: Future<Output = Run> + Send + 'static,
@@ -75,7 +75,7 @@ where
 async fn every_attack_meets_its_verdict() {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut faults = Vec::new();
-    // ATTACK=D01: this one alone.
+    // ATTACK=D01: only this one.
     #[allow(clippy::disallowed_methods)]
     let only = std::env::var("ATTACK").ok();
     let mut cases = cases();
@@ -113,7 +113,7 @@ fn an_attack_without_a_case_or_a_test_is_noticed() {
     assert_eq!(gone(row, "fn a_test_there() {}"), ["a_test_gone"]);
 }
 
-/// The tests that the README names and that are not there.
+/// Tests that the README names but that do not exist.
 fn gone<'r>(readme: &'r str, code: &str) -> Vec<&'r str> {
     let is_name = |text: &&str| {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
@@ -124,8 +124,7 @@ fn gone<'r>(readme: &'r str, code: &str) -> Vec<&'r str> {
     names.filter(|name| !code.contains(&format!("fn {name}("))).collect()
 }
 
-/// The attacks of which there is no case, and no row in the README that names a test
-/// which exists.
+/// Attacks without a case, and without a row in the README that names an existing test.
 fn missing(here: &BTreeSet<String>, readme: &str, code: &str) -> Vec<&'static str> {
     let tested = |id: &str| {
         let mut rows = readme.lines().filter(|line| line.starts_with(&format!("| {id} ")));
@@ -135,7 +134,7 @@ fn missing(here: &BTreeSet<String>, readme: &str, code: &str) -> Vec<&'static st
     IDS.split_whitespace().filter(|id| !here.contains(*id) && !tested(id)).collect()
 }
 
-/// What the crates and their tests hold.
+/// The source of the crates and their tests.
 fn all_code() -> String {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut folders: Vec<_> = [
@@ -164,7 +163,7 @@ fn all_code() -> String {
     code
 }
 
-/// Behind an open door each case that only the verdict stops must be found out.
+/// Behind an open door, each case that only the verdict stops must be noticed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_an_open_policy_the_attacks_are_noticed() {
     let opened = each(cases_refused_by(&BY_POLICY), async |case| {
@@ -178,7 +177,7 @@ async fn with_an_open_policy_the_attacks_are_noticed() {
     assert!(tried >= 60 && reached >= 5, "{tried} tried, {reached} reached the canary");
 }
 
-/// Without watchlist and guarded hosts each case that only they stop must be found out.
+/// Without watchlist and guarded hosts, each case that only they stop must be noticed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_guards_the_leaks_are_noticed() {
     let opened = each(cases_refused_by(&BY_GUARDS), async |case| {
@@ -198,7 +197,7 @@ fn untried() -> Run {
 
 const UNTRIED: &str = "not tried";
 
-/// How many were tried, which of them found nothing wrong, and what the others found.
+/// How many were tried, which of them noticed nothing, and what the others noticed.
 fn noticed(ran: Vec<(Named, Run)>) -> (usize, Vec<String>, Vec<String>) {
     let tried: Vec<_> = ran.into_iter().filter(|(_, run)| run.faults != [UNTRIED]).collect();
     let unnoticed =
@@ -206,7 +205,7 @@ fn noticed(ran: Vec<(Named, Run)>) -> (usize, Vec<String>, Vec<String>) {
     (tried.len(), unnoticed, tried.into_iter().flat_map(|(_, run)| run.faults).collect())
 }
 
-/// The count per family is a result of this test, not a trace of it.
+/// The count per family is a result of this test, not a trace.
 #[expect(clippy::print_stderr, reason = "what the runner found, for who runs it")]
 fn report(text: &str) {
     eprintln!("{text}");

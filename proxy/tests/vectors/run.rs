@@ -1,5 +1,4 @@
-//! Runs one case through a real door and says everything that is wrong with what
-//! came of it.
+//! Runs one case through a real door and reports everything that is wrong with the result.
 
 use std::collections::BTreeSet;
 
@@ -12,22 +11,22 @@ use crate::support::ports::{HOST_PATH, Row};
 use crate::support::upstream::Received;
 use crate::support::{Answer, Client, Setup, TRACES, World, get, spelled, until_or_give_up};
 
-/// What a case came to.
+/// The result of a case.
 pub struct Run {
     pub faults: Vec<String>,
     /// Its rows in the log.
     pub rows: Vec<Row>,
 }
 
-/// Runs it as it is meant to be run.
+/// Runs it normally.
 pub async fn run(case: &Case) -> Run {
     let mut setup = Setup { limits: case.limits(), owner: case.owner, ..Setup::default() };
     setup.family.push_str(&case.also);
     run_in(case, setup).await
 }
 
-/// Runs it behind an open door: everything that was refused is allowed, and with
-/// `guards: false` nothing is watched.
+/// Runs it behind an open door: everything that was refused is allowed, and with `guards: false`
+/// nothing is watched.
 pub async fn run_weakened(case: &Case, rows: &[Row], guards: bool) -> Run {
     let mut setup = Setup { limits: case.limits(), guards, ..Setup::default() };
     if !rows.is_empty() {
@@ -72,7 +71,7 @@ async fn run_in(case: &Case, setup: Setup) -> Run {
         world.resolves(name, answers);
     }
     let said = if case.anew { anew(case, &filler, &world).await } else { converse(case, &filler, &world).await };
-    // A record may come a moment after the end of the connection that it is about.
+    // A record may follow the end of its connection by a moment.
     let wanted = case.record.len();
     until_or_give_up(|| world.log.rows().len() >= wanted && world.log.is_settled()).await;
     let rows = world.log.rows();
@@ -97,7 +96,7 @@ struct Conversation {
     bytes: Vec<u8>,
 }
 
-/// Sends what the case sends, each piece on a connection of its own.
+/// Sends the case's pieces, each on a separate connection.
 async fn anew(case: &Case, filler: &Filler<'_>, world: &World) -> Conversation {
     let mut all = Conversation::default();
     for (piece, status) in case.send.iter().zip(&case.status) {
@@ -109,7 +108,7 @@ async fn anew(case: &Case, filler: &Filler<'_>, world: &World) -> Conversation {
     all
 }
 
-/// Sends what the case sends.
+/// Sends what the case contains.
 async fn converse(case: &Case, filler: &Filler<'_>, world: &World) -> Conversation {
     let said = |answers, bytes| Conversation { answers, bytes, ..Conversation::default() };
     let door = if case.door == "work" { &world.work } else { &world.family };
@@ -158,7 +157,7 @@ async fn converse(case: &Case, filler: &Filler<'_>, world: &World) -> Conversati
     said(answers, client.raw)
 }
 
-/// Whose certificate the TLS client wants, and whether it says so.
+/// Whose certificate the TLS client wants, and whether it names the host.
 fn tls_name(case: &Case, filler: &Filler<'_>, target: Option<&str>) -> (String, bool) {
     if let Some(name) = case.sni.as_deref().filter(|name| !name.is_empty()) {
         return (filler.text(name), true);
@@ -190,8 +189,8 @@ async fn receive(case: &Case, client: &mut Client, answers: &mut Vec<Answer>) {
     } else {
         client.finish().await
     };
-    // An answer too many is a fault; so is anything else that nobody expected, save
-    // for the alert with which a TLS server turns down what is no TLS.
+    // An additional answer is a fault; so is anything else unexpected, except for the alert with
+    // which a TLS server rejects what is not TLS.
     if !rest.is_empty() && rest[0] != 0x15 {
         let status = String::from_utf8_lossy(&rest).split(' ').nth(1).and_then(|status| status.parse().ok());
         answers.push(Answer { status: status.unwrap_or(0), head: rest.clone(), body: rest, complete: false });
@@ -202,7 +201,7 @@ struct Judge<'a> {
     case: &'a Case,
     filler: &'a Filler<'a>,
     world: &'a World,
-    /// Where in the traces this case began.
+    /// Where this case's traces begin.
     traces_from: usize,
     faults: Vec<String>,
 }
@@ -273,7 +272,7 @@ impl Judge<'_> {
         self.nothing_to_obey(rows);
     }
 
-    /// Attacks L01, L02: escaped where it is written, whoever shows it later.
+    /// Attacks L01, L02: escaped when it is written, whatever shows it later.
     fn nothing_to_obey(&mut self, rows: &[Row]) {
         for value in rows.iter().flat_map(|row| flat(row).into_values()) {
             let text = value.as_str().unwrap_or_default();
@@ -329,7 +328,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Nor what is on the host, what a bait is called, or anything of the other group.
+    /// Nor anything on the host, the name of a bait, or anything of the other group.
     fn nothing_is_told(&mut self, client: &[u8]) {
         let other = if self.case.door == "work" { "family" } else { "work" };
         let names = [HOST_PATH.to_owned(), "bait bait".to_owned(), format!("group {other}"), format!("{other}.toml")];
@@ -341,7 +340,7 @@ impl Judge<'_> {
 
     /// Attacks §2, check 1.
     fn nothing_reached_in_vain(&mut self) {
-        // In this order: what is asked for is stored before.
+        // In this order: a record is stored before its name is resolved.
         let (asked, rows) = (self.world.names.asked(), self.world.log.rows());
         let hits = self.world.canary.hits();
         self.check(hits == 0, || format!("the canary was reached {hits} times"));
@@ -366,7 +365,7 @@ fn never_sent(row: &Row) -> bool {
     matches!(row.code(), Some(Code::TlsVerify | Code::ResolvedPrivate | Code::Unresolved | Code::Revoked))
 }
 
-/// A row as one table: the outcome's fields stand beside the decision's.
+/// A row as one table: the outcome's fields beside the decision's.
 fn flat(row: &Row) -> serde_json::Map<String, Value> {
     let Value::Object(mut flat) = serde_json::to_value(&row.decision).unwrap() else { unreachable!("a struct") };
     if let Some(outcome) = &row.outcome {
@@ -381,27 +380,27 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Whether the verdict alone keeps this from going out: a rule could allow it.
-/// Addresses outside of this machine are left alone.
+/// Whether only the verdict stops this: a rule could allow it. Addresses outside this machine are
+/// excluded.
 pub fn rests_on_policy(row: &Row) -> bool {
     let host = row.decision.host.as_deref().unwrap_or_default();
     let is_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
     let can_be_opened = !is_address || host.starts_with("127.");
     let code = row.decision.code.map(Code::as_str);
-    // Without a scheme the request was not read, and no rule was asked.
+    // Without a scheme the request was not read, and no rule was consulted.
     row.decision.scheme.is_some() && can_be_opened && code.is_some_and(|code| BY_POLICY.contains(&code))
 }
 
-/// Whether the watchlist or the guarded hosts alone keep this from going out.
+/// Whether only the watchlist or the guarded hosts stop this.
 pub fn rests_on_guards(row: &Row) -> bool {
     row.code().is_some_and(|code| BY_GUARDS.contains(&code.as_str()))
 }
 
-/// What a rule could allow.
+/// Refusals that a rule could lift.
 pub const BY_POLICY: [&str; 7] =
     ["not_allowed", "port_denied", "method_denied", "path_denied", "denied_by_rule", "ip_literal", "upgrade_denied"];
 
-/// What the watchlist or the guarded hosts refuse.
+/// Refusals by the watchlist or the guarded hosts.
 pub const BY_GUARDS: [&str; 8] = [
     "surrogate_unbound",
     "surrogate_location",

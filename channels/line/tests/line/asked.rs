@@ -1,4 +1,4 @@
-//! The owner is asked on their phone, and answers by a thumb on the question, or by a reply to it.
+//! The owner is asked on their phone, and answers with a thumb on the question, or a reply to it.
 
 use crate::server::Seen;
 use crate::support::{Daemon, Home, Response, Upstream};
@@ -23,8 +23,8 @@ text = \"hand in the form {1}\"
 const YES: &str = "\u{1f44d}";
 const NO: &str = "\u{1f44e}";
 
-/// The next message on a phone that a test has not seen and that says this. What is said in a group is on all of its
-/// phones, under one id.
+/// The next message on a phone that a test has not seen and that contains this text. A group's
+/// message is on all of its phones, under one id.
 #[track_caller]
 fn next(whatsapp: &mut WhatsApp, known: &[&Shown], to: &str, says: &str) -> Shown {
     whatsapp.until(&format!("{says:?} in the chat of {to}"), |seen| {
@@ -33,10 +33,10 @@ fn next(whatsapp: &mut WhatsApp, known: &[&Shown], to: &str, says: &str) -> Show
     })
 }
 
-/// What a member has the shell do.
+/// The command that a member has the shell run.
 const CURL: &str = "@Doorward curl -sS -m 60 -X POST -d x=1 https://forms.example/school";
 
-/// A family in whose group Ben writes, and Anna, who owns it.
+/// A family whose group has Ben as a writer, and Anna as the owner.
 fn family(forms: &Upstream) -> (Home, WhatsApp, Daemon) {
     let (home, mut whatsapp) = Home::new().host("forms.example", forms).linked("own-number");
     whatsapp.phones(&[ANNA, BEN]);
@@ -58,7 +58,7 @@ fn a_reply_on_the_phone_answers_for_once_for_good_or_with_a_reason() {
     let (home, mut whatsapp, _daemon) = family(&forms);
     whatsapp.write_group(FAMILY, BEN, "M1", CURL);
     let question = next(&mut whatsapp, &[], ANNA, "wants to hand in the form");
-    // A member's code; a reply that was passed on; a number that answers nothing.
+    // A member's code; a forwarded reply; a number that answers nothing.
     whatsapp.write_group(FAMILY, BEN, "M2", &format!("@Doorward yes {}", code(&question)));
     let first = next(&mut whatsapp, &[], BEN, "Nothing happened");
     whatsapp.forward(ANNA, "W1", &question, "1");
@@ -69,12 +69,12 @@ fn a_reply_on_the_phone_answers_for_once_for_good_or_with_a_reason() {
     whatsapp.reply(ANNA, "W3", &question, "no: not on Sundays");
     next(&mut whatsapp, &[&second], ANNA, "Refused, and its agent is told why.");
     next(&mut whatsapp, &[&first], BEN, "not on Sundays");
-    // Its code is over, wherever it is written.
+    // Its code is used up, wherever it is written.
     whatsapp.write(ANNA, "W4", &format!("yes {}", code(&question)));
     next(&mut whatsapp, &[], ANNA, "answered before");
     assert!(forms.requests().is_empty());
 
-    // Another form, for good: the next passes unasked.
+    // Another form, permanently: the next one passes without a question.
     let other = CURL.replace("school", "club");
     whatsapp.write_group(FAMILY, BEN, "M3", &other);
     let question = next(&mut whatsapp, &[&question], ANNA, "wants to hand in the form");
@@ -99,8 +99,8 @@ fn a_thumb_on_the_question_answers_it_and_nothing_else_does() {
     whatsapp.write_group(FAMILY, BEN, "M1", CURL);
     let question = next(&mut whatsapp, &[], ANNA, "wants to hand in the form");
 
-    // A thumb on another message, also on the agent's own thumb; another sign; one that was taken back; and a
-    // member's, in the group.
+    // A thumb on another message, also on the agent's own thumb; another emoji; one that was
+    // removed; and a member's, in the group.
     whatsapp.write(ANNA, "W1", "printf '\\360\\237\\221\\215 1'");
     let other = next(&mut whatsapp, &[&question], ANNA, YES);
     whatsapp.react(ANNA, "R1", &other.id, YES);
@@ -117,12 +117,12 @@ fn a_thumb_on_the_question_answers_it_and_nothing_else_does() {
     let allowed = next(&mut whatsapp, &[&question, &other], ANNA, "Allowed, this once.");
     let thanks = next(&mut whatsapp, &[], BEN, "thank you");
     assert_eq!(forms.requests().len(), 1);
-    // Taken back, it undoes nothing; put again, it gives nothing.
+    // Removing it undoes nothing; adding it again grants nothing.
     whatsapp.react(ANNA, "R6", &question.id, "");
     whatsapp.react(ANNA, "R7", &question.id, YES);
     next(&mut whatsapp, &[&allowed], ANNA, "answered before");
 
-    // The same again is asked again; a thumb down refuses it.
+    // The same request is asked about again; a thumb down refuses it.
     whatsapp.write_group(FAMILY, BEN, "M2", CURL);
     let again = next(&mut whatsapp, &[&question], ANNA, "wants to hand in the form");
     whatsapp.react(ANNA, "R8", &again.id, NO);

@@ -7,7 +7,7 @@ use crate::support::{Anthropic, Asked, Does, Home, Key, Victim, until};
 use crate::whatsapp::{Shown, WhatsApp, nothing_of_strangers};
 use crate::{ANNA, BEN, FAMILY, HIKERS, LID};
 
-/// Runs one command, and repeats what came of it.
+/// Runs one command, and repeats its output.
 fn runs_and_tells(asked: &Asked, command: &str) -> Does {
     match asked.results().as_slice() {
         [] => Does::Uses("Bash", json!({ "command": command })),
@@ -19,7 +19,7 @@ fn says_what_it_heard(asked: &Asked) -> Does {
     Does::Says(format!("Heard: {}", asked.prompt()))
 }
 
-/// A home with Claude Code for an agent in these groups, and its WhatsApp.
+/// A home with Claude Code as the agent of these groups, and its WhatsApp.
 fn with_claude(key: &Key, anthropic: &Anthropic, mode: &str, groups: &[(&str, &str)]) -> (Home, WhatsApp) {
     claude_groups(Home::with_anthropic(key, anthropic).linked(mode), groups)
 }
@@ -35,7 +35,7 @@ fn claude_groups((mut home, whatsapp): (Home, WhatsApp), groups: &[(&str, &str)]
     (home, whatsapp)
 }
 
-/// What both in the family's group are shown next: the same.
+/// The next message shown to both in the family's group: the same one.
 #[track_caller]
 fn answer_to_both(whatsapp: &mut WhatsApp) -> Shown {
     let (one, other) = (whatsapp.answer(), whatsapp.answer());
@@ -61,12 +61,12 @@ fn a_family_talks_with_claude() {
     let (home, mut whatsapp) = claude_groups(home, &[("family", FAMILY)]);
     let daemon = home.up_logging("debug");
 
-    // What does not call it is talk that it hears of when it is called.
+    // Messages that do not call it are context for when it is called.
     whatsapp.strangers_write(1);
     whatsapp.write_group(FAMILY, BEN, "G1", "we are out of milk");
     whatsapp.until_taken("G1");
     whatsapp.write_group(FAMILY, ANNA, "G2", "@Doorward write the list");
-    // Once, before anything else, they hear what is read and kept.
+    // Once, before anything else, they are told what is read and kept.
     assert!(answer_to_both(&mut whatsapp).text.contains("@Doorward not me"));
     let answer = answer_to_both(&mut whatsapp);
     assert_eq!(answer.text, "It said: /workspace/group\nmilk");
@@ -76,7 +76,7 @@ fn a_family_talks_with_claude() {
     let typing = Seen::ChatState { to: FAMILY.into(), state: "composing".into() };
     whatsapp.until("the sign that it types", |seen| seen.contains(&typing).then_some(()));
 
-    // A site that no rule names is refused, and the chat hears which and why.
+    // A site that no rule names is refused, and the chat is told which and why.
     whatsapp.write_group(FAMILY, BEN, "G3", "@doorward what is the weather?");
     let answer = answer_to_both(&mut whatsapp);
     assert!(answer.text.contains("no rule of group family names weather.example"), "{answer:?}");
@@ -98,7 +98,7 @@ fn the_owner_talks_with_claude_in_the_chat_with_themselves() {
     let answer = whatsapp.answer();
     assert_eq!((&*answer.to, &*answer.text), (&*bare(OWN), "It said: the milk"));
     assert_eq!(answer.quotes, quote("S1", &bare(OWN), "what did I forget?"));
-    // What it wrote itself, under the owner's account, is not taken for the owner's words.
+    // Its own messages, under the owner's account, are not taken for the owner's.
     whatsapp.note(&answer.id, &answer.text);
     whatsapp.until_taken(&answer.id);
     whatsapp.note("S2", "thanks");
@@ -119,7 +119,7 @@ fn somebody_without_a_number_talks_with_claude_before_and_after_a_restart() {
     let key = Key::api();
     let anthropic = Anthropic::start(key.clone(), |asked| match asked.mentions("and bread") {
         true => says_what_it_heard(asked),
-        // The second message comes while this runs.
+        // The second message arrives while this runs.
         false => runs_and_tells(asked, "touch at-work; until [ -e go ]; do sleep 0.1; done; echo milk"),
     });
     let (home, mut whatsapp) = with_claude(&key, &anthropic, "own-number", &[("cleo", LID), ("hikers", HIKERS)]);
@@ -164,7 +164,7 @@ fn a_victim_called_in_a_group_sends_nothing_to_a_stranger() {
     nothing_of_strangers(&home, &log);
 }
 
-/// Names, numbers and mentions of the group's people stay on this side of the model.
+/// Names, numbers and mentions of the group's people never reach the model.
 #[test]
 fn claude_knows_a_family_by_stand_ins() {
     let key = Key::api();

@@ -1,8 +1,8 @@
-//! An evening on WhatsApp, drawn from a seed: what people write, also where messages
-//! disappear, while the daemon and the channel's program die, the line breaks, the network
-//! does not confirm, the engine stops, the disk is full and a secret is pasted. Each message
-//! has one answer or one sentence why not, in the order in which WhatsApp brought them, and what
-//! is said disappears when the chat's messages do. `DOORWARD_EVENING=SEED` plays one again.
+//! An evening on WhatsApp, generated from a seed: people write, also where messages disappear,
+//! while the daemon and the channel's program die, the connection breaks, the network does not
+//! confirm, the engine stops, the disk is full and a secret is pasted. Each message gets one
+//! answer, or one sentence why not, in the order in which WhatsApp delivered them, and answers
+//! disappear when the chat's messages do. `DOORWARD_EVENING=SEED` replays one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -25,17 +25,17 @@ do = [\"POST /notes/**\"]
 private = [\"127.0.0.1/32\"]
 ";
 
-/// Who talk in the family's group, and nowhere else.
+/// Write in the family's group, and nowhere else.
 const MEMBERS: [&str; 2] = ["491703333333@s.whatsapp.net", "491704444444@s.whatsapp.net"];
 
-/// The chats, and the groups that they are; Ben is the owner.
+/// The chats, and their groups; Ben is the owner.
 const CHATS: [(&str, &str); 3] = [(ANNA, "anna"), (BEN, "owner"), (FAMILY, "family")];
 
 const PATIENCE: Duration = Duration::from_secs(150);
 const WEEK: u32 = 604_800;
 const DAY: u32 = 86_400;
 
-/// What is said beside answers.
+/// Messages besides answers.
 const REMARKS: [&str; 8] = [
     "Trying again in",
     "The message waits, and is taken on when the engine is back.",
@@ -182,7 +182,7 @@ impl Evening {
                 let id = self.says_something();
                 self.whatsapp.until_taken(&id);
                 self.whatsapp.silent(false);
-                // What it did not confirm it forgets with the connection.
+                // Unconfirmed messages are forgotten with the connection.
                 self.whatsapp.cut();
             }
             Scene::EngineStops => {
@@ -201,7 +201,7 @@ impl Evening {
                 self.disk.as_ref().unwrap().fill();
                 let id = self.says_something();
                 self.befall(|_| true);
-                // To the daemon or to the program, which both write.
+                // By the daemon or the program, which both write.
                 let shows = |said: &str| said.contains("disk is full") || said.contains("is the disk full?");
                 self.until("the full disk to show", |it| shows(&it.daemon.as_ref().unwrap().said()) || it.is_told(&id));
                 self.disk.as_ref().unwrap().free();
@@ -321,8 +321,8 @@ impl Evening {
         }
     }
 
-    /// What was said to the messages of a chat, each once, as it was first shown: its text,
-    /// and how long it stays.
+    /// The replies to a chat's messages, each once, as it was first shown: its text, and how long
+    /// it stays.
     fn told(&mut self, chat: &str) -> Vec<(String, Option<u32>)> {
         let mut ids = BTreeSet::new();
         let said = self.whatsapp.said_to(phones(chat)).into_iter().filter(|(id, ..)| ids.insert(id.clone()));
@@ -330,8 +330,8 @@ impl Evening {
         said.filter(|(text, _)| !REMARKS.iter().any(|remark| text.contains(remark))).collect()
     }
 
-    /// An answer names its message. A sentence why there is none does not: of these, each
-    /// belongs to the next message of its chat.
+    /// An answer names its message. A sentence why there is none does not: each of these belongs to
+    /// the next message of its chat.
     fn is_told(&mut self, id: &str) -> bool {
         let chat = self.written.iter().find(|message| message.id == id).unwrap().chat;
         let told: Vec<String> = self.told(chat).into_iter().map(|(text, _)| text).collect();
@@ -352,7 +352,7 @@ impl Evening {
         for (chat, _) in CHATS {
             let told = self.told(chat);
             let here = self.written.iter().filter(|message| message.chat == chat);
-            // What a death left unreadable its phone sent again, later than it was written.
+            // Messages that a crash made unreadable were resent by their phone, later than they were written.
             let (again, here): (Vec<_>, Vec<_>) = here.partition(|message| sent_again.contains(&message.id));
             if !fits(&here, &again, &told) {
                 wrong.push(format!("{chat}: {here:#?}, sent again {again:#?}, told {told:#?}"));
@@ -371,7 +371,7 @@ impl Evening {
         if !self.home.containers().is_empty() {
             wrong.push("containers are left".to_owned());
         }
-        // What is quoted is what its own writer pasted.
+        // What is quoted was pasted by its own writer.
         let told = self.whatsapp.shown().iter().any(|shown| shown.text.contains(&self.key));
         if told || self.log.contains(&self.key) {
             wrong.push("the secret was told".to_owned());
@@ -387,7 +387,7 @@ impl Written {
         format!("answer-{}", self.id)
     }
 
-    /// Whether this may be what it was told.
+    /// Whether this may be the reply to it.
     fn is_told_by(&self, (text, stays): &(String, Option<u32>)) -> bool {
         let right = match self.says {
             Says::Key => text.contains("withheld"),
@@ -397,7 +397,7 @@ impl Written {
     }
 }
 
-/// Whether each message is told one thing: these in their order, those at any place.
+/// Whether each message has one reply: these in order, those anywhere.
 fn fits(here: &[&Written], again: &[&Written], told: &[(String, Option<u32>)]) -> bool {
     let Some((next, rest)) = told.split_first() else { return here.is_empty() && again.is_empty() };
     let in_order = here.first().is_some_and(|message| message.is_told_by(next) && fits(&here[1..], again, rest));
@@ -405,7 +405,7 @@ fn fits(here: &[&Written], again: &[&Written], told: &[(String, Option<u32>)]) -
     in_order || (0..again.len()).any(|at| again[at].is_told_by(next) && fits(here, &without(at), rest))
 }
 
-/// The phones on which a chat is read.
+/// The phones that show a chat.
 fn phones(chat: &str) -> &[&str] {
     match chat {
         ANNA => &[ANNA],

@@ -1,6 +1,5 @@
-//! Fifty deaths without a warning, of the daemon, of the channel's program and of both,
-//! at each step of a message's way. The phones do not notice what is sent twice: they
-//! show whatever they get.
+//! Fifty kills without warning, of the daemon, of the channel's program and of both, at each step
+//! of a message's way. The phones do not drop duplicates: they show whatever they get.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +9,7 @@ use crate::support::{Daemon, Home, Response, Upstream, until};
 use crate::whatsapp::{WhatsApp, nothing_of_strangers, shown};
 use crate::{ANNA, FAMILY};
 
-/// The post is for one server, which takes notes.
+/// The POST is for one server, which records it.
 const POLICY: &str = "\
 [[allow]]
 host = \"notes.example\"
@@ -18,7 +17,7 @@ do = [\"POST /notes/**\"]
 private = [\"127.0.0.1/32\"]
 ";
 
-/// Who dies.
+/// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dies {
     Daemon,
@@ -33,11 +32,11 @@ enum Step {
     Stored,
     /// The agent is at work.
     Running,
-    /// It has told somebody outside, and is still at work.
+    /// It has written to an outside server, and is still at work.
     Wrote,
-    /// The answer is there and cannot be sent.
+    /// The answer exists but cannot be sent.
     Produced,
-    /// A phone shows the answer, and WhatsApp has not confirmed it.
+    /// A phone shows the answer, but WhatsApp has not confirmed it.
     Sending,
 }
 
@@ -59,7 +58,7 @@ struct Family {
     whatsapp: WhatsApp,
     daemon: Option<Daemon>,
     log: String,
-    /// The messages so far, and whether the failure of each is what its chat must hear.
+    /// The messages so far, and whether their chat must be told of a failure.
     came: Vec<(usize, bool)>,
 }
 
@@ -96,7 +95,7 @@ impl Family {
         nothing_of_strangers(&self.home, &self.log);
     }
 
-    /// A message comes, and goes as far as this.
+    /// Sends a message, and lets it get as far as this step.
     fn reach(&mut self, step: Step, death: usize) {
         self.up();
         let waits = format!("touch at-{death}; until [ -e go-{death} ]; do sleep 0.02; done; echo answer-{death}");
@@ -114,7 +113,7 @@ impl Family {
                 self.home.until_at_work(death);
             }
             Step::Sending => {
-                // What is sent before it would wait for its confirmation in its place.
+                // Otherwise an earlier message would wait for its confirmation instead.
                 self.until_all_told();
                 self.whatsapp.silent(true);
                 self.say(death, &format!("echo answer-{death}"));
@@ -155,7 +154,7 @@ impl Family {
         self.whatsapp.write_group(FAMILY, ANNA, &format!("M{death}"), &format!("@Doorward {command}"));
     }
 
-    /// Until every message so far was answered, or its failure told, and that confirmed.
+    /// Waits until every message so far was answered, or its failure told, and that was confirmed.
     fn until_all_told(&mut self) {
         let came = self.came.len();
         self.whatsapp.until("an answer to each", |seen| {
@@ -166,20 +165,20 @@ impl Family {
         until("all to be confirmed", || self.home.unconfirmed() == 0);
     }
 
-    /// Each message has one answer under one id, or its failure was told; in their order.
+    /// Each message has one answer under one id, or its failure was told; in order.
     fn told_once(&self) {
         let all = self.whatsapp.shown();
-        // The first time that each was shown: what is sent again has the same id.
+        // The first time that each was shown: a resend has the same id.
         let mut first = BTreeMap::new();
         for (at, message) in all.iter().enumerate() {
             let (_, before) = first.entry(&message.id).or_insert((at, message));
-            // The program knows what to quote as long as it lives.
+            // The program knows what to quote only until it is restarted.
             assert_eq!((&before.to, &before.text), (&message.to, &message.text), "one id is one message");
         }
         let mut told: Vec<_> = first.into_values().collect();
         told.sort_by_key(|(at, _)| *at);
         let told: Vec<&str> = told.into_iter().map(|(_, message)| &*message.text).collect();
-        // Said before the answer, of what a restart does once more.
+        // Told before the answer, about work that a restart repeats.
         let told: Vec<&str> = told.into_iter().filter(|text| !is_begun_again(text)).collect();
         assert_eq!(told.len(), self.came.len(), "{told:#?}");
         for ((death, wrote), told) in self.came.iter().zip(told) {
@@ -207,7 +206,7 @@ impl Home {
         std::fs::write(self.group_folder("family").join(format!("go-{death}")), "").unwrap();
     }
 
-    /// How many messages wait to be sent, or for their confirmation, as the database has it.
+    /// How many messages wait to be sent or confirmed, according to the database.
     fn unconfirmed(&self) -> i64 {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let database = rusqlite::Connection::open_with_flags(self.at("data/doorward.db"), flags).unwrap();

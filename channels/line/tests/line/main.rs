@@ -1,9 +1,9 @@
-//! The whole line: phone → WhatsApp → program → daemon → sandbox → agent, and back.
-//! Every part is the real one but WhatsApp's servers and the model's: the two programs as
-//! they are shipped, a real container engine, and the real Claude Code.
+//! The whole line: phone → WhatsApp → program → daemon → sandbox → agent, and back. Every part is
+//! real except WhatsApp's servers and the model's: the two programs as they are shipped, a real
+//! container engine, and the real Claude Code.
 //!
-//! The programs are those beside the tests: `cargo build --workspace` makes them, and
-//! `make test` sees to that.
+//! The programs are those beside the tests: `cargo build --workspace` builds them, and `make test`
+//! does that.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 #![allow(clippy::print_stdout, reason = "whoever repeats an evening needs its seed")]
 
@@ -48,11 +48,11 @@ mod setup;
 const ANNA: &str = "491701111111@s.whatsapp.net";
 /// Another one.
 const BEN: &str = "491702222222@s.whatsapp.net";
-/// Somebody of whom WhatsApp shows no number.
+/// A person without a visible number.
 const LID: &str = "20001112223@lid";
 /// Where the family talks.
 const FAMILY: &str = "120363000000000001@g.us";
-/// A group that shows nobody's number.
+/// A group that hides its members' numbers.
 const HIKERS: &str = "120363000000000002@g.us";
-/// Somebody who is in no chat of the assistant's.
+/// A person in none of the assistant's chats.
 const STRANGER: &str = "491769876543@s.whatsapp.net";

@@ -1,5 +1,5 @@
-//! A thousand messages in five groups, while the line between the program and WhatsApp
-//! breaks again and again.
+//! A thousand messages in five groups, while the connection between the program and WhatsApp breaks
+//! again and again.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,10 +12,10 @@ use crate::{ANNA, FAMILY};
 
 const MESSAGES: usize = 1000;
 
-/// How many may be on their way: a phone that has more to say says it later.
+/// The most messages in transit: a phone with more to say waits.
 const AHEAD: usize = 50;
 
-/// How often the line breaks. The pauses before the next connection grow.
+/// How often the connection breaks. The pauses before reconnecting grow.
 const CUTS: usize = 6;
 
 #[test]
@@ -33,7 +33,7 @@ fn a_thousand_messages_are_answered_once_over_a_line_that_breaks() {
     let seed = rand::random::<u64>();
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
     let cuts: HashSet<usize> = (0..CUTS).map(|_| random.random_range(0..MESSAGES)).collect();
-    // What is sent again has the id that it had before.
+    // A resend has the same id as before.
     let mut ids = HashSet::new();
     for number in 0..MESSAGES {
         if cuts.contains(&number) {
@@ -47,14 +47,14 @@ fn a_thousand_messages_are_answered_once_over_a_line_that_breaks() {
         }
     }
 
-    // By its number each has one answer, under one id.
+    // Each number has one answer, under one id.
     let mut answers: BTreeMap<usize, HashSet<String>> = BTreeMap::new();
     let mut last = BTreeMap::new();
     let (again, mut known) = (whatsapp.sent_again(), HashSet::new());
     for answer in whatsapp.shown() {
         let number: usize = answer.text.parse().unwrap_or_else(|_| panic!("{answer:?}, seed {seed}"));
         answers.entry(number).or_default().insert(answer.id.clone());
-        // What its phone had to send again came later than it was written.
+        // A resend by its phone arrived later than it was written.
         if known.insert(answer.id) && !again.contains(&format!("M{number}")) {
             let before = last.insert(number % 5, number);
             assert!(before.is_none_or(|before| before < number), "{number} after {before:?}, seed {seed}");

@@ -1,5 +1,5 @@
-//! `doorward setup`, played in a pseudo-terminal, to an answer on the phone. The account is linked already:
-//! WhatsApp's side of linking cannot be had here (channels/whatsapp-pairing has that).
+//! `doorward setup` in a pseudo-terminal, up to an answer on the phone. The account is linked
+//! already: WhatsApp's side of linking is not available here (channels/whatsapp-pairing has that).
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ fn answering(key: &Key) -> Anthropic {
     Anthropic::start(key.clone(), |asked| Does::Says(format!("You asked: {}", asked.prompt())))
 }
 
-/// A home with nothing in it but what stands for the network.
+/// An empty home, except for stand-ins for the network.
 fn stage(anthropic: &Anthropic) -> (Home, WhatsApp) {
     let (home, whatsapp) = Home::with_claude().host("api.anthropic.com", anthropic.upstream()).linked_with("");
     whatsapp.phones(&[ANNA, BEN]);
@@ -25,7 +25,7 @@ fn setup(home: &Home, more: &[&str]) -> Terminal {
     Terminal::sized(command, 80, 40, &[("TERM", "xterm-256color")])
 }
 
-/// The code that is shown: two times four digits in a line of their own.
+/// The displayed code: twice four digits on a line of their own.
 fn code(terminal: &mut Terminal) -> String {
     let is_code = |line: &&str| {
         line.len() == 9 && line.split(' ').all(|part| part.len() == 4 && part.bytes().all(|b| b.is_ascii_digit()))
@@ -49,7 +49,7 @@ fn from_nothing_to_an_answer_on_the_phone() {
     terminal.types(ENTER);
     terminal.shows("WhatsApp is linked.");
     let code = code(&mut terminal);
-    // Whoever it is, it proves nothing; and so does another code.
+    // A message without the code proves nothing; nor does another code.
     whatsapp.write(BEN, "C1", "hello?");
     terminal.shows("not with this code");
     whatsapp.write(ANNA, "C2", "1234 5678");
@@ -83,7 +83,7 @@ fn from_nothing_to_an_answer_on_the_phone() {
     let answer = whatsapp.answer();
     assert!(answer.to == ANNA && answer.text.contains("what is 17 times 23?"), "{answer:?}");
     whatsapp.write_group(FAMILY, BEN, "G1", "@Doorward are you there?");
-    // Both hear what is read and kept here, before anything else.
+    // Both are told what is read and kept here, before anything else.
     for _ in [ANNA, BEN] {
         let notice = whatsapp.answer();
         assert!(notice.text.contains("not me"), "{notice:?}");
@@ -93,7 +93,7 @@ fn from_nothing_to_an_answer_on_the_phone() {
     assert_eq!(anthropic.refused(), [""; 0]);
 }
 
-/// After the code nothing of it has to be done again, and what the family wrote meanwhile is not lost.
+/// After the code no step has to be repeated, and messages that the family wrote meanwhile are not lost.
 #[test]
 fn what_was_broken_off_goes_on_behind_the_code() {
     let key = Key::api();

@@ -1,5 +1,5 @@
-//! WhatsApp as its people see it: they write, and read what comes. And the home whose
-//! account it serves.
+//! WhatsApp as people see it: they write, and read what arrives. And the home whose account it
+//! serves.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
@@ -18,11 +18,11 @@ use crate::{FAMILY, LID, STRANGER};
 pub(crate) struct WhatsApp {
     runtime: Runtime,
     server: Server,
-    /// All that the server saw.
+    /// Everything the server saw.
     seen: Vec<Seen>,
-    /// How much of it a test has looked at.
+    /// How much of it the test has looked at.
     read: usize,
-    /// Who has given the program a sender key of which group.
+    /// Who has given the program a sender key, and for which group.
     keyed: HashSet<(String, String)>,
 }
 
@@ -37,12 +37,12 @@ pub(crate) struct Shown {
 }
 
 impl Home {
-    /// Links its WhatsApp account, and gives what is on the other side. No chat hears what is read and kept in it.
+    /// Links its WhatsApp account, and returns the other side. Chats are not told what is read and kept in them.
     pub(crate) fn linked(self, mode: &str) -> (Self, WhatsApp) {
         self.config("[privacy]\nnotice = \"off\"\n").linked_with(&format!("enabled = true\nmode = \"{mode}\"\n"))
     }
 
-    /// The same with other settings of the channel beside its program.
+    /// The same with other settings for the channel besides its program.
     pub(crate) fn linked_with(self, settings: &str) -> (Self, WhatsApp) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let server = runtime.block_on(linked(&account(&self)));
@@ -61,7 +61,7 @@ impl Home {
         self
     }
 
-    /// The channel's program, if it runs.
+    /// The channel's program, if it is running.
     pub(crate) fn channel(&self) -> Option<rustix::process::Pid> {
         let folder = account(self);
         let mut processes = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
@@ -91,7 +91,7 @@ impl WhatsApp {
 
     /// A group of these people and the account.
     pub(crate) fn group(&self, jid: &str, members: &[&str]) {
-        // A group knows its members by number, or shows nobody's.
+        // A group knows its members by number, or hides all numbers.
         let own = if members.contains(&LID) { format!("{OWN_LID}@lid") } else { bare(OWN) };
         self.runtime.block_on(self.server.group(jid, &[members, &[&own]].concat()));
     }
@@ -107,7 +107,7 @@ impl WhatsApp {
         self.runtime.block_on(self.server.write_group(group, from, id, &wa::Message::text(text), with_key));
     }
 
-    /// Somebody reacts to a message, or takes that back.
+    /// Somebody reacts to a message, or removes the reaction.
     pub(crate) fn react(&self, from: &str, id: &str, to: &str, sign: &str) {
         self.runtime.block_on(self.server.write(from, id, &reaction(to, sign), &[]));
     }
@@ -123,7 +123,7 @@ impl WhatsApp {
         self.quote(from, id, to, text, false);
     }
 
-    /// The same, but passed on from elsewhere.
+    /// The same, but forwarded from elsewhere.
     pub(crate) fn forward(&self, from: &str, id: &str, to: &Shown, text: &str) {
         self.quote(from, id, to, text, true);
     }
@@ -139,7 +139,7 @@ impl WhatsApp {
         self.runtime.block_on(self.server.write(from, id, &wa::Message::text_with_context(text, context), &[]));
     }
 
-    /// Somebody writes in a chat whose messages disappear after so many seconds, or stay.
+    /// Somebody writes in a chat whose messages disappear after this many seconds, or stay.
     pub(crate) fn say(&mut self, chat: &str, from: &str, id: &str, text: &str, stays: Option<u32>) {
         let context = |expiration| wa::ContextInfo { expiration: Some(expiration), ..Default::default() };
         let message = match stays {
@@ -154,7 +154,7 @@ impl WhatsApp {
         }
     }
 
-    /// All that was shown to these so far, with how long it stays.
+    /// Everything shown to these so far, with how long it stays.
     pub(crate) fn said_to(&mut self, phones: &[&str]) -> Vec<(String, String, Option<u32>)> {
         self.until("", |_| Some(()));
         let here = self.seen.iter().filter_map(|seen| match seen {
@@ -176,8 +176,8 @@ impl WhatsApp {
         self.runtime.block_on(self.server.write(&own, id, &message, &[("recipient", &own)]));
     }
 
-    /// A stranger writes to the account, and to a group that is not registered: nothing of it may be left
-    /// anywhere.
+    /// A stranger writes to the account, and to a group that is not registered: no trace of it may
+    /// be left anywhere.
     pub(crate) fn strangers_write(&mut self, round: usize) {
         self.write(STRANGER, &format!("X{round}"), SECRET);
         self.write_group(OTHERS, STRANGER, &format!("Y{round}"), SECRET);
@@ -189,12 +189,12 @@ impl WhatsApp {
         self.group(OTHERS, &[STRANGER]);
     }
 
-    /// The network is there, or not.
+    /// Whether the network is unreachable.
     pub(crate) fn offline(&self, offline: bool) {
         self.runtime.block_on(self.server.offline(offline));
     }
 
-    /// What the program sends is shown, and not confirmed.
+    /// Whether messages of the program are shown but not confirmed.
     pub(crate) fn silent(&self, silent: bool) {
         self.runtime.block_on(self.server.silent(silent));
     }
@@ -204,7 +204,7 @@ impl WhatsApp {
         self.runtime.block_on(self.server.cut());
     }
 
-    /// What waits for an acknowledgement.
+    /// Messages without an acknowledgement.
     pub(crate) fn unacknowledged(&self) -> Vec<String> {
         self.runtime.block_on(self.server.unacknowledged())
     }
@@ -235,7 +235,7 @@ impl WhatsApp {
         });
     }
 
-    /// The next message that a phone shows.
+    /// The next message shown on a phone.
     #[track_caller]
     pub(crate) fn answer(&mut self) -> Shown {
         let read = self.read;
@@ -247,12 +247,12 @@ impl WhatsApp {
         next
     }
 
-    /// All that phones have shown, in order.
+    /// All messages shown on phones, in order.
     pub(crate) fn shown(&self) -> Vec<Shown> {
         shown(&self.seen)
     }
 
-    /// Messages that their phones had to send again: the program could not open them.
+    /// Messages that their phones had to resend because the program could not decrypt them.
     pub(crate) fn sent_again(&self) -> HashSet<String> {
         let again = self.seen.iter().filter_map(|seen| match seen {
             Seen::Retry { id } => Some(id.clone()),
@@ -273,8 +273,8 @@ const SECRET: &str = "the orange safe opens with 4711";
 /// A group that the account happens to be in.
 const OTHERS: &str = "120363999999999999@g.us";
 
-/// Wants nothing of the strangers below this home or in what the daemon has logged, and
-/// something of the family's.
+/// Checks that nothing of the strangers is below this home or in the daemon's log, and that
+/// something of the family's is.
 #[track_caller]
 pub(crate) fn nothing_of_strangers(home: &Home, log: &str) {
     let marks = [SECRET, "120363999999999999", "491769876543", name(STRANGER)];
@@ -304,7 +304,7 @@ fn walk(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     }
 }
 
-/// What WhatsApp says that somebody calls themselves.
+/// A person's display name on WhatsApp.
 fn name(jid: &str) -> &'static str {
     match jid {
         crate::ANNA => "Anna",
@@ -321,7 +321,7 @@ pub(crate) fn shown(seen: &[Seen]) -> Vec<Shown> {
         _ => None,
     });
     let read = |(to, id, message): (&String, &String, &wa::Message)| {
-        // What the account says to itself comes wrapped.
+        // Messages from the account to itself are wrapped.
         let sent = message.device_sent_message.as_option().and_then(|sent| sent.message.as_option());
         let message = sent.unwrap_or(message);
         Shown { to: to.clone(), id: id.clone(), text: text(message), quotes: quotes(message) }

@@ -1,5 +1,5 @@
-//! Linking: the real program against a WhatsApp server on loopback and the phone of the
-//! account. The program shows a code; the phone reads it off the terminal and signs.
+//! Linking: the real program against a WhatsApp server on loopback and the account's phone. The
+//! program shows a code; the phone reads it off the terminal and signs.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 
 #[path = "../../../whatsapp/tests/channel/linking.rs"]
@@ -25,8 +25,8 @@ mod program;
 mod number;
 mod qr;
 
-/// The check of channels/whatsapp/tests/channel/certificate.rs would see the feature: it
-/// looks for it in the same words.
+/// The check in channels/whatsapp/tests/channel/certificate.rs would detect the feature: it
+/// searches for the same words.
 #[test]
 fn the_feature_is_seen_where_it_is() {
     let mut cargo = std::process::Command::new(env!("CARGO"));

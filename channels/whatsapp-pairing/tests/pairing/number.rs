@@ -1,4 +1,4 @@
-//! `link` with a code that somebody types on the phone.
+//! `link` with a code that is typed on the phone.
 
 use super::phone::{Phone, given_up};
 use super::program::{House, Terminal};
@@ -34,7 +34,7 @@ async fn a_code_that_whatsapp_gives_up_ends_it_in_plain_words() {
     assert_eq!((code, text.contains("not linked")), (3, true), "{text}");
 }
 
-/// The code that the program shows.
+/// The code shown by the program.
 async fn shown(terminal: &mut Terminal) -> String {
     loop {
         let line = terminal.line().await;

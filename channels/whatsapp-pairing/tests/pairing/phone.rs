@@ -17,7 +17,7 @@ use super::nodes::bytes;
 use super::noise::public;
 use super::server::{OWN, OWN_LID, bare};
 
-/// What stands before that which the account signs, and the device.
+/// The prefix of what the account and the device sign.
 const ACCOUNT: [u8; 2] = [6, 0];
 const DEVICE: [u8; 2] = [6, 1];
 
@@ -29,7 +29,7 @@ pub(crate) struct Phone {
     details: Vec<u8>,
 }
 
-/// What a phone learns of a device that wants to be linked.
+/// What a phone learns about a device that wants to be linked.
 #[derive(Clone)]
 pub(crate) struct Candidate {
     pub(crate) code: String,
@@ -99,7 +99,7 @@ impl Phone {
         device.identity.verify_signature(&text, &signed.device_signature.unwrap())
     }
 
-    /// Somebody has typed the code that the program shows.
+    /// The code shown by the program has been typed.
     pub(crate) fn typed(&self, code: &str) -> Node {
         let wrapped = PairCodeUtils::encrypt_ephemeral_pub(&public(&self.ephemeral), code);
         let parts = [
@@ -112,7 +112,7 @@ impl Phone {
         from_whatsapp("notification", "link_code_companion_reg").attr("id", "typed").children([hello]).build()
     }
 
-    /// Opens what the program has sent for the code: first its hello, then its keys.
+    /// Decrypts the program's messages for the code: first its hello, then its keys.
     pub(crate) fn open(&self, code: &str, hello: &Node, finish: &Node) -> Candidate {
         assert_eq!(hello.attrs.get("jid").unwrap().as_str(), bare(OWN));
         let part = |node: &Node, name: &str| bytes(node.get_optional_child(name).unwrap());
@@ -138,7 +138,7 @@ impl Phone {
     }
 }
 
-/// The first message of a phone to a new device.
+/// A phone's first message to a new device.
 pub(crate) fn settings_keys() -> wa::Message {
     let key = wa::message::AppStateSyncKey {
         key_id: wa::message::AppStateSyncKeyId { key_id: Some(vec![0, 0, 0, 0, 0, 1]) }.into(),
@@ -162,7 +162,7 @@ pub(crate) fn settings_keys() -> wa::Message {
     wa::Message { protocol_message: protocol.into(), ..Default::default() }
 }
 
-/// WhatsApp wants another code, as it does when a phone could not use this one.
+/// WhatsApp asks for another code, as when a phone could not use this one.
 pub(crate) fn given_up() -> Node {
     let which = NodeBuilder::new("link_code_pairing_ref").bytes(BY_NUMBER.to_vec()).build();
     let refresh = NodeBuilder::new("link_code_companion_reg").attr("stage", "refresh_code").children([which]).build();

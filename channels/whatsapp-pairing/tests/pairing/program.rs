@@ -1,4 +1,4 @@
-//! The program under test, and what a person sees of it.
+//! The program under test, as a person sees it.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -22,7 +22,7 @@ pub(crate) struct House {
     pub(crate) server: Server,
 }
 
-/// A program at work.
+/// A running program.
 pub(crate) struct Terminal {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -64,8 +64,8 @@ impl House {
         tokio::time::timeout(PATIENCE, step).await.expect("the server saw no step of linking")
     }
 
-    /// The program comes back as a linked device, and the phone tells it what it tells
-    /// every new one: the keys of the account's settings.
+    /// The program reconnects as a linked device, and the phone sends what it sends every new one:
+    /// the keys of the account's settings.
     pub(crate) async fn welcome(&mut self) {
         let active = async { while self.server.seen.recv().await.unwrap() != Seen::Active {} };
         tokio::time::timeout(PATIENCE, active).await.expect("the program does not come back");
@@ -88,7 +88,7 @@ impl Terminal {
         line.unwrap().expect("the program has ended")
     }
 
-    /// The exit code, and what it has said since.
+    /// The exit code, and the output since.
     pub(crate) async fn end(mut self) -> (i32, String) {
         let end = async {
             let mut text = String::new();
@@ -104,13 +104,13 @@ impl Terminal {
 }
 
 impl Terminal {
-    /// Reads the QR code that is shown next, as a camera does.
+    /// Reads the next QR code, as a camera does.
     pub(crate) async fn scan(&mut self) -> String {
         let mut rows = Vec::new();
         loop {
             let Some(row) = cells(&self.line().await) else { continue };
             rows.push(row);
-            // Two modules stand in each cell, one above the other.
+            // Each cell contains two modules, one above the other.
             let width = rows[0].len();
             if rows.len() == width.div_ceil(2) {
                 let dark = |x: usize, y: usize| match rows[y / 2][x] {
@@ -131,7 +131,7 @@ impl Terminal {
 /// Pixels per module.
 const ZOOM: usize = 4;
 
-/// What a line shows in black on white.
+/// A line's modules as black and white.
 fn cells(line: &str) -> Option<Vec<char>> {
     Some(line.strip_prefix("\x1b[30;47m")?.strip_suffix("\x1b[0m")?.chars().collect())
 }

@@ -33,7 +33,7 @@ async fn a_phone_that_scans_the_code_links_the_program() {
     assert_eq!((code, text.contains("not linked")), (3, true), "{text}");
 }
 
-/// Who has not seen the code cannot take the program over.
+/// A phone that has not seen the code cannot take the program over.
 #[tokio::test]
 async fn a_signature_of_somebody_else_links_nothing() {
     let house = House::new(&["first"]).await;
@@ -47,7 +47,7 @@ async fn a_signature_of_somebody_else_links_nothing() {
     assert_eq!((code, text.contains("not linked")), (3, true), "{text}");
 }
 
-/// A code lives for a minute or a third of one: here the server has none left.
+/// A code lasts for a minute or a third of one: here the server has none left.
 #[tokio::test]
 async fn codes_that_run_out_end_it_in_plain_words() {
     let house = House::new(&[]).await;

@@ -9,7 +9,7 @@ fn wrapper(message: wa::Message) -> m::FutureProofMessage {
     m::FutureProofMessage { message: message.into() }
 }
 
-/// Whatever a phone wraps a text in, alone and in each other wrapper, in either order.
+/// All wrappers that phones use, one or two of them, in either order.
 #[test]
 fn a_text_is_found_in_every_wrapper_and_in_every_two_of_them() {
     type Wrap = Box<dyn Fn(wa::Message) -> wa::Message>;
@@ -112,7 +112,7 @@ fn what_is_no_text_is_named() {
     }
 }
 
-/// A vote, a reaction, the phone's own notes: not messages to anybody.
+/// A vote, a reaction, the phone's own notes: not messages to people.
 #[test]
 fn what_is_about_another_message_is_none() {
     let silent = [

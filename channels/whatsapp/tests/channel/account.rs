@@ -1,4 +1,4 @@
-//! A linked account: what linking leaves in the program's folder, and the server that
+//! A linked account: the data that linking leaves in the program's folder, and the server that
 //! knows it.
 
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(crate) async fn linked(folder: &Path) -> Server {
     linked_as(folder, true).await
 }
 
-/// Links a folder, and serves it. WhatsApp's side of linking cannot be had here.
+/// Links a folder, and serves it. WhatsApp's side of linking is not available here.
 pub(crate) async fn linked_as(folder: &Path, with_lid: bool) -> Server {
     std::fs::create_dir_all(folder).unwrap();
     let key = key();
@@ -43,7 +43,7 @@ fn device(server: &KeyPair) -> Device {
         account_signature: Some(vec![3; 64]),
         device_signature: Some(vec![4; 64]),
     }));
-    // Noise IK checks no certificate: it knows the server's key from here.
+    // Noise IK checks no certificate: the server's key is known from here.
     let certificate = CachedNoiseCert { key: public(server), not_before: 0, not_after: i64::MAX };
     device.server_cert_chain = Some(CachedServerCertChain { intermediate: certificate.clone(), leaf: certificate });
     device

@@ -1,5 +1,5 @@
-//! The program as it is released believes WhatsApp's servers and no others. The tests of
-//! linking need one that believes any: what makes it so stays where they are.
+//! The released program trusts only WhatsApp's servers. The linking tests need one that trusts any:
+//! the feature for that must stay there.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use super::noise::Connection;
 use super::program::PATIENCE;
 use super::server::key;
 
-/// The certificate lacks nothing but WhatsApp's signature.
+/// The certificate only lacks WhatsApp's signature.
 #[tokio::test]
 async fn a_server_that_whatsapp_did_not_sign_for_learns_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ async fn a_server_that_whatsapp_did_not_sign_for_learns_nothing() {
     assert!(!String::from_utf8(said).unwrap().contains('█'), "a QR code for a stranger");
 }
 
-/// Of every crate of the workspace, because building them together unites their features.
+/// Checks every crate of the workspace, because building them together unites their features.
 #[test]
 fn nothing_is_built_with_a_dangerous_feature() {
     let features = cargo(&["tree", "--workspace", "--edges", "features", "--prefix", "none"]);

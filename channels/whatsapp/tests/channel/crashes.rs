@@ -1,4 +1,4 @@
-//! What a crash, a cut or a silent daemon costs: nothing, and nothing twice.
+//! A crash, a cut or a silent daemon loses nothing, and repeats nothing.
 
 use channel_protocol::{ChannelState, ToChannel};
 use whatsapp_rust::prelude::MessageBuilderExt;
@@ -96,8 +96,8 @@ async fn order_holds_within_a_chat() {
     }
 }
 
-/// A break is nothing to wait out: what WhatsApp has taken and not confirmed goes again as
-/// soon as there is a line.
+/// A break is not waited out: messages that WhatsApp has taken but not confirmed are returned at
+/// once.
 #[tokio::test]
 async fn what_a_break_left_unconfirmed_is_given_back_at_once() {
     let mut house = House::linked().await;
@@ -107,7 +107,7 @@ async fn what_a_break_left_unconfirmed_is_given_back_at_once() {
     program.send(7, ANNA, "once", None).await;
     let (_, id, _) = house.message().await;
     house.server.cut().await;
-    // First how it stands, so that the daemon does not count it against the message.
+    // First the state, so that the daemon does not count it against the message.
     program.until(ChannelState::Connecting).await;
     let (why, retry) = program.outcome(7).await.unwrap_err();
     assert!(retry && why.contains("broke"), "{why}");
@@ -117,9 +117,9 @@ async fn what_a_break_left_unconfirmed_is_given_back_at_once() {
     program.outcome(7).await.unwrap();
 }
 
-/// The program stores a key that came with a message a moment after it has taken the message. Who dies
-/// between the two cannot read what comes next: its phone is asked for it, and sends it again. Each comes
-/// once; their places are those in which they were sent again.
+/// The program stores a key that arrived with a message shortly after it has taken the message. If
+/// it dies in between, it cannot decrypt the next one: it asks the phone, which sends it again.
+/// Each message arrives once, in the order of the resends.
 #[tokio::test]
 async fn what_a_death_left_unreadable_is_asked_for_and_comes_once() {
     let mut house = House::linked().await;

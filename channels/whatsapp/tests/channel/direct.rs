@@ -68,7 +68,7 @@ async fn typing_is_shown_and_hidden() {
     }
 }
 
-/// What is about another message is nobody's; what somebody sends on purpose is named.
+/// A message about another message is dropped; content that somebody sends on purpose is named.
 #[tokio::test]
 async fn what_is_no_text_is_named_and_nothing_vanishes() {
     use wa::message as m;

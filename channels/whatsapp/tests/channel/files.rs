@@ -1,4 +1,4 @@
-//! Files on their way out: uploaded, encrypted for those who get the message, and named in it.
+//! Outgoing files: uploaded, encrypted for the recipients, and named in a message.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -17,7 +17,7 @@ pub(super) fn file(name: &str, media: &str, content: &[u8]) -> OutgoingFile {
 }
 
 impl House {
-    /// What was uploaded, and the message that a phone got then.
+    /// The upload, and the message that a phone then got.
     async fn uploaded(&mut self) -> (Vec<u8>, String, wa::Message) {
         loop {
             if let Seen::Uploaded(bytes) = self.seen().await {
@@ -33,7 +33,7 @@ async fn a_document_and_a_picture_reach_the_phone_as_they_were() {
     let mut house = House::linked().await;
     house.server.phone(ANNA).await;
     let mut program = house.run("own-number", &[ANNA]).await;
-    // Larger than a line of the protocol without files.
+    // Larger than a protocol line without files.
     let content: Vec<u8> = (0..6_000_000_u32).map(|number| (number % 251) as u8).collect();
     program.send_file(1, ANNA, "as you asked", file("Stra\u{df}e 12.pdf", "application/pdf", &content)).await;
     let (sealed, _, message) = house.uploaded().await;
@@ -53,7 +53,7 @@ async fn a_document_and_a_picture_reach_the_phone_as_they_were() {
     let opened = DownloadUtils::verify_and_decrypt(&sealed, picture.media_key.as_ref().unwrap(), MediaType::Image);
     assert_eq!((opened.unwrap(), &picture.caption), (b"\x89PNG".to_vec(), &None));
     program.outcome(2).await.unwrap();
-    // Once more is the same message.
+    // A resend is the same message.
     program.send_file(2, ANNA, "", file("a.png", "image/png", b"\x89PNG")).await;
     assert_eq!(house.uploaded().await.1, id);
 }

@@ -1,4 +1,4 @@
-//! The folder: private, one program at a time, and all that the program can reach.
+//! The folder: private, for one program at a time, and the only one the program can reach.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -69,7 +69,7 @@ async fn a_message_that_cannot_be_opened_is_asked_for_again() {
     house.server.phone(ANNA).await;
     house.server.group(GROUP, &[ANNA, &bare(OWN)]).await;
     let mut program = house.run("own-number", &[GROUP]).await;
-    // The sender key has been lost on the way.
+    // The sender key was lost on the way.
     house.server.write_group(GROUP, ANNA, "G1", &wa::Message::text("first"), false).await;
     let message = program.take().await;
     assert_eq!((message.id.as_str(), message.text.as_str()), ("G1", "first"));

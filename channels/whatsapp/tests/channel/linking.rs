@@ -1,5 +1,5 @@
-//! The server's part of linking: it hands out codes, carries messages between the program
-//! and the phone, and starts the connection anew when the program has signed.
+//! The server's part of linking: it hands out codes, carries messages between the program and the
+//! phone, and restarts the connection when the program has signed.
 
 use whatsapp_rust::NodeBuilder;
 use whatsapp_rust::wacore::libsignal::protocol::PublicKey;
@@ -26,7 +26,7 @@ impl Keys {
         }
     }
 
-    /// What a device that is not linked says of itself.
+    /// What an unlinked device says about itself.
     pub(crate) fn told(who: wa::ClientPayload) -> Option<Self> {
         let data = who.device_pairing_data.into_option()?;
         let key = |bytes: Option<Vec<u8>>| PublicKey::from_djb_public_key_bytes(&bytes.unwrap()).unwrap();
@@ -38,7 +38,7 @@ impl Keys {
     }
 }
 
-/// What QR codes are made of.
+/// The parts of QR codes.
 pub(crate) fn codes(codes: &[String]) -> Node {
     let refs = codes.iter().map(|code| NodeBuilder::new("ref").bytes(code.as_bytes().to_vec()).build());
     let list = NodeBuilder::new("pair-device").children(refs.collect::<Vec<_>>()).build();
@@ -61,7 +61,7 @@ pub(crate) fn by_number(asked: &Node) -> Vec<Node> {
     vec![NodeBuilder::new("link_code_companion_reg").children([code]).build()]
 }
 
-/// The settings of the account: it has none. A new device waits for them.
+/// The account's settings, which are empty. A new device waits for them.
 pub(crate) fn unchanged(asked: &Node) -> Vec<Node> {
     let asked = asked.get_optional_child("sync").and_then(Node::children).unwrap_or_default().iter();
     let all = asked.filter_map(|collection| {
@@ -71,10 +71,10 @@ pub(crate) fn unchanged(asked: &Node) -> Vec<Node> {
     vec![NodeBuilder::new("sync").children(all.collect::<Vec<_>>()).build()]
 }
 
-/// Which linking by number this is.
+/// The reference of linking by number.
 pub(crate) const BY_NUMBER: &[u8] = b"by number";
 
-/// WhatsApp's way to say: connect again, now as a linked device.
+/// WhatsApp's request to reconnect, now as a linked device.
 pub(crate) fn again() -> Node {
     NodeBuilder::new("stream:error").attr("code", "515").build()
 }

@@ -1,9 +1,9 @@
-//! The real program against a WhatsApp server on loopback: each message is encrypted
-//! by a phone, decrypted by the program, told to the daemon's end, and back.
+//! The real program against a WhatsApp server on loopback: each message is encrypted by a phone,
+//! decrypted by the program, passed to the daemon's end, and back.
 //!
-//! What this cannot show: linking, for which the program must believe a server that
-//! WhatsApp has not signed for (channels/whatsapp-pairing has that), and whether
-//! WhatsApp's own servers and phones agree. docs/whatsapp.md lists that.
+//! What this cannot show: linking, for which the program must trust a server that WhatsApp has not
+//! signed for (channels/whatsapp-pairing has that), and whether WhatsApp's own servers and phones
+//! agree. docs/whatsapp.md lists that.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 
 mod account;
@@ -37,7 +37,7 @@ use whatsapp_rust::waproto::whatsapp as wa;
 /// A registered chat.
 pub(crate) const ANNA: &str = "491701111111@s.whatsapp.net";
 
-/// What a message says.
+/// The text of a message.
 pub(crate) fn said(message: &wa::Message) -> &str {
     message.text_content().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The media hosts of the server, at its own port: whoever uploads gets an address.
+//! The server's media hosts, on its own port: each upload gets an address.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::server::{Seen, State};
 
-/// Whether a connection is one to upload over.
+/// Whether a connection is for an upload.
 pub(super) async fn is_upload(stream: &TcpStream) -> bool {
     let mut first = [0; 4];
     while let Ok(count) = stream.peek(&mut first).await {
@@ -38,7 +38,7 @@ pub(super) async fn take(mut stream: TcpStream, state: &Arc<Mutex<State>>) {
     };
     let (status, answer) = {
         let state = state.lock().await;
-        // To the question whether it has a file already.
+        // Answers the question whether it already has a file.
         if state.no_media || body.is_empty() {
             ("404 Not Found", "{}")
         } else {

@@ -6,7 +6,7 @@ use whatsapp_rust::{Jid, NodeBuilder};
 
 use super::server::{OWN, bare};
 
-/// What the account's own phone gets of a message to somebody else.
+/// The copy of a message to another person that the account's own phone gets.
 pub(crate) fn is_copy(message: &wa::Message) -> bool {
     let sent = message.device_sent_message.as_option();
     sent.and_then(|sent| sent.destination_jid.as_deref()).is_some_and(|to| device_less(to) != bare(OWN))

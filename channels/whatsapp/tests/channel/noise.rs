@@ -1,5 +1,5 @@
-//! The server's end of a connection: WebSocket, Noise (IK with who knows our key, XX with
-//! who does not), encrypted nodes.
+//! The server's end of a connection: WebSocket, Noise (IK with clients that know our key, XX with
+//! others), encrypted nodes.
 
 use futures_util::{SinkExt, StreamExt};
 use rand::rng;
@@ -32,8 +32,8 @@ pub(crate) fn public(key: &KeyPair) -> [u8; 32] {
 }
 
 impl Connection {
-    /// Accepts a client, and says who it is; `None` if it goes away first, as one does
-    /// that does not believe us.
+    /// Accepts a client, and returns its identity; `None` if it goes away first, as one does that
+    /// does not trust us.
     pub(crate) async fn accept(stream: TcpStream, own: &KeyPair) -> Option<(Self, wa::ClientPayload)> {
         let (_, mut socket) = ServerBuilder::new().accept(stream).await.ok()?;
         let mut frames = FrameDecoder::new();
@@ -72,7 +72,7 @@ impl Connection {
                 (noise, payload)
             }
         };
-        // The client writes with what we read with.
+        // The client writes with the key that we read with.
         let (open, seal) = noise.finish().unwrap();
         let who = wa::ClientPayload::decode_from_slice(&payload).unwrap();
         Some((Connection { socket, frames, seal, open, sealed: 0, opened: 0 }, who))
@@ -84,8 +84,8 @@ impl Connection {
         self.socket.send(Message::binary(encode_frame(&sealed, None).unwrap())).await.ok()
     }
 
-    /// The next node; `None` when the client has gone. Cancel-safe: nothing is taken
-    /// off the socket that is not kept.
+    /// The next node; `None` when the client has gone. Cancel-safe: whatever is read off the socket
+    /// is kept.
     pub(crate) async fn next(&mut self) -> Option<Node> {
         loop {
             if let Some(frame) = self.frames.decode_frame() {
@@ -107,7 +107,7 @@ fn mix(noise: &mut NoiseHandshake, ours: &KeyPair, theirs: &[u8; 32]) {
     noise.mix_shared_secret(ours.private_key.serialize(), theirs).unwrap();
 }
 
-/// The next message of the handshake, less what stands before it.
+/// The next handshake message, without its prefix.
 async fn shake(
     socket: &mut WebSocketStream<TcpStream>,
     frames: &mut FrameDecoder,
@@ -142,7 +142,7 @@ async fn answer(
     socket.send(Message::binary(frame)).await.ok()
 }
 
-/// All that WhatsApp's certificate says but for its signatures, which nobody else can make.
+/// The content of WhatsApp's certificate without its signatures, which cannot be forged.
 fn certificate(own: &KeyPair) -> Vec<u8> {
     let sign = |serial: u32, issuer: u32, key: [u8; 32]| {
         let details = Details {

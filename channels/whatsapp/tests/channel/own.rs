@@ -1,4 +1,4 @@
-//! The account's own messages: taken up in the chat with oneself, nowhere else.
+//! The account's own messages: accepted only in the chat with oneself.
 
 use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -22,7 +22,7 @@ async fn the_chat_with_oneself_is_answered() {
     assert_eq!((to.as_str(), said(inner(&answer))), (bare(OWN).as_str(), "the milk"));
     program.outcome(1).await.unwrap();
 
-    // It answers what we said: only the id tells that apart from the owner's own words.
+    // It answers our message: only the id distinguishes that from the owner's own words.
     let reply = quoting("which one?", &id, &bare(OWN), "the milk");
     house.server.write(&bare(OWN), "S2", &wrapped(reply), &[("recipient", &bare(OWN))]).await;
     assert!(program.take().await.addressed);
@@ -30,7 +30,7 @@ async fn the_chat_with_oneself_is_answered() {
     house.server.write(&bare(OWN), "S3", &wrapped(reply), &[("recipient", &bare(OWN))]).await;
     assert!(!program.take().await.addressed);
 
-    // Our own message, come back by whatever way, is not a message of the owner's.
+    // Our own message, returned in whatever way, is not a message of the owner's.
     house.server.write(&bare(OWN), &id, &to_self("the milk"), &[("recipient", &bare(OWN))]).await;
     house.server.write(&bare(OWN), "S4", &to_self("thanks"), &[("recipient", &format!("{OWN_LID}@lid"))]).await;
     let message = program.take().await;
@@ -80,8 +80,8 @@ fn inner(message: &wa::Message) -> &wa::Message {
     message.device_sent_message.as_option().and_then(|sent| sent.message.as_option()).unwrap_or(message)
 }
 
-/// The opaque id of an account may come with the login: a mention of it counts from then
-/// on, and so does the chat with oneself by that name.
+/// The opaque id of an account may arrive with the login: from then on, a mention of it counts, and
+/// so does the chat with oneself by that name.
 #[tokio::test]
 async fn a_name_that_comes_with_the_login_is_known_at_once() {
     let mut house = House::linked_without_lid().await;

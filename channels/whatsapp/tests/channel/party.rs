@@ -62,7 +62,7 @@ impl Party {
         Party { identity, signed, signature, store, next_key: 1 }
     }
 
-    /// What the server tells of this phone's keys. Each one-time key goes out once.
+    /// The server's information about this phone's keys. Each one-time key is given out once.
     pub(crate) fn bundle(&mut self, jid: &str) -> Node {
         let id = self.next_key;
         self.next_key += 1;
@@ -90,7 +90,7 @@ impl Party {
             .build()
     }
 
-    /// Whether it has written to, or heard from, the program.
+    /// Whether it has exchanged messages with the program.
     pub(crate) fn knows(&self) -> bool {
         !self.store.sessions.0.is_empty()
     }
@@ -114,7 +114,7 @@ impl Party {
         enc(kind, sealed.serialize().to_vec())
     }
 
-    /// `enc` nodes for a group: the sender key, where the program lacks it, and the message.
+    /// `enc` nodes for a group: the sender key, if the program lacks it, and the message.
     pub(crate) async fn encrypt_group(&mut self, group: &str, message: &wa::Message, with_key: bool) -> Vec<Node> {
         let name = SenderKeyName::from_parts(group, "me");
         let mut nodes = Vec::new();
@@ -142,7 +142,7 @@ impl Party {
         }
     }
 
-    /// Opens an `enc` node of the program.
+    /// Decrypts an `enc` node of the program.
     pub(crate) async fn decrypt(&mut self, kind: &str, bytes: &[u8]) -> wa::Message {
         let sealed = match kind {
             "pkmsg" => CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(bytes).unwrap()),
@@ -173,7 +173,7 @@ impl Party {
         process_sender_key_distribution_message(&name, &skdm, &mut self.store.senders).await.unwrap();
     }
 
-    /// Opens a group message of the program.
+    /// Decrypts a group message of the program.
     pub(crate) async fn decrypt_group(&mut self, group: &str, bytes: &[u8]) -> wa::Message {
         let name = SenderKeyName::from_parts(group, "program");
         read(&group_decrypt(bytes, &mut self.store.senders, &name).await.unwrap())
@@ -261,7 +261,7 @@ impl SenderKeyStore for Senders {
     }
 }
 
-/// Of its own for each use: futures that hold it move between threads.
+/// A new one for each use: futures that hold it move between threads.
 fn rng() -> StdRng {
     rand::make_rng()
 }

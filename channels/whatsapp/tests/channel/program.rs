@@ -29,19 +29,19 @@ pub(crate) struct Program {
     child: Child,
     pub(crate) stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
-    /// Messages that came while the test waited for something else.
+    /// Messages that arrived while the test waited for something else.
     early: VecDeque<Incoming>,
 }
 
 impl House {
-    /// A device as linking leaves it: WhatsApp's side of linking cannot be had here.
+    /// A device as linking leaves it: WhatsApp's side of linking is not available here.
     pub(crate) async fn linked() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = linked(folder.path()).await;
         House { folder, server }
     }
 
-    /// An account whose opaque id comes with the login.
+    /// An account whose opaque id arrives with the login.
     pub(crate) async fn linked_without_lid() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = linked_as(folder.path(), false).await;
@@ -52,13 +52,13 @@ impl House {
         self.folder.path()
     }
 
-    /// The folder's files as they are; nobody has them open.
+    /// The folder's files as they are; no program has them open.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let paths = std::fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
         paths.filter(|path| path.is_file()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
     }
 
-    /// Puts them back in the place of all that is there.
+    /// Restores them in place of everything there.
     pub(crate) fn put_back(&self, files: &[(PathBuf, Vec<u8>)]) {
         self.files().iter().for_each(|(path, _)| std::fs::remove_file(path).unwrap());
         files.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
@@ -85,7 +85,7 @@ impl House {
         }
     }
 
-    /// The messages that phones had to send again, so far.
+    /// Messages that phones had to resend so far.
     pub(crate) fn asked_again(&mut self) -> HashSet<String> {
         let mut again = HashSet::new();
         while let Ok(seen) = self.server.seen.try_recv() {
@@ -133,8 +133,8 @@ impl Program {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// Until it is connected. What WhatsApp kept for it comes before that, and WhatsApp
-    /// waits for our answers.
+    /// Waits until it is connected. Messages that WhatsApp kept for it arrive before that, and
+    /// WhatsApp waits for our answers.
     async fn ready(&mut self) {
         loop {
             match self.next().await {
@@ -161,7 +161,7 @@ impl Program {
         message
     }
 
-    /// The next message, not answered.
+    /// The next message, unanswered.
     pub(crate) async fn hear(&mut self) -> Incoming {
         if let Some(message) = self.early.pop_front() {
             return message;
@@ -203,12 +203,12 @@ impl Program {
         self.tell(&ToChannel::Send(message)).await;
     }
 
-    /// Has a sign put on a message.
+    /// Has it react to a message.
     pub(crate) async fn react(&mut self, id: u64, chat: &str, sign: &str, to: &str) {
         self.react_to(id, chat, sign, (to, None)).await;
     }
 
-    /// The same, with who wrote the message.
+    /// The same, with the author of the message.
     pub(crate) async fn react_to(&mut self, id: u64, chat: &str, sign: &str, (to, sender): (&str, Option<&str>)) {
         let message = Outgoing {
             id,
@@ -223,7 +223,7 @@ impl Program {
         self.tell(&ToChannel::Send(message)).await;
     }
 
-    /// What became of a `send`.
+    /// The result of a `send`.
     pub(crate) async fn outcome(&mut self, id: u64) -> Result<(), (String, bool)> {
         loop {
             match self.next().await {
@@ -239,7 +239,7 @@ impl Program {
         self.child.kill().await.unwrap();
     }
 
-    /// Closes stdin, as the daemon does at its end; gives back the exit code.
+    /// Closes stdin, as the daemon does at its end; returns the exit code.
     pub(crate) async fn close(self) -> i32 {
         let Program { mut child, stdin, mut stdout, .. } = self;
         drop(stdin);
@@ -248,7 +248,7 @@ impl Program {
         child.wait().await.unwrap().code().unwrap()
     }
 
-    /// Waits for its own end.
+    /// Waits until it ends by itself.
     pub(crate) async fn ended(mut self) -> i32 {
         tokio::time::timeout(PATIENCE, self.child.wait())
             .await
@@ -259,7 +259,7 @@ impl Program {
     }
 }
 
-/// Runs a command of the program; gives back its exit code and what it printed.
+/// Runs a command of the program; returns its exit code and output.
 pub(crate) async fn command(folder: &Path, server: Option<&str>, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorward-whatsapp"));
     command.arg("--folder").arg(folder);
@@ -271,7 +271,7 @@ pub(crate) async fn command(folder: &Path, server: Option<&str>, arguments: &[&s
     (output.status.code().unwrap(), text)
 }
 
-/// Every file below a folder that holds one of these words.
+/// Every file below a folder that contains one of these words.
 pub(crate) fn holds(folder: &Path, words: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

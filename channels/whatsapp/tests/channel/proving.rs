@@ -1,4 +1,4 @@
-//! `expect`: whose chat a code comes from, and that all else leaves nothing.
+//! `expect`: which chat a code comes from, and that everything else leaves no trace.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -75,13 +75,13 @@ async fn a_group_proves_nobody_and_registered_chats_are_the_daemons() {
     assert_eq!(program.says().await["proven"]["chat"], STRANGER);
     assert_eq!(program.ends().await, Some(0));
 
-    // The daemon gets what was left to it.
+    // The daemon gets the messages that were left to it.
     let mut program = house.run("own-number", &[ANNA]).await;
     let message = program.take().await;
     assert_eq!((message.id.as_str(), message.text.as_str()), ("A1", "what is for dinner?"));
 }
 
-/// It ended before WhatsApp had the acknowledgement, so the code comes once more, to the daemon.
+/// It ended before WhatsApp had the acknowledgement, so the code arrives again, at the daemon.
 #[tokio::test]
 async fn a_code_that_comes_again_is_no_message() {
     let mut house = House::linked().await;
@@ -105,7 +105,7 @@ async fn the_chat_with_oneself_is_proven_by_oneself() {
     house.server.phone(ANNA).await;
     let mut program = Expecting::start(house.path(), &house.server.url, &["--mode", "self-chat"]);
     assert_eq!(program.says().await, json!({ "listens": {} }));
-    // Somebody else's code says nothing of whose account it is.
+    // Another person's code does not show whose account it is.
     house.server.write(ANNA, "A1", &wa::Message::text(CODE), &[]).await;
     let sent = wa::message::DeviceSentMessage {
         destination_jid: Some(bare(OWN)),

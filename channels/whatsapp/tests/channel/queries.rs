@@ -1,4 +1,4 @@
-//! The questions (`iq`) that the program asks of the server, each with its answer.
+//! The program's queries (`iq`) to the server, each with its answer.
 
 use whatsapp_rust::NodeBuilder;
 use whatsapp_rust::wacore::libsignal::protocol::PublicKey;
@@ -14,7 +14,7 @@ impl State {
             self.tell(Seen::Linking(node.clone()));
             return self.order(Order::Send(again()));
         }
-        // Answers to our own questions.
+        // Answers to our own queries.
         if kind == "result" || kind == "error" {
             return;
         }
@@ -104,7 +104,7 @@ impl State {
         }
     }
 
-    /// Everybody has one device: the phone.
+    /// Each person has one device: the phone.
     fn usync(&self, node: &Node) -> Node {
         let list = node.get_optional_child("usync").and_then(|usync| usync.get_optional_child("list"));
         let users = jids(list.unwrap()).into_iter().map(|jid| {

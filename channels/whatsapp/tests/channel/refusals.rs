@@ -1,4 +1,4 @@
-//! What WhatsApp's server refuses: whether that is final is asked of its number.
+//! Refusals by WhatsApp's server: whether one is final depends on its number.
 
 use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -40,8 +40,8 @@ async fn a_refusal_for_good_says_its_number() {
     }
 }
 
-/// An address, a list of devices or of members may be out of date: once more, with all of it
-/// asked anew. What is refused then is final.
+/// An address, or a list of devices or members, may be outdated: one retry, with everything queried
+/// again. A refusal after that is final.
 #[tokio::test]
 async fn what_may_be_out_of_date_is_asked_anew_once() {
     let mut house = House::linked().await;
@@ -49,7 +49,7 @@ async fn what_may_be_out_of_date_is_asked_anew_once() {
     house.server.phone(lid).await;
     house.server.also(lid, ANNA).await;
     let mut program = house.run("own-number", &[ANNA]).await;
-    // So the program knows both names.
+    // This tells the program both names.
     house.server.write(lid, "L1", &wa::Message::text("by my other name"), &[("sender_pn", ANNA)]).await;
     program.take().await;
     for (id, code) in [(1, "400"), (2, "421"), (3, "463"), (4, "479")] {
@@ -67,7 +67,7 @@ async fn what_may_be_out_of_date_is_asked_anew_once() {
     }
 }
 
-/// The last word counts, for whatever was to go out: what is asked anew may meet trouble that passes, and a
+/// The last answer counts, whatever was to be sent: a fresh query may meet temporary trouble, and a
 /// group's list and a reaction are refused like a text.
 #[tokio::test]
 async fn each_refusal_is_asked_of_its_own_number() {

@@ -1,5 +1,5 @@
-//! A WhatsApp server on loopback with the phones behind it. It keeps what the program
-//! has not acknowledged, and does not drop duplicates: it shows each message it gets.
+//! A WhatsApp server on loopback with the phones behind it. It keeps messages that the program has
+//! not acknowledged, and does not drop duplicates: it shows each message it gets.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -32,15 +32,15 @@ pub(crate) enum Seen {
     Message { to: String, id: String, message: Box<wa::Message> },
     /// A message was acknowledged.
     Receipt { id: String },
-    /// A message could not be opened: its phone was asked for it again, and has sent it.
+    /// A message could not be decrypted: its phone was asked for it again, and has resent it.
     Retry { id: String },
-    /// The sign that somebody is typing.
+    /// Somebody is typing, or has stopped.
     ChatState { to: String, state: String },
     /// Online or not.
     Presence(String),
     /// A step of linking or unlinking.
     Linking(Node),
-    /// A file was uploaded, encrypted as it was.
+    /// A file was uploaded, in encrypted form.
     Uploaded(Vec<u8>),
 }
 
@@ -51,41 +51,41 @@ pub(crate) struct Server {
     pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
 }
 
-/// What it knows.
+/// Its state.
 pub(crate) struct State {
     /// The program's device, once it has connected.
     pub(super) device: Option<Keys>,
-    /// What it gets to make QR codes of.
+    /// The material for QR codes.
     codes: Vec<String>,
     pub(super) one_time: VecDeque<(u32, PublicKey)>,
     pub(super) parties: HashMap<String, Party>,
     pub(super) groups: HashMap<String, Vec<String>>,
-    /// Who is known by a second name to phones: that → the first.
+    /// Second names that phones know: second → first.
     pub(super) same: HashMap<String, String>,
-    /// Who has two names: number → opaque id.
+    /// People with two names: number → opaque id.
     pub(super) lids: HashMap<String, String>,
-    /// What people call themselves; Anna where nothing is said.
+    /// Display names; Anna if none is given.
     names: HashMap<String, String>,
     pub(super) unacknowledged: Vec<(String, Node)>,
-    /// What the phones have written: they keep it, and send it again when asked to.
+    /// The phones' messages: they keep them, and resend them when asked to.
     written: HashMap<String, Written>,
     connection: Option<mpsc::UnboundedSender<Order>>,
     /// The program has said that it is ready for messages.
     pub(super) active: bool,
-    /// Nobody can connect.
+    /// The server cannot be reached.
     offline: bool,
     /// Where files are uploaded.
     pub(super) media: String,
-    /// The media hosts take nothing.
+    /// The media hosts refuse everything.
     pub(super) no_media: bool,
     /// What the program sends is shown, and not confirmed.
     silent: bool,
-    /// What the program sends next is refused with these codes.
+    /// The program's next messages are refused with these codes.
     refuse: VecDeque<String>,
     seen: mpsc::UnboundedSender<Seen>,
 }
 
-/// What a phone wrote, before it was encrypted.
+/// A phone's message, before encryption.
 #[derive(Clone)]
 struct Written {
     from: String,
@@ -93,14 +93,14 @@ struct Written {
     message: wa::Message,
 }
 
-/// What is to be done with the connection.
+/// A command to the connection.
 pub(super) enum Order {
     Send(Node),
     Cut,
 }
 
 impl Server {
-    /// Serves this device, which is linked; or one that links with these codes.
+    /// Serves this linked device, or one that links with these codes.
     pub(crate) async fn start(device: Option<&Device>, codes: &[&str], key: KeyPair) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/ws/chat", listener.local_addr().unwrap());
@@ -139,12 +139,12 @@ impl Server {
         self.state.lock().await.parties.insert(jid.to_owned(), Party::new());
     }
 
-    /// The phone has this other name too.
+    /// Gives the phone another name too.
     pub(crate) async fn also(&self, jid: &str, other: &str) {
         self.state.lock().await.same.insert(other.to_owned(), jid.to_owned());
     }
 
-    /// What somebody calls themselves.
+    /// Sets a display name.
     pub(crate) async fn named(&self, jid: &str, name: &str) {
         self.state.lock().await.names.insert(jid.to_owned(), name.to_owned());
     }
@@ -154,7 +154,7 @@ impl Server {
         self.state.lock().await.groups.insert(jid.to_owned(), members);
     }
 
-    /// `from` writes to the program; more attributes as WhatsApp adds them.
+    /// `from` writes to the program; `more` are attributes that WhatsApp would add.
     pub(crate) async fn write(&self, from: &str, id: &str, message: &wa::Message, more: &[(&'static str, &str)]) {
         let mut state = self.state.lock().await;
         let written = Written { from: from.to_owned(), group: None, message: message.clone() };
@@ -187,7 +187,7 @@ impl Server {
         self.state.lock().await.order(Order::Cut);
     }
 
-    /// From now on the server can be reached, or not.
+    /// Sets whether the server can be reached.
     pub(crate) async fn offline(&self, offline: bool) {
         let mut state = self.state.lock().await;
         state.offline = offline;
@@ -208,7 +208,7 @@ impl Server {
         self.state.lock().await.refuse.extend(std::iter::repeat_n(code.to_owned(), times));
     }
 
-    /// What waits for an acknowledgement.
+    /// Messages without an acknowledgement.
     pub(crate) async fn unacknowledged(&self) -> Vec<String> {
         self.state.lock().await.unacknowledged.iter().map(|(id, _)| id.clone()).collect()
     }
@@ -225,7 +225,7 @@ impl State {
         party
     }
 
-    /// The phone with this name, whichever of its two it is.
+    /// The phone with this name, whichever of its two.
     pub(super) fn party(&mut self, jid: &str) -> Option<&mut Party> {
         let name = device_less(jid);
         let name = self.same.get(&name).cloned().unwrap_or(name);
@@ -267,7 +267,7 @@ impl State {
             "message" => self.receive(node, &text("to"), &text("id")).await,
             "receipt" if text("type") == "retry" => self.resend(node, &text("id")).await,
             "receipt" => {
-                // Several at once stand in a list.
+                // Several at once are in a list.
                 let listed = node.get_optional_child("list").and_then(Node::children).unwrap_or_default().iter();
                 let listed = listed.filter_map(|item| item.attrs.get("id").map(|id| id.as_str().into_owned()));
                 for id in listed.chain([text("id")]).collect::<Vec<_>>() {
@@ -278,7 +278,7 @@ impl State {
                     }
                 }
             }
-            // Of one stanza: what was sent again under the same id still waits.
+            // For one stanza: a resend under the same id still waits.
             "ack" => {
                 let id = text("id");
                 if let Some(first) = self.unacknowledged.iter().position(|(waiting, _)| *waiting == id) {
@@ -295,8 +295,8 @@ impl State {
         }
     }
 
-    /// The program could not open a message. Its phone encrypts it anew, for the program
-    /// alone, with the sender key of the group in it.
+    /// The program could not decrypt a message. Its phone encrypts it anew, for the program only,
+    /// with the group's sender key in it.
     async fn resend(&mut self, receipt: &Node, id: &str) {
         let written = self.written.get(id).unwrap_or_else(|| panic!("nobody wrote {id}")).clone();
         let count = receipt.get_optional_child("retry").and_then(|retry| retry.attrs.get("count")).unwrap();
@@ -318,7 +318,7 @@ impl State {
         self.tell(Seen::Retry { id: id.to_owned() });
     }
 
-    /// Each phone opens what is for it.
+    /// Each phone decrypts its part.
     async fn receive(&mut self, node: &Node, to: &str, id: &str) {
         for participant in node.get_optional_child("participants").and_then(Node::children).unwrap_or_default() {
             let jid = participant.attrs.get("jid").unwrap().as_str().into_owned();
@@ -419,7 +419,7 @@ pub(crate) fn bare(number: &str) -> String {
     format!("{number}@s.whatsapp.net")
 }
 
-/// The server's key, made before the device that must know it.
+/// The server's key, made before the device, which must know it.
 pub(crate) fn key() -> KeyPair {
     KeyPair::generate(&mut rng())
 }

@@ -1,4 +1,4 @@
-//! What a message is beside its text: a reaction to one of ours, a later version, or one that was handed on.
+//! Messages other than plain text: a reaction to one of ours, an edit, a forwarded message.
 
 use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -38,7 +38,7 @@ async fn a_reaction_to_ours_is_told_with_what_it_is_to() {
     house.server.write(ANNA, "R1", &reaction(&ours, "\u{1f44d}"), &[]).await;
     let message = program.take().await;
     assert_eq!((message.reacts_to.as_deref(), &*message.text, &*message.sender.id), (Some(&*ours), "\u{1f44d}", ANNA));
-    // To what others wrote: nobody's business.
+    // To messages of others: ignored.
     house.server.write(ANNA, "R2", &reaction("3EB0ANNASOWN", "\u{1f44d}"), &[]).await;
     house.until(Seen::Receipt { id: "R2".into() }).await;
     house.server.write(ANNA, "R3", &reaction(&ours, ""), &[]).await;
@@ -62,7 +62,7 @@ async fn what_was_handed_on_or_written_anew_is_told_as_that() {
     assert_eq!((message.edits.as_deref(), &*message.text), (Some("F2"), "no"));
 }
 
-/// The sign that a message carries: on what, by whom in a group, and which.
+/// A message's reaction: to which message, by whom in a group, and the emoji.
 fn signed(message: &wa::Message) -> (String, Option<String>, String) {
     let sign = message.reaction_message.as_option().unwrap();
     let key = sign.key.as_option().unwrap();
@@ -89,7 +89,7 @@ async fn a_sign_is_put_on_what_somebody_wrote() {
     let (_, _, message) = house.message().await;
     assert_eq!(signed(&message), ("G1".into(), Some(ANNA.into()), "\u{2764}\u{fe0f}".into()));
     program.outcome(2).await.unwrap();
-    // One of which nobody knows who wrote it, or of another chat.
+    // One with an unknown author, and one in another chat.
     for (id, chat, to) in [(3, ANNA, "M0"), (4, GROUP, "M1")] {
         program.react(id, chat, "\u{1f44d}", to).await;
         let (why, retry) = program.outcome(id).await.unwrap_err();
@@ -97,7 +97,7 @@ async fn a_sign_is_put_on_what_somebody_wrote() {
     }
 }
 
-/// The program remembers nothing of before its start: who wrote the message, the daemon says.
+/// The program remembers nothing from before its start: the daemon names the author.
 #[tokio::test]
 async fn a_sign_is_put_on_what_came_before_the_program_started() {
     const GROUP: &str = "120363000000000001@g.us";

@@ -1,4 +1,4 @@
-//! What ends a connection for good is a state with plain words, and nobody tries again.
+//! A permanent end of the connection is a state with plain words, without a retry.
 
 use channel_protocol::ChannelState;
 use whatsapp_rust::NodeBuilder;

@@ -1,4 +1,4 @@
-//! Chats that are not registered: nothing of them is said, kept or answered.
+//! Chats that are not registered: nothing from them is reported, kept or answered.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn nothing_of_a_stranger_is_kept() {
             house.seen().await;
         }
     }
-    // What comes next is the first thing that the daemon hears of.
+    // The next message is the first that the daemon is told of.
     house.server.write(ANNA, "A1", &wa::Message::text("hello"), &[]).await;
     assert_eq!(program.take().await.id, "A1");
     house.until(Seen::Receipt { id: "A1".into() }).await;
@@ -56,7 +56,7 @@ async fn a_stranger_is_understood_again_after_a_restart() {
     program.tell(&ToChannel::Typing { chat: STRANGER.into(), on: true }).await;
     assert_eq!(program.close().await, 0);
 
-    // Registered now: the session that was kept under a veiled name still opens.
+    // Registered now: the session stored under a hashed name still works.
     let mut program = house.run("own-number", &[STRANGER]).await;
     house.server.write(STRANGER, "X2", &wa::Message::text("two"), &[]).await;
     assert_eq!(program.take().await.text, "two");

@@ -1,4 +1,4 @@
-//! Chats in which messages disappear: what goes out goes with them.
+//! Chats in which messages disappear: outgoing ones do as well.
 
 use whatsapp_rust::prelude::{MessageBuilderExt, MessageExt};
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -24,7 +24,7 @@ fn stays(message: &wa::Message) -> Option<u32> {
     text.or(picture).or(document)?.as_option()?.expiration
 }
 
-/// A phone sets how long messages stay, without a message.
+/// A phone sets the lifetime, without a message.
 fn set_to(seconds: u32) -> wa::Message {
     let setting = wa::message::ProtocolMessage {
         r#type: Some(wa::message::protocol_message::Type::EPHEMERAL_SETTING),
@@ -62,8 +62,8 @@ async fn answers_and_notices_disappear_where_messages_do_also_after_a_restart() 
     program.outcome(5).await.unwrap();
 }
 
-/// Whatever says it, and whatever goes out: the setting alone, files, a chat by its other name, and a
-/// message that comes after later ones.
+/// Whatever sets it, and whatever is sent: the setting alone, files, a chat by its other name, and
+/// a message that arrives after later ones.
 #[tokio::test]
 async fn what_a_chat_says_last_counts_for_all_that_goes_out() {
     let mut house = House::linked().await;
@@ -76,7 +76,7 @@ async fn what_a_chat_says_last_counts_for_all_that_goes_out() {
         assert_eq!(stays(&house.message().await.2), Some(WEEK), "{name}");
         program.outcome(id).await.unwrap();
     }
-    // Written before the setting, and sent again after it.
+    // Written before the setting, and resent after it.
     house.server.write(ANNA, "A1", &wa::Message::text("older"), &[("t", "1700000000")]).await;
     program.take().await;
     program.send(3, ANNA, "an answer", Some("A1")).await;

@@ -1,21 +1,21 @@
-//! What an agent says in a turn, put together.
+//! An agent's answer in a turn, put together from pieces.
 
-/// The text of the last message; what was said before the last tool was on the way to it.
+/// The text of the last message; text before the last use of a tool only led up to it.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     message: Option<String>,
     text: String,
     /// A tool was used since.
     done_with: bool,
-    /// The longest of what came before, in case nothing comes after.
+    /// The longest earlier text, in case nothing follows.
     before: String,
 }
 
-/// An agent that writes without end.
+/// A limit for an agent that writes without end.
 const MOST: usize = 1 << 20;
 
 impl Answer {
-    /// A piece of a message. Agents that name their messages begin a new one with a new name.
+    /// Adds a piece of a message. Agents that name their messages start a new one with a new name.
     pub(super) fn push(&mut self, message: Option<String>, text: &str) {
         if self.done_with || self.message != message && self.message.is_some() && message.is_some() {
             self.before = std::mem::take(&mut self.text);

@@ -1,11 +1,11 @@
-//! Any agent that speaks the Agent Client Protocol, version 1 (agentclientprotocol.com): JSON-RPC, one message a
+//! Any agent that speaks the Agent Client Protocol, version 1 (agentclientprotocol.com): JSON-RPC, one message per
 //! line, over its standard input and output.
 //!
-//! Inside the sandbox the agent may do whatever it likes, so it is granted whatever it asks permission for: the door
-//! is the limit. It is offered neither files nor terminals of the client's, since it has the sandbox's own.
+//! Inside the sandbox the agent may do whatever it likes, so all its permission requests are granted: the door is
+//! the limit. The client offers it neither files nor terminals, because it has the sandbox's own.
 //!
-//! What it is not: a guard. Nor is the protocol's crate used: of its 200 messages eight are needed, and its types
-//! would double what the guest takes to build.
+//! What it is not: a guard. Nor does it use the protocol's crate: of its 200 messages eight are needed, and its
+//! types would double the guest's build time.
 
 mod answer;
 mod talk;
@@ -26,7 +26,7 @@ use crate::{
     shell,
 };
 
-/// How often at most the daemon is told that something moves.
+/// The shortest interval between signs of life to the daemon.
 const SIGNS: Duration = Duration::from_secs(10);
 
 /// Drives the agent until the daemon closes the session or the agent has ended.
@@ -38,11 +38,11 @@ pub async fn drive(
     resume: Option<String>,
 ) -> Result<(), String> {
     let name = program.name.clone();
-    // A conversation with another agent is none that this one could go on with.
+    // Another agent's conversation cannot be resumed by this one.
     let resume = resume.and_then(|session| session.strip_prefix(&prefix(&name)).map(str::to_owned));
     let talk = match Talk::start(reaper, &program, servers) {
         Ok(talk) => talk,
-        // It will be missing again.
+        // A retry would not find it either.
         Err(why) => return refuse(daemon, why, false).await,
     };
     let mut driver = Driver {
@@ -73,11 +73,11 @@ struct Driver<'a> {
     model: Option<String>,
     /// The conversation has not had a prompt yet.
     fresh: bool,
-    /// The conversation to resume was not there, and nobody has been told.
+    /// The conversation to resume was not there, and this has not been reported.
     lost: bool,
     waiting: VecDeque<(u64, String)>,
     turn: Option<Turn>,
-    /// When the daemon was last told that something moves.
+    /// When the daemon last got a sign of life.
     sign: Option<Instant>,
 }
 
@@ -85,7 +85,7 @@ struct Driver<'a> {
 struct Turn {
     /// The request to the agent.
     call: u64,
-    /// Which of the daemon's prompts it holds; never empty.
+    /// The daemon's prompts in it; never empty.
     prompts: Vec<u64>,
     answer: Answer,
 }
@@ -97,7 +97,7 @@ impl Turn {
 }
 
 impl Driver<'_> {
-    /// Makes itself known, and goes on with a conversation or begins one.
+    /// Initialises the agent, and resumes a conversation or starts one.
     async fn begin(&mut self, resume: Option<String>) -> Result<(), Trouble> {
         self.talk.initialize().await?;
         if let Some(session) = resume {
@@ -156,7 +156,7 @@ impl Driver<'_> {
         }
     }
 
-    /// What came meanwhile is asked together: the protocol knows one prompt at a time.
+    /// Prompts that arrived meanwhile are sent together: the protocol allows one prompt at a time.
     async fn next_turn(&mut self) -> Result<(), String> {
         let (prompts, texts): (Vec<u64>, Vec<String>) = self.waiting.drain(..).unzip();
         let about = std::mem::take(&mut self.fresh).then(|| SYSTEM_PROMPT.to_owned());
@@ -218,8 +218,8 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// A turn that was refused for what it says would have each later one refused with it, and nothing can be taken
-    /// out of a conversation in this protocol: a new one begins.
+    /// A turn that was refused for its content would make each later one fail as well, and this
+    /// protocol cannot remove anything from a conversation: a new one is started.
     async fn failed(&mut self, turn: Turn, said: &str) -> Result<(), String> {
         let Failure { words, retry, refused, another } = failure::refused_by_the_door("the model", said)
             .unwrap_or_else(|| Failure {
@@ -244,7 +244,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Something moves, whatever it is.
+    /// Sends a sign of life.
     async fn moves(&mut self) -> Result<(), String> {
         if self.sign.is_some_and(|last| last.elapsed() < SIGNS) {
             return Ok(());
@@ -260,7 +260,7 @@ impl Driver<'_> {
         }
     }
 
-    /// The agent is of no more use: whoever waits is told, and the sandbox ends.
+    /// The agent is unusable: open prompts are answered with the reason, and the sandbox ends.
     async fn give_up(&mut self, why: String) -> Result<(), String> {
         self.talk.kill();
         let message = format!("{} {why}", self.name);
@@ -274,7 +274,7 @@ impl Driver<'_> {
     }
 }
 
-/// There is no agent: the first who asks is told.
+/// There is no agent: the first prompt is answered with the reason.
 async fn refuse(mut daemon: Daemon, why: String, retry: bool) -> Result<(), String> {
     loop {
         match daemon.next().await? {
@@ -288,14 +288,14 @@ async fn refuse(mut daemon: Daemon, why: String, retry: bool) -> Result<(), Stri
     }
 }
 
-/// Whether what went wrong lies in the surroundings. All else the agent has tried again itself.
+/// Whether the cause is temporary and outside the agent. Anything else it has already retried itself.
 fn passes(said: &str) -> bool {
     const WORDS: [&str; 6] = ["overloaded", "connect", "timed out", "timeout", "server error", "unavailable"];
     let said = said.to_ascii_lowercase();
     WORDS.iter().any(|word| said.contains(word))
 }
 
-/// What tells the conversations of this agent from those of others.
+/// The prefix that distinguishes this agent's conversations from those of others.
 fn prefix(name: &str) -> String {
     format!("{name}:")
 }

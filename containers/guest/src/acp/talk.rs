@@ -1,4 +1,4 @@
-//! One connection to an agent: requests and their answers, and what it says meanwhile.
+//! One connection to an agent: requests and their answers, and its notifications.
 
 use std::{
     fs::{self, Permissions},
@@ -21,10 +21,10 @@ use crate::{
     servers,
 };
 
-/// How long an agent may take until it is ready, or has read a conversation back.
+/// How long an agent may take to get ready, or to replay a conversation.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// With that much of noise without a message it is no agent of this protocol.
+/// After this much noise without a message it is not an agent of this protocol.
 const MOST_NOISE: usize = 16 << 20;
 
 /// How much of a line of noise is shown in the log.
@@ -33,7 +33,7 @@ const NOISE_SHOWN: usize = 200;
 /// The version of the protocol.
 const VERSION: u64 = 1;
 
-/// What an agent lets us know.
+/// An event from the agent.
 pub(super) enum Event {
     /// A request of ours was answered.
     Answered { call: u64, result: Result<Value, String> },
@@ -41,7 +41,7 @@ pub(super) enum Event {
     Says { message: Option<String>, text: String },
     /// It uses a tool.
     Works { what: String },
-    /// It does something.
+    /// Any other activity.
     Moves,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Talk {
     /// The owner's MCP servers.
     servers: Vec<McpServer>,
     session: String,
-    /// The settings that it offers for the session.
+    /// The session settings that it offers.
     options: Value,
     cancelled: bool,
     noise: usize,
@@ -82,7 +82,7 @@ impl Talk {
         })
     }
 
-    /// Who we are, and what we offer: nothing.
+    /// Identifies us, and offers nothing.
     pub(super) async fn initialize(&mut self) -> Result<(), Trouble> {
         let offered = json!({ "fs": { "readTextFile": false, "writeTextFile": false }, "terminal": false });
         let client = json!({ "name": "doorward", "title": "Doorward", "version": env!("CARGO_PKG_VERSION") });
@@ -96,7 +96,7 @@ impl Talk {
         Ok(())
     }
 
-    /// A new conversation; gives its name.
+    /// Starts a conversation; returns its id.
     pub(super) async fn open(&mut self) -> Result<String, Trouble> {
         let params = json!({ "cwd": WORKSPACE, "mcpServers": self.servers() });
         let mut result = self.ask("session/new", &params).await?;
@@ -108,7 +108,7 @@ impl Talk {
         Ok(self.session.clone())
     }
 
-    /// Goes on with an earlier conversation. What is told of it again is passed over.
+    /// Resumes an earlier conversation. Its replayed content is ignored.
     pub(super) async fn resume(&mut self, session: &str) -> Result<(), Trouble> {
         let method = match &self.abilities {
             can if can["sessionCapabilities"]["resume"].is_object() => "session/resume",
@@ -122,7 +122,7 @@ impl Talk {
         Ok(())
     }
 
-    /// The model, where the agent lets it be chosen for a conversation and has another one now.
+    /// Sets the model, if the agent allows a choice per conversation and has another one set.
     pub(super) async fn set_model(&mut self, model: Option<&str>) -> Result<(), Trouble> {
         let offered = self.options.as_array().map(Vec::as_slice).unwrap_or_default();
         let choice = offered.iter().find(|option| option["category"] == "model" || option["id"] == "model");
@@ -134,14 +134,14 @@ impl Talk {
         self.ask("session/set_config_option", &params).await.map(drop)
     }
 
-    /// A prompt; gives the number under which it is answered.
+    /// Sends a prompt; returns the number of the request.
     pub(super) fn prompt<'t>(&mut self, texts: impl Iterator<Item = &'t String>) -> u64 {
         self.cancelled = false;
         let blocks: Vec<Value> = texts.map(|text| json!({ "type": "text", "text": text })).collect();
         self.call("session/prompt", &json!({ "sessionId": self.session, "prompt": blocks }))
     }
 
-    /// Breaks the turn off that is under way.
+    /// Cancels the current turn.
     pub(super) fn cancel(&mut self) {
         self.cancelled = true;
         self.process.write(&wire::note("session/cancel", &json!({ "sessionId": self.session })));
@@ -155,7 +155,7 @@ impl Talk {
         self.process.finish().await;
     }
 
-    /// What it does next. Safe to drop half-way.
+    /// The next event. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Event, Trouble> {
         loop {
             let line = match self.process.next().await {
@@ -189,7 +189,7 @@ impl Talk {
         }
     }
 
-    /// Lines of a runtime's are no reason to lose an answer.
+    /// Log lines of a runtime are no reason to lose an answer.
     fn pass_over(&mut self, line: &[u8]) -> Result<(), Trouble> {
         self.noise += line.len() + 1;
         if !self.noise_shown && !line.trim_ascii().is_empty() {
@@ -206,7 +206,7 @@ impl Talk {
         self.calls
     }
 
-    /// A request whose answer nothing else may come before.
+    /// A request that must be answered before anything else goes on.
     async fn ask(&mut self, method: &str, params: &Value) -> Result<Value, Trouble> {
         let wanted = self.call(method, params);
         let answer = timeout(PATIENCE, async {
@@ -229,7 +229,7 @@ impl Talk {
     }
 }
 
-/// What an update lets us know.
+/// The event in an update.
 fn update(update: &Value) -> Event {
     match update["sessionUpdate"].as_str().unwrap_or_default() {
         "agent_message_chunk" => match update["content"]["text"].as_str() {
@@ -244,7 +244,7 @@ fn update(update: &Value) -> Event {
     }
 }
 
-/// What of its plan it is at.
+/// The current step of its plan.
 fn step(update: &Value) -> Option<&str> {
     let entries = update["entries"].as_array()?;
     entries.iter().find(|entry| entry["status"] == "in_progress")?["content"].as_str()

@@ -1,4 +1,4 @@
-//! The messages: what is read of them, however they are spelt otherwise.
+//! The messages, as far as they are needed, in any spelling.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 pub(super) enum Said {
     /// The answer to a request of ours.
     Answer { id: u64, result: Result<Value, String> },
-    /// It asks something of us.
+    /// It makes a request to us.
     Request { id: Value, method: String, params: Value },
-    /// It lets us know something.
+    /// It sends a notification.
     Note { method: String, params: Value },
 }
 
-/// Why an agent is of no use, or one request to it failed.
+/// Why an agent is unusable, or why one request to it failed.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// It refused the request, in its words.
+    /// It refused the request, with this message.
     Refused(String),
-    /// It has ended, or speaks another language.
+    /// It has ended, or does not speak the protocol.
     Ended(String),
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Trouble {
 }
 
 impl Said {
-    /// Nothing where the line is none of the protocol's.
+    /// `None` if the line is not a message of the protocol.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let mut message: Value = serde_json::from_slice(line).ok()?;
         let message = message.as_object_mut()?;
@@ -53,7 +53,7 @@ impl Said {
     }
 }
 
-/// An error, with what its data says of it: many agents put their model's words there.
+/// An error, with its data: many agents put their model's message there.
 fn words(error: &Value) -> String {
     let message = error["message"].as_str().unwrap_or("it gave no reason");
     match &error["data"] {
@@ -68,13 +68,13 @@ pub(super) fn request(id: u64, method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
-/// Something that wants no answer.
+/// A notification.
 pub(super) fn note(method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "method": method, "params": params })
 }
 
-/// What a request of the agent's is answered with: whatever it asks permission for is granted, for good where that
-/// can be said; nothing else is offered.
+/// The reply to a request of the agent's: permission is always granted, permanently where possible;
+/// nothing else is offered.
 pub(super) fn reply(id: &Value, method: &str, params: &Value, cancelled: bool) -> Value {
     if method != "session/request_permission" {
         let error = json!({ "code": -32601, "message": format!("{method} is not offered here") });

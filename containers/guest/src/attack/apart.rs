@@ -1,8 +1,8 @@
-//! What two sandboxes could have in common: a lock that the other feels, room that the
-//! kernel counts by user, a disk.
+//! What two sandboxes could share: a lock that the other notices, room that the kernel counts per
+//! user, a disk.
 //!
-//! Two of these want somebody on the other side: `hold`, in another sandbox, holds all
-//! that it can until it is killed.
+//! Two of these attacks need a counterpart: `hold`, in another sandbox, holds all it can until it
+//! is killed.
 
 use std::{
     collections::BTreeSet,
@@ -21,16 +21,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
 
-/// Says, by being there, that `hold` holds.
+/// A file that exists once `hold` is in place.
 const HELD: &str = "/tmp/held";
 
 /// Pipes of a mebibyte: four times what one user may usually have.
 const PIPES: usize = 256;
 
-/// What a pipe holds where nobody has used up its user's room (pipe(7)).
+/// A pipe's size if the user's room has not been used up (pipe(7)).
 const USUAL: usize = 64 << 10;
 
-/// Holds every lock and all room that there is, and does not come back.
+/// Holds every lock and all available room, and does not return.
 pub(super) fn hold() -> Outcome {
     let _locked: Vec<File> = files().into_iter().filter_map(|(_, file)| lock(&file).is_ok().then_some(file)).collect();
     let _pipes = pipes();
@@ -40,7 +40,7 @@ pub(super) fn hold() -> Outcome {
     }
 }
 
-/// Asks for locks on whatever another sandbox might see too.
+/// Tries to lock everything that another sandbox might see too.
 pub(super) fn locks() -> Outcome {
     let files = files();
     let taken: Vec<String> = files
@@ -54,8 +54,7 @@ pub(super) fn locks() -> Outcome {
     Ok(format!("another sandbox's lock is felt on {}", taken.join(", ")))
 }
 
-/// Asks for a pipe: where another sandbox has used up what the kernel gives their user,
-/// it holds a page or two.
+/// Creates a pipe: if another sandbox has used up their user's room, it holds a page or two.
 pub(super) fn room() -> Outcome {
     let (reader, _writer) = pipe().map_err(|error| format!("no pipe can be made: {error}"))?;
     match fcntl_getpipe_size(&reader) {
@@ -65,7 +64,7 @@ pub(super) fn room() -> Outcome {
     }
 }
 
-/// Makes a file of so many bytes, of which none is written, and which has no name.
+/// Creates a file of this size, without a name and with nothing written.
 pub(super) fn large_file(bytes: &str) -> Outcome {
     let bytes: u64 = bytes.parse().map_err(|_| format!("{bytes:?} is no number of bytes"))?;
     let path = PathBuf::from(format!("/workspace/group/.doorward-drill-{}", std::process::id()));
@@ -78,7 +77,7 @@ pub(super) fn large_file(bytes: &str) -> Outcome {
     }
 }
 
-/// Whoever passes a limit on files is killed, unless it catches the signal (setrlimit(2)).
+/// A process that exceeds a file limit is killed, unless it catches the signal (setrlimit(2)).
 fn unkilled(work: impl FnOnce() -> rustix::io::Result<()>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -96,14 +95,14 @@ fn pipes() -> Vec<(rustix::fd::OwnedFd, rustix::fd::OwnedFd)> {
     while held.len() < PIPES
         && let Ok((reader, writer)) = pipe()
     {
-        // Refused once there is no more: the rest are small.
+        // Refused once there is no more room: the rest are small.
         let _ = fcntl_setpipe_size(&reader, 1 << 20);
         held.push((reader, writer));
     }
     held
 }
 
-/// Everything that is mounted, what lies in the same folders, and what every image has; each once.
+/// Everything that is mounted, its neighbours, and what every image has; each once.
 fn files() -> Vec<(PathBuf, File)> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mounted = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
@@ -119,14 +118,14 @@ fn files() -> Vec<(PathBuf, File)> {
 }
 
 fn open(path: &Path) -> Option<File> {
-    // Nobody at a pipe's other end is waited for, and no terminal is taken.
+    // Does not wait for the other end of a pipe, and does not take over a terminal.
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()
 }
 
-/// What a sandbox may have in common with others of its own group, or are the kernel's own views.
+/// What a sandbox may share with others of its own group, and views of the kernel.
 const OWN: [&str; 4] = ["/workspace/group", "/home/agent", "/workspace/inbox", "/proc"];
 
-/// Fewer than a process may have open.
+/// Below the limit of open files per process.
 const MOST: usize = 1500;
 
 #[cfg(test)]

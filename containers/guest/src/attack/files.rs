@@ -1,4 +1,4 @@
-//! What the file system would let an attacker reach.
+//! What an attacker could reach through the file system.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 use super::Outcome;
 use crate::door;
 
-/// More than any image holds; bounds the walk over a mounted giant.
+/// More than any image contains; bounds the walk over a huge mount.
 const MAX_ENTRIES: usize = 2_000_000;
 
 /// Connects to a socket in the file system.
@@ -20,7 +20,7 @@ pub(super) fn unix(path: &str) -> Outcome {
     UnixStream::connect(path).map(|_| format!("connected to {path}")).map_err(|error| format!("{path}: {error}"))
 }
 
-/// Looks for any socket but the door that answers: another door, the engine's, the host's.
+/// Looks for any listening socket except the door: another door, the engine's, the host's.
 pub(super) fn sockets() -> Outcome {
     let mut folders = vec![PathBuf::from("/")];
     let (mut seen, mut silent, mut answering) = (0_usize, 0_usize, Vec::new());
@@ -54,7 +54,7 @@ pub(super) fn readable(paths: &[&str]) -> Outcome {
     if found.is_empty() { Err(format!("none of {} paths is there", paths.len())) } else { Ok(found.join(", ")) }
 }
 
-/// Tries to put something else in the door's place.
+/// Tries to replace the door.
 pub(super) fn door_replace() -> Outcome {
     let beside = "/run/doorward/other.sock";
     let attempts = [

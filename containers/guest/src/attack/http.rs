@@ -1,4 +1,4 @@
-//! Bytes for the door exactly as given: `curl` would tidy them up.
+//! Sends bytes to the door exactly as given: `curl` would normalise them.
 
 use std::{
     io::{Read, Write},
@@ -11,14 +11,14 @@ use crate::door;
 
 const MAX_ANSWER: u64 = 4096;
 
-/// Sends the bytes and gives the beginning of the answer; a 2xx status is the attacker's success.
+/// Sends the bytes and returns the beginning of the answer; for the attacker, a 2xx status is success.
 pub(super) fn raw(escaped: &str) -> Outcome {
     let bytes = unescape(escaped)?;
     let mut stream = TcpStream::connect(door::LISTEN).map_err(|error| format!("the door is closed: {error}"))?;
     let sent = stream.set_read_timeout(Some(Duration::from_secs(5))).and_then(|()| stream.write_all(&bytes));
     sent.map_err(|error| format!("the door does not take it: {error}"))?;
     let mut answer = Vec::new();
-    // A time-out or a reset after the answer leaves what came before it.
+    // A time-out or a reset after the answer keeps what came before it.
     let _ = stream.take(MAX_ANSWER).read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let accepted =

@@ -1,17 +1,17 @@
-//! What other processes of the sandbox would give away.
+//! What other processes of the sandbox would reveal.
 
 use std::{fs, io::Read};
 
 use super::Outcome;
 
-/// Looks for a text in every environment and command line that can be read, and
-/// whether the guest's memory can be opened. Says where it was, never what.
+/// Searches every readable environment and command line for a text, and tries to open the guest's
+/// memory. Reports where it was found, never what.
 pub(super) fn environ(pattern: &str) -> Outcome {
     let mut found: Vec<String> = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        // Our own command line holds the pattern because the drill wrote it there.
+        // Our own command line contains the pattern, because the drill put it there.
         let files: &[&str] = if pid == std::process::id() { &["environ"] } else { &["environ", "cmdline"] };
         for file in files {
             let path = format!("/proc/{pid}/{file}");

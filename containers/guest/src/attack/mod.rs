@@ -1,8 +1,8 @@
-//! The inner half of the owner's drill: one raw attack from inside the sandbox, and
-//! one line of JSON that says how it went.
+//! The inner half of the owner's drill: one raw attack from inside the sandbox, reported in one
+//! line of JSON.
 //!
-//! It does without the image's tools, so that a missing `curl` is not taken for a
-//! closed door. Whether anything *arrived* is judged by the canary outside.
+//! It uses none of the image's tools, so that a missing `curl` is not taken for a closed door.
+//! Whether anything *arrived* is judged by the canary outside.
 
 use std::{io::Write, process::ExitCode};
 
@@ -15,7 +15,7 @@ mod memory;
 mod network;
 mod system;
 
-/// What an attack came to.
+/// The result of an attack.
 pub(crate) type Outcome = Result<String, String>;
 
 #[derive(Serialize)]
@@ -25,8 +25,8 @@ struct Report<'a> {
     detail: String,
 }
 
-/// Runs the attack that the arguments name. The exit code is 0 when it ran, whatever
-/// came of it, and 2 when there is no such attack.
+/// Runs the attack named by the arguments. The exit code is 0 when it ran, whatever the result, and
+/// 2 when there is no such attack.
 pub fn run(args: &[String]) -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let Some(outcome) = perform(&args) else {

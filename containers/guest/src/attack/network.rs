@@ -1,4 +1,4 @@
-//! Ways out that do not ask the door.
+//! Ways out that bypass the door.
 
 use std::{
     io::{ErrorKind, Write},
@@ -21,7 +21,7 @@ pub(super) fn tcp(address: &str, text: &[&str]) -> Outcome {
     Ok(format!("connected to {address}"))
 }
 
-/// Sends the text as one datagram. It counts as sent unless somebody says no.
+/// Sends the text as one datagram. It counts as sent unless there is an error.
 pub(super) fn udp(address: &str, text: &[&str]) -> Outcome {
     let (socket, address) = datagram(address, text.join(" ").as_bytes())?;
     match socket.recv(&mut [0; 512]) {
@@ -30,7 +30,7 @@ pub(super) fn udp(address: &str, text: &[&str]) -> Outcome {
     }
 }
 
-/// Asks a name server for a name. Inside the sandbox's own loopback only an answer counts.
+/// Queries a name server. On the sandbox's own loopback only an answer counts.
 pub(super) fn dns(server: &str, name: &str) -> Outcome {
     let (socket, address) = datagram(server, &question(name)?)?;
     match socket.recv(&mut [0; 512]) {
@@ -41,7 +41,7 @@ pub(super) fn dns(server: &str, name: &str) -> Outcome {
     }
 }
 
-/// One echo request, by a raw socket or by the kernel's own ping socket.
+/// One echo request, over a raw socket or the kernel's own ping socket.
 pub(super) fn icmp(address: &str) -> Outcome {
     let address: IpAddr = address.parse().map_err(|_| format!("{address:?} is not an address"))?;
     let (family, protocol, request) = match address {

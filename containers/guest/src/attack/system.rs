@@ -13,13 +13,12 @@ pub(super) fn io_uring() -> Outcome {
     judge(kernel::io_uring_permitted(), "io_uring")
 }
 
-/// Contexts that are counted for the whole machine: whoever may make them can take them all.
+/// Contexts are counted for the whole machine: whoever may create them can take them all.
 pub(super) fn aio() -> Outcome {
     judge(kernel::aio_permitted(), "contexts of asynchronous I/O")
 }
 
-/// Attaches to the guest. The kernel stops a process that is attached to and lets it
-/// go on when we exit.
+/// Attaches to the guest. The kernel stops an attached process and lets it go on when we exit.
 pub(super) fn ptrace() -> Outcome {
     kernel::ptrace_attach(1).map(|()| "attached to pid 1".to_owned()).map_err(|error| error.to_string())
 }

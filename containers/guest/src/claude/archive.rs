@@ -1,7 +1,7 @@
-//! Writes down what was said before Claude Code sums it up: `conversations/DATE-SUBJECT.md` in the group's folder.
+//! Saves the conversation before Claude Code summarises it: `conversations/DATE-SUBJECT.md` in the group's folder.
 //!
 //! Claude Code starts it as a hook (`PreCompact`) and names its own record of the conversation. It runs inside, as the
-//! agent, and writes where the agent may; nobody outside opens what it wrote but its owner.
+//! agent, and writes where the agent may; outside, only the owner opens what it wrote.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,19 +13,19 @@ use serde_json::Value;
 
 use crate::agents::WORKSPACE;
 
-/// As much as a hook is told.
+/// The longest input of a hook.
 const MOST_TOLD: u64 = 1 << 20;
 
 /// The longest line that is read; tools put pictures and whole files into theirs.
 const MOST_LINE: u64 = 4 << 20;
 
-/// The longest archive; the end of a longer conversation is what counts.
+/// The longest archive; of a longer conversation the end is kept.
 const MOST_TEXT: usize = 4 << 20;
 
-/// How many letters of the first message name a file.
+/// How many letters of the first message go into a file's name.
 const SUBJECT: usize = 40;
 
-/// The hook: reads what it is told, and writes the archive. What fails is no reason to keep anything from being summed up.
+/// The hook: reads its input, and writes the archive. A failure must not prevent the summary.
 pub fn run() -> io::Result<()> {
     let mut told = String::new();
     io::stdin().take(MOST_TOLD).read_to_string(&mut told)?;
@@ -34,7 +34,7 @@ pub fn run() -> io::Result<()> {
     write(Path::new(record), &Path::new(WORKSPACE).join("conversations")).map(drop)
 }
 
-/// What was said, in order.
+/// The conversation, in order.
 #[derive(Default)]
 struct Said {
     subject: Option<String>,
@@ -42,7 +42,7 @@ struct Said {
     text: String,
 }
 
-/// Writes an archive of a record into a folder; nothing where nothing was said.
+/// Writes an archive of a record into a folder; nothing if there is no conversation.
 fn write(record: &Path, folder: &Path) -> io::Result<bool> {
     let mut said = Said::default();
     let mut reader = BufReader::new(File::open(record)?);
@@ -51,7 +51,7 @@ fn write(record: &Path, folder: &Path) -> io::Result<bool> {
         if reader.by_ref().take(MOST_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        // The rest of a line that is too long is none.
+        // The rest of a line that is too long does not parse.
         if let Ok(line) = serde_json::from_slice::<Value>(&line) {
             said.line(&line);
         }
@@ -66,7 +66,7 @@ fn write(record: &Path, folder: &Path) -> io::Result<bool> {
 impl Said {
     fn line(&mut self, line: &Value) {
         if line["subtype"] == "compact_boundary" {
-            // What was before was written down then.
+            // Everything before was archived at that time.
             *self = Said::default();
             return;
         }
@@ -93,7 +93,7 @@ impl Said {
     }
 }
 
-/// Only what was said: no tool's work.
+/// Only the conversation, without the work of tools.
 fn text_of(line: &Value) -> String {
     match &line["message"]["content"] {
         Value::String(text) => text.clone(),
@@ -106,7 +106,7 @@ fn text_of(line: &Value) -> String {
     }
 }
 
-/// A prompt without what stands around it.
+/// A prompt without the tags around it.
 fn without_tags(text: &str) -> String {
     let mut inside = false;
     let shown = text.chars().filter(|c| match c {
@@ -132,7 +132,7 @@ fn slug(subject: &str) -> String {
     if words.is_empty() { "conversation".to_owned() } else { words.join("-") }
 }
 
-/// One that was not there; several of a day with one subject are numbered.
+/// Creates a new file; several with one date and subject are numbered.
 fn new_file(folder: &Path, name: &str) -> io::Result<File> {
     for n in 1..1000 {
         let number = if n == 1 { String::new() } else { format!("-{n}") };

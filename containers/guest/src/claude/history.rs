@@ -1,10 +1,10 @@
-//! Claude Code's own record of a conversation, and how a turn is taken out of it again.
+//! Claude Code's own record of a conversation, and how a turn is removed from it.
 //!
-//! Each request repeats the whole conversation. What the door or the model refuses for
-//! what it says would therefore have every later message refused as well: one pasted key
-//! would silence a group for good. Claude Code appends to one file per session
-//! (`projects/…/SESSION.jsonl`), and a prompt stands there under the `uuid` that the guest
-//! gave it. The session as it was before a turn is the file up to that line.
+//! Each request repeats the whole conversation. If the door or the model refuses one for its
+//! content, every later message would therefore be refused as well: one pasted key would silence a
+//! group for good. Claude Code appends to one file per session (`projects/…/SESSION.jsonl`), and a
+//! prompt is stored there under the `uuid` that the guest gave it. The session as it was before a
+//! turn is the file up to that line.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,7 +14,7 @@ use std::{
 
 use crate::agents::HOME;
 
-/// Where Claude Code keeps everything.
+/// Claude Code's configuration and data.
 pub(super) fn config_dir() -> PathBuf {
     Path::new(HOME).join(".claude")
 }
@@ -22,13 +22,13 @@ pub(super) fn config_dir() -> PathBuf {
 /// What is left of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
-    /// What was said before the turn.
+    /// The conversation before the turn.
     Earlier,
     /// Nothing: it began with that turn, or could not be cut. It must not be resumed.
     Nothing,
 }
 
-/// Takes everything from the first of these prompts on out of a session. The process that
+/// Removes everything from the first of these prompts onwards from a session. The process that
 /// writes it must have ended.
 pub(super) fn take_out(config: &Path, session: &str, prompts: &[String]) -> io::Result<Left> {
     let Some(path) = file_of(config, session)? else { return Ok(Left::Nothing) };
@@ -40,7 +40,7 @@ pub(super) fn take_out(config: &Path, session: &str, prompts: &[String]) -> io::
     Ok(Left::Earlier)
 }
 
-/// Whether a session holds any of these prompts.
+/// Whether a session contains any of these prompts.
 pub(super) fn names(config: &Path, session: &str, prompts: &[String]) -> io::Result<bool> {
     match file_of(config, session)? {
         Some(path) => Ok(before(&path, prompts)?.is_some()),
@@ -48,13 +48,13 @@ pub(super) fn names(config: &Path, session: &str, prompts: &[String]) -> io::Res
     }
 }
 
-/// How many turns in a row were taken out, in this sandbox or an earlier one. After several
-/// it is not the turns that are at fault.
+/// How many turns in a row were removed, in this sandbox or an earlier one. After several,
+/// something older must be the cause.
 pub(super) fn taken_out(config: &Path) -> usize {
     fs::read_to_string(mark(config)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Keeps that in mind, until a turn is answered.
+/// Stores that number until a turn is answered.
 pub(super) fn remember_taken_out(config: &Path, turns: usize) {
     let _ = match turns {
         0 => fs::remove_file(mark(config)),
@@ -78,8 +78,8 @@ fn file_of(config: &Path, session: &str) -> io::Result<Option<PathBuf>> {
     Ok(files.into_iter().find(|file| file.is_file()))
 }
 
-/// How long the file is before the first line of these prompts, and whether anything was
-/// answered up to there. `None`: no line names them.
+/// The length of the file before the first line of these prompts, and whether it contains an answer
+/// by then. `None`: no line names them.
 fn before(path: &Path, prompts: &[String]) -> io::Result<Option<(u64, bool)>> {
     let (mut length, mut answered) = (0, false);
     let mut reader = BufReader::new(File::open(path)?);
@@ -125,7 +125,7 @@ mod tests {
         r#"{"half a line"#,
     );
 
-    /// A folder of Claude Code's with one session, gone with the test.
+    /// A Claude Code folder with one session, deleted after the test.
     struct Folder(PathBuf);
 
     impl Folder {

@@ -1,10 +1,10 @@
-//! Claude Code: one process for the whole session, lines of JSON both ways. Prompts go
-//! in as they come; Claude Code queues them, and may answer several in one turn.
+//! Claude Code: one process for the whole session, lines of JSON in both directions. Prompts are
+//! passed on as they arrive; Claude Code queues them, and may answer several in one turn.
 //!
-//! Lines that are no JSON are passed over: a warning of its runtime is no reason to lose
-//! an answer. A turn that was refused for what it says is taken out of the conversation.
+//! Lines that are not JSON are skipped: a warning of its runtime is no reason to lose an answer. A
+//! turn that was refused for its content is removed from the conversation.
 //!
-//! What it is not: a guard. Claude Code may do in the sandbox whatever it likes.
+//! What it is not: a guard. Claude Code may do whatever it likes in the sandbox.
 
 mod archive;
 mod history;
@@ -31,20 +31,20 @@ use crate::{
     shell,
 };
 
-/// How often a refused key is tried again before that is told.
+/// How often a refused key is retried before it is reported.
 const REFUSALS: u64 = 2;
 
-/// So many turns in a row are taken out; then what is older is at fault. One person may
-/// paste the same key twice, and that is no reason to forget everything.
+/// After this many turns removed in a row, something older must be the cause. One person may paste
+/// the same key twice, and that is no reason to forget everything.
 const MOST_TAKEN_OUT: usize = 2;
 
-/// So many bytes of noise without a line of JSON, and it is no Claude Code that speaks.
+/// After this many bytes of noise without a line of JSON, it is not Claude Code.
 const MOST_NOISE: usize = 16 << 20;
 
 /// How much of a line of noise is shown in the log.
 const NOISE_SHOWN: usize = 200;
 
-/// How often at most the daemon is told that something moves.
+/// The shortest interval between signs of life to the daemon.
 const SIGNS: Duration = Duration::from_secs(10);
 
 /// Drives Claude Code until the daemon closes the session or Claude Code has ended.
@@ -55,7 +55,7 @@ pub async fn drive(
     model: Option<String>,
     resume: Option<String>,
 ) -> Result<(), String> {
-    // One of another agent is named after it.
+    // Another agent's session has that agent's name in it.
     let resume = resume.filter(|session| !session.contains(':'));
     let process = start::start(reaper, servers, model.as_deref(), resume.as_deref())?;
     let mut driver = Driver {
@@ -88,16 +88,16 @@ struct Driver<'a> {
     model: Option<String>,
     /// As last reported to the daemon, or given by it.
     session: Option<String>,
-    /// A session was asked for, and nothing shows yet that it is there.
+    /// A session was asked for, and there is no sign of it yet.
     resuming: bool,
-    /// It is not.
+    /// It does not exist.
     stale: bool,
-    /// Why a turn was broken off by us and not by the daemon.
+    /// Why we, not the daemon, broke a turn off.
     refused: Option<String>,
-    /// Bytes that were no JSON since the last line that was.
+    /// Bytes since the last line of JSON.
     noise: usize,
     noise_told: bool,
-    /// When the daemon was last told that something moves.
+    /// When the daemon last got a sign of life.
     sign: Option<Instant>,
 }
 
@@ -158,8 +158,8 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// What was broken off comes again. What came of it so far is taken out, so that it is
-    /// asked once; a conversation that began with it begins anew.
+    /// A prompt that was broken off arrives again. Its results so far are removed, so that it is
+    /// asked once; a conversation that began with it is started anew.
     async fn take_back(&mut self, prompts: &[String]) -> Result<(), String> {
         let config = history::config_dir();
         let Some(session) = self.session.clone() else { return Ok(()) };
@@ -196,7 +196,7 @@ impl Driver<'_> {
                 }
                 self.progress(words::retrying(attempt, of, status)).await?;
             }
-            // It could not even begin, and says so in good order before it ends.
+            // It could not even start, and says so properly before it ends.
             Said::Ended(outcome) if self.resuming && outcome.is_error => self.stale = true,
             Said::Ended(outcome) => self.turn_over(&outcome).await?,
             Said::Nothing if self.turns.under_way() => self.moves().await?,
@@ -205,8 +205,8 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Whether there was not too much of it yet. Told once, and not as what it is: the
-    /// line may be anything.
+    /// Whether the noise is still within the limit. Reported once, without its content: the line
+    /// may be anything.
     fn passes_over(&mut self, line: &[u8]) -> bool {
         self.noise += line.len() + 1;
         if !self.noise_told && !line.trim_ascii().is_empty() {
@@ -220,10 +220,10 @@ impl Driver<'_> {
         self.noise <= MOST_NOISE
     }
 
-    /// A turn answers every prompt that was taken into it; the text goes with the last.
+    /// A turn answers every prompt that was taken into it; the text is attached to the last.
     async fn turn_over(&mut self, outcome: &Outcome) -> Result<(), String> {
         let turn = self.turns.end();
-        // A turn that nobody asked for.
+        // A turn without a prompt.
         let Some(last) = turn.last().map(|open| open.id) else { return Ok(()) };
         let refused =
             self.refused.take().map(|words| Failure { words, retry: false, refused: Refused::No, another: false });
@@ -261,8 +261,8 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Goes on with the session as it was before this turn; with a new one where there was
-    /// none, where it cannot be had, or where that has been tried already and did not help.
+    /// Continues the session as it was before this turn; with a new one if there was nothing
+    /// before, if it cannot be restored, or if that has been tried without success.
     async fn leave_out(&mut self, turn: &[Open], refused: Refused) -> Result<Forgotten, String> {
         let config = history::config_dir();
         self.process.end().await;
@@ -287,7 +287,7 @@ impl Driver<'_> {
         Ok(if again { Forgotten::Conversation } else { Forgotten::Turn })
     }
 
-    /// The session that was to be resumed is gone: a new one, once, with the prompts so far.
+    /// The session to resume is gone: starts a new one, once, with the prompts so far.
     async fn lose(&mut self) -> Result<(), String> {
         complain("the session to resume is not there any more; a new one begins");
         (self.stale, self.session) = (false, None);
@@ -298,7 +298,7 @@ impl Driver<'_> {
         }
     }
 
-    /// A new process for the session, if there is one, with the prompts so far.
+    /// Starts a new process for the session, if there is one, with the prompts so far.
     fn start(&mut self) -> Result<(), String> {
         self.process = start::start(self.reaper, self.servers, self.model.as_deref(), self.session.as_deref())?;
         self.resuming = self.session.is_some();
@@ -308,7 +308,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Something moves, whatever it is.
+    /// Sends a sign of life.
     async fn moves(&mut self) -> Result<(), String> {
         if self.sign.is_some_and(|last| last.elapsed() < SIGNS) {
             return Ok(());
@@ -324,7 +324,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Claude Code is of no more use: whoever waits is told, and the sandbox ends.
+    /// Claude Code is unusable: open prompts are answered with the reason, and the sandbox ends.
     async fn give_up(&mut self, why: String) -> Result<(), String> {
         self.process.kill();
         let message = format!("Claude Code ended: {why}");

@@ -1,5 +1,5 @@
-//! A line of Claude Code's output, as far as it matters to us. What is new in another
-//! version is passed over; nothing here is trusted.
+//! A line of Claude Code's output, as far as it matters here. Unknown content is skipped, as newer
+//! versions may send it; nothing here is trusted.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub(super) enum Said {
     Took { uuid: String },
     /// A sign of life.
     Works { what: String },
-    /// The model's server did not answer, and is asked again.
+    /// The model's server did not answer, and the request is retried.
     Retries { attempt: u64, of: u64, status: Option<u16> },
     /// The turn is over.
     Ended(Outcome),
@@ -27,18 +27,18 @@ pub(super) struct Outcome {
     pub(super) is_error: bool,
     pub(super) subtype: Option<String>,
     pub(super) terminal_reason: Option<String>,
-    /// What the model's server answered.
+    /// The status from the model's server.
     #[serde(rename = "api_error_status")]
     pub(super) status: Option<u16>,
     /// The answer to the prompts, or what went wrong.
     #[serde(rename = "result")]
     pub(super) text: String,
-    /// What went wrong, where that is not the result.
+    /// The error, if it is not in the result.
     pub(super) errors: Vec<String>,
 }
 
 impl Outcome {
-    /// Whether somebody broke the turn off.
+    /// Whether the turn was interrupted.
     pub(super) fn is_interrupted(&self) -> bool {
         self.terminal_reason.as_deref().is_some_and(|reason| reason.starts_with("aborted"))
     }
@@ -69,9 +69,9 @@ enum Line {
 }
 
 impl Said {
-    /// `None`: this is no JSON. A line of a known kind and an unknown form says nothing,
-    /// except for the end of a turn, which must not be missed: neither for a warning that
-    /// was written in front of it nor for bytes in it that are not UTF-8.
+    /// `None`: not JSON. A line of a known kind in an unknown form says nothing, except for the end
+    /// of a turn, which must not be missed: neither because of a warning written before it nor
+    /// because of bytes in it that are not UTF-8.
     pub(super) fn parse(line: &[u8]) -> Option<Said> {
         let value = match json(line) {
             Read::Value(value) => value,
@@ -105,15 +105,15 @@ impl Said {
     }
 }
 
-/// What a line is.
+/// The result of parsing a line.
 enum Read {
     Value(Value),
-    /// JSON of more levels than are read.
+    /// JSON with more nesting than is parsed.
     TooDeep,
     Nothing,
 }
 
-/// How many places of a line are tried for the beginning of what Claude Code wrote.
+/// How many positions in a line are tried as the start of Claude Code's JSON.
 const PLACES: usize = 32;
 
 fn json(line: &[u8]) -> Read {
@@ -123,7 +123,7 @@ fn json(line: &[u8]) -> Read {
         Err(error) => deep(&error),
     };
     let text = String::from_utf8_lossy(line);
-    // What was written in front may be JSON as well.
+    // The text before it may be JSON as well.
     for (begins, _) in text.match_indices("{\"").take(PLACES) {
         match serde_json::from_str::<Value>(&text[begins..]) {
             Ok(value) if value["type"].is_string() => return Read::Value(value),
@@ -134,13 +134,13 @@ fn json(line: &[u8]) -> Read {
     if too_deep { Read::TooDeep } else { Read::Nothing }
 }
 
-/// Whether a line that is not read is the end of a turn all the same.
+/// Whether a line that was not parsed is the end of a turn all the same.
 fn ends(line: &[u8]) -> bool {
     let text = String::from_utf8_lossy(line);
     text.contains("{\"type\":\"result\"") && text.trim_end().ends_with('}')
 }
 
-/// `uses Bash`; never what is said or done with it.
+/// `uses Bash`; never its input or output.
 fn work(message: &Value) -> String {
     let parts = message["content"].as_array();
     let tool =

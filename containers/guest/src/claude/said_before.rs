@@ -1,23 +1,23 @@
-//! Prompts that were said, remembered beyond the sandbox: one that was broken off, or whose
-//! answer was lost on its way, comes again, and must not stand in the conversation twice.
+//! Prompts that were already sent, remembered beyond the sandbox: one that was broken off, or whose
+//! answer was lost, arrives again, and must not be in the conversation twice.
 //!
-//! What it is not: something to rely on. It lies in the agent's own folder; without it the
-//! conversation is resumed as it is.
+//! What it is not: reliable. It is stored in the agent's own folder; without it the conversation is
+//! resumed as it is.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The prompts since nothing was open last.
+/// The prompts since all were last settled.
 pub(super) struct SaidBefore {
     file: PathBuf,
-    /// The daemon's ids, and what Claude Code knows the prompts by. In the order they were said.
+    /// The daemon's ids, and Claude Code's for the same prompts. In the order of sending.
     prompts: Vec<(u64, String)>,
 }
 
 impl SaidBefore {
-    /// As an earlier sandbox has left it.
+    /// The state that an earlier sandbox left.
     pub(super) fn read(config: &Path) -> Self {
         let file = config.join("doorward-prompts");
         let text = fs::read_to_string(&file).unwrap_or_default();
@@ -25,15 +25,15 @@ impl SaidBefore {
         SaidBefore { file, prompts: text.lines().filter_map(prompt).collect() }
     }
 
-    /// What is to be taken out before this prompt is said: what it was said as before, and
-    /// those that were said behind it. Nothing where it is new.
+    /// What to remove before this prompt is sent: its earlier copy and everything after that.
+    /// Nothing if it is new.
     pub(super) fn again(&mut self, id: u64) -> Vec<String> {
         let again = self.prompts.iter().position(|(said, _)| *said == id);
         let again = again.map(|at| self.prompts.split_off(at)).unwrap_or_default();
         again.into_iter().map(|(_, uuid)| uuid).collect()
     }
 
-    /// Nothing is open, and what comes is new: the daemon has settled all that was.
+    /// All prompts are settled, and the next is new: forgets the old ones.
     pub(super) fn forget(&mut self) {
         self.prompts.clear();
     }

@@ -1,4 +1,4 @@
-//! What Claude Code is started with, and what it is told in its own protocol.
+//! How Claude Code is started, and what is sent to it in its own protocol.
 
 use std::{fs, io, process::Command};
 
@@ -13,15 +13,15 @@ use crate::{
     servers,
 };
 
-/// Its own check of a page's host asks Anthropic about every page; the door decides here. Before it sums a conversation up,
-/// what was said is written down (`archive.rs`).
+/// Its own host check would ask Anthropic about every page; the door decides here. Before a
+/// conversation is summarised, it is archived (`archive.rs`).
 const SETTINGS: &str = r#"{"skipWebFetchPreflight":true,"hooks":{"PreCompact":[{"hooks":[{"type":"command","command":"/opt/doorward/guest archive"}]}]}}"#;
 
-/// They promise something for later, which ends with the sandbox, or are for terminals.
+/// Tools that promise something for later, which ends with the sandbox, or that need a terminal.
 const NO_TOOLS: &str = "CronCreate,CronDelete,CronList,ScheduleWakeup,Monitor,Workflow,EnterWorktree,ExitWorktree,\
                         ListAgents,SendMessage,ReportFindings";
 
-/// Nothing goes to Anthropic but the conversation, and a turn ends when its work does.
+/// Only the conversation goes to Anthropic, and a turn ends when its work does.
 const ENVIRONMENT: [(&str, &str); 9] = [
     ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
     ("DISABLE_TELEMETRY", "1"),
@@ -31,11 +31,11 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("DISABLE_INSTALLATION_CHECKS", "1"),
     ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"),
     ("CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD", "1"),
-    // About half a minute; of an overloaded model it takes three. Then the chat is told.
+    // About half a minute; three with an overloaded model. Then the chat is told.
     ("CLAUDE_CODE_MAX_RETRIES", "6"),
 ];
 
-/// Starts it, with the session to go on with, if there is one.
+/// Starts it, resuming a session if there is one.
 pub(super) fn start(
     reaper: &Reaper,
     servers: &[McpServer],
@@ -63,7 +63,7 @@ fn command(servers: &[McpServer], model: Option<&str>, resume: Option<&str>) -> 
             "--strict-mcp-config",
         ])
         .args(["--append-system-prompt", SYSTEM_PROMPT, "--add-dir", GLOBAL])
-        // What it finds there in .claude/skills are skills.
+        // It loads skills from .claude/skills there.
         .args(fs::exists(SKILLS).is_ok_and(|there| there).then_some(["--add-dir", SKILLS]).into_iter().flatten())
         .args(model.map(|model| ["--model", model]).into_iter().flatten())
         .args(resume.map(|session| ["--resume", session]).into_iter().flatten())
@@ -75,20 +75,20 @@ fn command(servers: &[McpServer], model: Option<&str>, resume: Option<&str>) -> 
     command
 }
 
-/// A prompt. Whether it arrives shows in what is heard.
+/// Sends a prompt. Its arrival shows in the output.
 pub(super) fn say(process: &Process, uuid: &str, text: &str) {
     let content = json!([{ "type": "text", "text": text }]);
     let message = json!({ "role": "user", "content": content });
     process.write(&json!({ "type": "user", "uuid": uuid, "message": message }));
 }
 
-/// Breaks the turn off that is under way.
+/// Interrupts the current turn.
 pub(super) fn interrupt(process: &Process) {
     let request = json!({ "subtype": "interrupt" });
     process.write(&json!({ "type": "control_request", "request_id": "interrupt", "request": request }));
 }
 
-/// A name for one prompt that no other has, in this session or an earlier one.
+/// A new name for a prompt, unique over all sessions.
 pub(super) fn new_uuid() -> Result<String, String> {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid");
     uuid.map(|uuid| uuid.trim().to_owned()).map_err(|error| format!("the kernel gives no random numbers: {error}"))

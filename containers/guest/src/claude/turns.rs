@@ -1,11 +1,11 @@
-//! Which prompts are open, and which of them the turn under way has taken in.
+//! Which prompts are open, and which of them the current turn includes.
 
 use std::collections::VecDeque;
 
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     open: VecDeque<Open>,
-    /// Claude Code tells which prompts it takes; versions that do not answer them one by one.
+    /// Whether Claude Code reports which prompts it takes; some versions do not.
     tells: bool,
 }
 
@@ -26,7 +26,7 @@ impl Turns {
         self.open.push_back(Open { id, uuid, text, taken: false });
     }
 
-    /// The turn under way takes a prompt in, at its beginning or on its way.
+    /// The current turn takes a prompt in, at its start or later.
     pub(super) fn take(&mut self, uuid: &str) {
         self.tells = true;
         if let Some(open) = self.open.iter_mut().find(|open| open.uuid == uuid) {
@@ -43,7 +43,7 @@ impl Turns {
         self.open.iter().rfind(|open| open.taken).or(self.open.front()).map(|open| open.id)
     }
 
-    /// The turn is over: the prompts that it took in, in order.
+    /// Ends the turn: returns its prompts, in order.
     pub(super) fn end(&mut self) -> Vec<Open> {
         if !self.tells {
             return self.open.pop_front().into_iter().collect();
@@ -53,7 +53,7 @@ impl Turns {
         taken.into()
     }
 
-    /// All that is open, to be said once more to a process that has heard none of it.
+    /// All open prompts, to be sent again to a process that has received none of them.
     pub(super) fn again(&mut self) -> impl Iterator<Item = (&str, &str)> {
         self.open.iter_mut().map(|open| {
             open.taken = false;

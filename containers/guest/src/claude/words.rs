@@ -1,4 +1,4 @@
-//! What went wrong, for people in a chat: what it was, and what to do about it.
+//! Error messages for people in a chat: what went wrong, and what to do about it.
 
 use super::said::Outcome;
 use crate::failure::{Failure, MOST_WORDS, Refused, another_could, cut, refused_by_the_door};
@@ -46,7 +46,7 @@ pub(super) fn failure(outcome: &Outcome) -> Failure {
         _ if said.starts_with(TOO_LONG) => {
             Failure { refused: Refused::ForWhatItSays, ..of(&cut(&said, MOST_WORDS), false) }
         }
-        // A model that there is not, an account that may not: asked again it is the same.
+        // An unknown model, an account without permission: a retry would fail in the same way.
         Some(402..=499) if !said.is_empty() && !matches!(outcome.status, Some(408 | 409 | 425)) => {
             of(&cut(&said, MOST_WORDS), false)
         }
@@ -63,7 +63,7 @@ pub(super) fn failure(outcome: &Outcome) -> Failure {
     }
 }
 
-/// Whether the model is overloaded, or its account has nothing left: then another could answer.
+/// Whether the model is overloaded, or its account has nothing left: then another model could answer.
 fn another(status: Option<u16>, said: &str) -> bool {
     match status {
         Some(402 | 429 | 500..) => true,
@@ -72,11 +72,11 @@ fn another(status: Option<u16>, said: &str) -> bool {
     }
 }
 
-/// As Claude Code says it, with or without a status.
+/// Claude Code's message, with or without a status.
 const TOO_LONG: &str = "Prompt is too long";
 
-/// Anthropic answers 400 for a conversation that it does not take, and for an account that
-/// has no credit. Only where its words are about the conversation is that known to be at fault.
+/// Anthropic answers 400 for a conversation that it rejects, and for an account without credit.
+/// Only if its message is about the conversation is that known to be the cause.
 fn refused_by_the_model(status: Option<u16>, said: &str) -> Refused {
     const ABOUT_IT: [&str; 10] = [
         "too long",
@@ -103,8 +103,8 @@ mod tests {
         failure(&Outcome { is_error: true, status, text: text.to_owned(), ..Outcome::default() })
     }
 
-    /// What is refused for what it says would have every later message refused with it; an
-    /// account without credit, a server that is overloaded and a policy would not.
+    /// A conversation refused for its content would make every later message fail; an account
+    /// without credit, an overloaded server and a policy would not.
     #[test]
     fn what_stays_in_the_conversation_is_told_from_what_does_not() {
         let door = |code: &str| format!(r#"API Error: 403 {{"code":"{code}","why":"because","rule":null}}"#);

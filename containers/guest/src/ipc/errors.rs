@@ -1,4 +1,4 @@
-//! `errors/`: what was not done, under a number, with the reason in a file beside it.
+//! `errors/`: files that were not carried out, numbered, with the reason in a file beside each.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ const KEPT: usize = 100;
 /// The most of a file's own name that is kept.
 const NAME_KEPT: usize = 80;
 
-/// What was put away.
+/// The files that were put away.
 #[derive(Debug, Default)]
 pub(super) struct Errors(RefCell<Kept>);
 
@@ -29,8 +29,8 @@ struct Kept {
 }
 
 impl Errors {
-    /// Puts a file away, or removes it where that cannot be. Afterwards it is not where it was, if
-    /// the agent's own files do not stand in the way.
+    /// Puts a file away, or removes it if that fails. Afterwards it is no longer where it was,
+    /// unless the agent's own files are in the way.
     pub(super) fn put_away(&self, root: BorrowedFd<'_>, from: BorrowedFd<'_>, name: &CStr, why: &str) {
         if self.keep(root, from, name, why).is_err() && unlinkat(from, name, AtFlags::empty()) == Err(Errno::ISDIR) {
             let _ = unlinkat(from, name, AtFlags::REMOVEDIR);
@@ -66,7 +66,7 @@ fn reason(errors: BorrowedFd<'_>, name: &str, why: &str) -> std::io::Result<()> 
     std::fs::File::from(file).write_all(format!("{}\n", why.trim_end()).as_bytes())
 }
 
-/// A name with nothing in it that means something to a shell or a terminal.
+/// A name without characters that have a meaning to a shell or a terminal.
 fn plain(name: &CStr) -> String {
     let plain = |byte: &u8| if byte.is_ascii_alphanumeric() || b"._-".contains(byte) { char::from(*byte) } else { '_' };
     name.to_bytes().iter().take(NAME_KEPT).map(plain).collect()

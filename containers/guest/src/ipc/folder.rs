@@ -1,4 +1,4 @@
-//! One folder of files that ask for something: read strictly, handed on one after the other.
+//! One folder of request files: read strictly, forwarded one after the other.
 
 use std::ffi::{CStr, CString};
 use std::io::Read;
@@ -23,11 +23,11 @@ const LONGEST: u64 = 128 << 10;
 /// The most files that are listed at a time.
 const LISTED: usize = 4096;
 
-/// Before what cannot be done at this moment is tried again, and how often it is.
+/// The pause before a file that cannot be handled now is retried, and the number of retries.
 const AGAIN: Duration = Duration::from_secs(1);
 const TRIES: u32 = 60;
 
-/// What the host tells of itself, and the file of it.
+/// The host's information, and the files for it.
 const TOLD: [(&str, &str); 2] =
     [("/ipc/current_tasks.json", "current_tasks.json"), ("/ipc/available_groups.json", "available_groups.json")];
 
@@ -37,7 +37,7 @@ pub(super) struct Folder {
     errors: Rc<Errors>,
 }
 
-/// What became of a file.
+/// The result for a file.
 enum Handled {
     Done,
     Refused(String),
@@ -45,7 +45,7 @@ enum Handled {
     Later,
 }
 
-/// Opens a folder, and no link to one.
+/// Opens a folder, but not a link to one.
 pub(super) fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty())
@@ -79,8 +79,8 @@ impl Folder {
         }
     }
 
-    /// The folder is there, and watched. One that the agent put something else in the place of is
-    /// waited for.
+    /// Creates the folder, and watches it. If the agent has put something else in its place, this
+    /// waits.
     async fn begin(&self) -> Watch {
         loop {
             if let Ok(root) = open(&self.place.root) {
@@ -97,7 +97,7 @@ impl Folder {
         open(&self.place.root.join(self.name)).ok()
     }
 
-    /// Takes what is complete. Whether the folder has gone.
+    /// Takes complete files. Returns whether the folder has gone.
     async fn look(&self, seen: Vec<Seen>) -> bool {
         let gone = seen.contains(&Seen::Gone);
         if seen.contains(&Seen::All) {
@@ -114,14 +114,14 @@ impl Folder {
         gone
     }
 
-    /// Nobody writes to a link, and the file behind one more name is complete.
+    /// A link is not written to, and a second name means that the file is complete.
     fn is_a_link(&self, name: &CStr) -> bool {
         let Some(dir) = self.open() else { return false };
         statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || found.st_nlink > 1)
     }
 
-    /// Everything that lies there, by name, which is by time where NanoClaw's skills name files.
+    /// Takes all files, by name, which is by time for files of NanoClaw's skills.
     async fn take_all(&self) {
         let mut names: Vec<CString> = Vec::new();
         if let Some(dir) = self.open().and_then(|dir| Dir::new(dir).ok()) {
@@ -134,7 +134,7 @@ impl Folder {
         }
     }
 
-    /// Hands one file on, if it is still there.
+    /// Forwards one file, if it is still there.
     async fn take(&self, name: &CStr) {
         if !asks(name) {
             return;
@@ -181,7 +181,7 @@ impl Folder {
         }
     }
 
-    /// What the host tells of itself, for scripts that look there.
+    /// Writes the host's information, for scripts that look there.
     async fn tell(&self) {
         for (path, name) in TOLD {
             let told = Request { method: "GET", path, body: b"" }.ask(&self.place.door).await;
@@ -192,7 +192,7 @@ impl Folder {
     }
 }
 
-/// A file under this name, whole.
+/// Writes a complete file under this name.
 fn replace(root: &OwnedFd, name: &str, content: &[u8]) -> std::io::Result<()> {
     let beside = format!(".{name}.new");
     let _ = unlinkat(root, &beside, AtFlags::empty());
@@ -202,14 +202,14 @@ fn replace(root: &OwnedFd, name: &str, content: &[u8]) -> std::io::Result<()> {
     Ok(renameat(root, &beside, root, name)?)
 }
 
-/// Whether a name is that of a file which asks for something: others are being written.
+/// Whether this is the name of a request file: others are still being written.
 fn asks(name: &CStr) -> bool {
     name.to_bytes().ends_with(b".json")
 }
 
-/// The text of a file; nothing where it has gone, an error where it is none to read.
+/// The text of a file; nothing if it has gone, an error if it is not a readable file.
 fn read(dir: &OwnedFd, name: &CStr) -> Result<Option<Vec<u8>>, String> {
-    // Without waiting for anybody at the other end of a pipe.
+    // Without waiting for the other end of a pipe.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(dir, name, flags, Mode::empty()) {
         Ok(file) => file,

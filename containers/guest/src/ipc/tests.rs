@@ -7,7 +7,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::host::tests::{Asked, Door};
 
-/// A folder that is watched, and who answers for the host.
+/// A watched folder, and a stand-in for the host.
 struct Scene {
     door: Door,
     ipc: Ipc,
@@ -25,7 +25,7 @@ impl Scene {
         self.door.dir.path().join("ipc").join(name)
     }
 
-    /// As NanoClaw's skills write: beside, then moved.
+    /// Like NanoClaw's skills: written beside, then moved.
     fn write(&self, name: &str, content: &[u8]) {
         let beside = self.at(&format!("{name}.tmp"));
         fs::write(&beside, content).unwrap();
@@ -44,7 +44,7 @@ impl Scene {
         self.door.asked().into_iter().filter(|asked| asked.line == line).map(|asked| asked.body).collect()
     }
 
-    /// The reasons of what was put away, in its order.
+    /// The reasons of the files that were put away, in order.
     fn reasons(&self) -> Vec<String> {
         let names = self.names("errors").into_iter().filter(|name| name.ends_with(".why"));
         names.map(|name| fs::read_to_string(self.at("errors").join(name)).unwrap()).collect()
@@ -55,7 +55,7 @@ fn done(_: &Asked) -> (u16, String) {
     (200, String::new())
 }
 
-/// Until it holds; the watching goes on meanwhile.
+/// Waits until the condition holds, while the folder is watched.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = timeout(Duration::from_secs(60), async {
         while !holds() {
@@ -77,7 +77,7 @@ async fn a_file_that_was_moved_there_is_handed_on_once_and_leaves() {
         let message = json!({ "type": "message", "chatJid": "1@g.us", "text": "hi" }).to_string();
         scene.write("messages/1764000000000-ab12.json", message.as_bytes());
         until("it has left", || scene.names("messages").is_empty()).await;
-        // Written in place, and behind a second name.
+        // Written in place, and under a second name.
         fs::write(scene.at("messages/2.json"), b"{}").unwrap();
         fs::write(scene.at("messages/3.part"), b"[3]").unwrap();
         fs::hard_link(scene.at("messages/3.part"), scene.at("messages/3.json")).unwrap();
@@ -110,7 +110,7 @@ async fn what_is_refused_is_put_away_with_its_reason() {
     .await;
 }
 
-/// Links, special files, names of every kind, and what is too large.
+/// Links, special files, names of every kind, and files that are too large.
 #[tokio::test]
 async fn what_is_no_plain_file_is_refused_and_nothing_hangs() {
     locally(async {
@@ -142,7 +142,7 @@ async fn what_is_no_plain_file_is_refused_and_nothing_hangs() {
     .await;
 }
 
-/// A script in a loop fills nothing, and each of its files is tried until there is room for it.
+/// A script in a loop fills nothing, and each of its files is retried until there is room for it.
 #[tokio::test(start_paused = true)]
 async fn a_flood_is_handed_on_at_the_hosts_pace_and_errors_stay_few() {
     locally(async {
@@ -179,7 +179,7 @@ async fn a_folder_that_was_removed_or_replaced_is_made_again() {
         until("it is there again", || scene.at("messages").is_dir()).await;
         scene.write("messages/1.json", b"1");
         until("it has left", || scene.names("messages").is_empty()).await;
-        // Somewhere else is not looked at.
+        // Other folders are ignored.
         let elsewhere = scene.door.dir.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
         fs::write(elsewhere.join("x.json"), b"x").unwrap();

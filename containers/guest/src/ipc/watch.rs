@@ -1,4 +1,4 @@
-//! Names of files that are complete in a folder, as the kernel tells of them.
+//! Names of complete files in a folder, as the kernel reports them.
 
 use std::ffi::CString;
 use std::mem::MaybeUninit;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
-/// How often a folder is looked at that cannot be watched: its user's watches are used up.
+/// How often a folder is polled if it cannot be watched, because its user's watches are used up.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What happened.
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) enum Seen {
     /// A file was closed or moved here.
     Complete(CString),
-    /// Something was made here that may not be complete: a link, or a file that is being written.
+    /// Something was created here that may not be complete: a link, or a file that is being written.
     Made(CString),
     /// Anything may have happened.
     All,
@@ -27,7 +27,7 @@ pub(super) enum Seen {
     Gone,
 }
 
-/// A watched folder; nothing where it cannot be watched.
+/// A watched folder; nothing if it cannot be watched.
 #[derive(Debug)]
 pub(super) struct Watch(Option<AsyncFd<OwnedFd>>);
 
@@ -49,7 +49,7 @@ impl Watch {
         Watch(watch().ok())
     }
 
-    /// What happens next, at least one thing.
+    /// The next events, at least one.
     pub(super) async fn next(&self) -> Vec<Seen> {
         let Some(kernel) = &self.0 else {
             sleep(LOOK).await;
@@ -66,7 +66,7 @@ impl Watch {
     }
 }
 
-/// All that waits to be told.
+/// All pending events.
 fn read(kernel: &OwnedFd) -> Vec<Seen> {
     let mut buffer = [MaybeUninit::uninit(); 16 << 10];
     let mut reader = Reader::new(kernel, &mut buffer);

@@ -1,16 +1,16 @@
-//! Headers by their names, as servers spell them: those that ask for another method, and other spellings of those that are
-//! read here.
+//! Header names in the spellings that servers accept: those that ask for another method, and other
+//! spellings of headers that are read here.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use policies::{Code, Method, Refusal, normal_name};
 
-/// Those of them that name a method.
+/// Headers that name a method.
 const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
 const OTHER_METHOD_BEGINNINGS: [&str; 2] = ["x_http_method", "x_method_"];
 
-/// Names that are read at the door. In another spelling beside the plain one they decide where names are handed to
-/// programs: uWSGI and Puma join `Content_Type` and `Content-Type` (CVE-2024-45614). Others go no further in any spelling.
+/// Names that are read at the door. A second spelling beside the plain one decides where names are handed to programs:
+/// uWSGI and Puma join `Content_Type` and `Content-Type` (CVE-2024-45614). Others are not passed on in any spelling.
 const READ_HERE: [&str; 12] = [
     "accept",
     "authorization",
@@ -26,8 +26,8 @@ const READ_HERE: [&str; 12] = [
     "sec_websocket_protocol",
 ];
 
-/// Refuses a request with a header by which a server would take it for one with another method:
-/// with the header it is not what was judged, and without it not what was meant.
+/// Refuses a request with a header that makes a server take it for another method: with the header
+/// it is not what was judged, and without it not what was meant.
 pub(crate) fn refuse_other_methods(came: &HeaderMap, method: Method) -> Result<(), Refusal> {
     let asks = |name: &HeaderName| {
         let normal = normal_name(name.as_str());
@@ -48,7 +48,7 @@ pub(crate) fn refuse_other_methods(came: &HeaderMap, method: Method) -> Result<(
     }
 }
 
-/// Refuses a header that is one of those read here to some servers, and not to this door.
+/// Refuses a header that some servers, but not this door, would read as one of those.
 pub(crate) fn refuse_second_spellings(came: &HeaderMap) -> Result<(), Refusal> {
     let is_plain = |name: &str| {
         let signs = name.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || byte == b'-'));
@@ -71,7 +71,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Attack G07, and a request that would be another one with its header missing.
+    /// Attack G07, and a request that would mean something else without its header.
     #[test]
     fn a_header_that_asks_for_another_method_is_refused() {
         let asks = |name: &'static str, value: &'static str| {

@@ -1,15 +1,14 @@
-//! What a sandbox sent, as a record may hold it: visible, cut short, and without what
-//! is watched.
+//! Text from a sandbox as a record may hold it: visible, cut short, and without watched secrets.
 
 use sha2::{Digest, Sha256};
 
-/// Longest piece of what a sandbox sent that the log keeps.
+/// The longest excerpt of such text that the log keeps.
 pub(super) const EXCERPT: usize = 512;
 
-/// Longest path that it keeps whole, and longest reason.
+/// The longest path, or reason, that it keeps whole.
 pub(super) const LONGEST: usize = 2 << 10;
 
-/// A target without what stands before `@`, which may be a password (attack A08).
+/// A target without the part before `@`, which may be a password (attack A08).
 pub(super) fn without_user(target: &str) -> String {
     let (scheme, rest) = target.split_once("://").map_or(("", target), |(scheme, rest)| (scheme, rest));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -20,7 +19,7 @@ pub(super) fn without_user(target: &str) -> String {
     }
 }
 
-/// Cut to what the log keeps; the hash tells apart what begins the same.
+/// Cut to the length that the log keeps; the hash distinguishes texts with the same beginning.
 pub(super) fn shortened(text: &str) -> String {
     if text.len() <= LONGEST {
         return text.to_owned();

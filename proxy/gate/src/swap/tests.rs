@@ -1,4 +1,4 @@
-//! What is written says what was judged, but for the one value.
+//! What is written is what was judged, except for the one value.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ fn swap(slot: Slot, secret: &str) -> Swap {
     Swap { credential: "key".into(), place: "somewhere".to_owned(), slot, secret: secret.to_owned().into() }
 }
 
-/// A text of a request with a piece of it, which is replaced.
+/// A request's path and query, and a range of each to replace.
 fn pieces() -> impl Strategy<Value = (String, String, Range<usize>, Range<usize>)> {
     let segment = prop_oneof![4 => "[a-z0-9.:~-]{0,6}", 1 => "%[0-9A-F]{2}|[!$&'*+,;=@]{1,3}"];
     let path = prop::collection::vec(segment, 1..5).prop_map(|parts| format!("/{}", parts.join("/")));
@@ -22,8 +22,8 @@ fn pieces() -> impl Strategy<Value = (String, String, Range<usize>, Range<usize>
 }
 
 proptest! {
-    /// Whatever range a slot names and whatever the secret is: what goes out has the path and the
-    /// query that were judged, but for one segment or one value, and is read so again.
+    /// Whatever range a slot names and whatever the secret is: what goes out has the judged path
+    /// and query, except for one segment or one value, and is parsed the same way again.
     #[test]
     fn what_is_written_is_what_was_judged_but_for_one_value(
         (path, query, in_path, in_query) in pieces(),
@@ -63,7 +63,7 @@ proptest! {
         }
     }
 
-    /// A body is the same around one string of its JSON.
+    /// A body stays the same except for one string of its JSON.
     #[test]
     fn a_body_is_the_same_around_the_secret(before in "[a-z]{0,4}", key in "[a-z]{0,9}", secret in "[ -~]{1,12}", shift in 0usize..4) {
         let json = serde_json::json!({ "a": before, "key": key, "z": 1 }).to_string();
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-/// What says whom a request is for, what it is, or where it ends, is no place for a secret.
+/// A header that says whom a request is for, what it is, or where it ends, takes no secret.
 #[test]
 fn no_secret_goes_on_a_header_of_the_gates() {
     for name in

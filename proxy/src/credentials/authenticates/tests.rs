@@ -1,4 +1,4 @@
-//! What is refused beside the surrogate, with which words, and when it is an alarm.
+//! What is refused beside the surrogate, in which words, and when it is an alarm.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn headers(came: &[(&'static str, &str)]) -> HeaderMap {
     came.iter().map(pair).collect()
 }
 
-/// What becomes of a request with this query and these headers at a host with a credential.
+/// The verdict on a request with this query and these headers at a host with a credential.
 fn judged(target: &str, came: &[(&'static str, &str)], own: &[&str]) -> Result<(), Refusal> {
     let facts = Facts::parse("GET", &format!("https://a.test{target}")).unwrap();
     let own: Vec<_> = own
@@ -37,7 +37,7 @@ fn code(target: &str, came: &[(&'static str, &str)]) -> Option<Code> {
     judged(target, came, &[]).err().map(|refusal| refusal.code)
 }
 
-/// Attack K08 once more: where browsers put keys that they cannot put into a header.
+/// Attack K08 again: where browsers put keys that they cannot put into a header.
 #[test]
 fn a_subprotocol_is_a_name_and_no_key() {
     let code = |value| code("/ws", &[("sec-websocket-protocol", value)]);
@@ -48,14 +48,14 @@ fn a_subprotocol_is_a_name_and_no_key() {
     for value in [token, "chat, 0a1b2c3d4e5f6a7b8c9d", "realtime, openai-insecure-api-key.sk-0a1b2c3d4e5f6a7b8c9d"] {
         assert_eq!(code(value), Some(Code::CredentialNotSurrogate), "{value}");
     }
-    // What can be no key is no alarm.
+    // A value that cannot be a key is no alarm.
     for value in ["chat, base64url.bearer.c2s", "k=v", "token-abc", "X-API-KEY", "v1.token.websocket.jupyter.org, v12"]
     {
         assert_eq!(code(value), Some(Code::NotHarmless), "{value}");
     }
 }
 
-/// Attack K08: whatever the header is called. And nothing is sent with it missing.
+/// Attack K08: whatever the header's name. And the request is not sent without it.
 #[test]
 fn a_header_that_nobody_knows_holds_no_key() {
     for (name, value) in [
@@ -96,7 +96,7 @@ fn a_header_that_nobody_knows_holds_no_key() {
     assert_eq!(code("/x", &[("x-unknown", "ghp_0123456789abcdef0123")]), Some(Code::CredentialNotSurrogate));
 }
 
-/// What can be no key raises no alarm; what could be one does, under the same name.
+/// A value that cannot be a key raises no alarm; one that could be does, under the same name.
 #[test]
 fn an_alarm_is_about_a_value_that_could_be_a_key() {
     let key = "a1b2c3d4e5f6a7b8c9d0";
@@ -117,12 +117,12 @@ fn an_alarm_is_about_a_value_that_could_be_a_key() {
         assert_eq!(code(&format!("/x?{name}=abc"), &[]), Some(Code::NotHarmless), "{name}");
         assert_eq!(code(&format!("/x?{name}={key}"), &[]), Some(Code::CredentialNotSurrogate), "{name}");
     }
-    // The worst of several is told.
+    // The worst of several is reported.
     assert_eq!(code(&format!("/x?session=on&token={key}"), &[("cookie", "a=b")]), Some(Code::CredentialNotSurrogate));
 }
 
-/// What a host gave out goes back to it with a line of the owner's: that of a list or of a form by its own, a key by
-/// the mints of the credential.
+/// A value that a host gave out may be sent back to it if the owner adds a line: for a list or a
+/// form a line of its own, for a key the credential's mints.
 #[test]
 fn what_an_answer_brought_has_the_line_that_helps() {
     let token = "CAUQAA3f8b29d1e7c94a50b6";
@@ -148,11 +148,11 @@ fn what_an_answer_brought_has_the_line_that_helps() {
         let why = why("/x", &[(name, token)]);
         assert!(why.contains("`mints`") && !why.contains("harmless"), "{why}");
     }
-    // An access token is of no list, whatever stands before.
+    // An access token does not belong to a list, whatever precedes it.
     assert!(!why(&format!("/x?nextAccessToken={token}"), &[]).contains("a list"));
 }
 
-/// Name and value both: neither alone.
+/// Both name and value must match.
 #[test]
 fn a_header_passes_for_its_harmless_value_alone() {
     for (name, value) in [
@@ -178,7 +178,7 @@ fn a_header_passes_for_its_harmless_value_alone() {
     }
 }
 
-/// A refusal names what it is about and the line that would allow it, and never a value.
+/// A refusal names its subject and the line that would allow it, and never a value.
 #[test]
 fn a_refusal_names_the_line_that_would_allow_it() {
     for (target, came, want) in [
@@ -192,7 +192,7 @@ fn a_refusal_names_the_line_that_would_allow_it() {
         assert!(refusal.why.contains(want), "{}", refusal.why);
         assert!(!refusal.why.contains("abc"), "{}", refusal.why);
     }
-    // Where none would, none is named.
+    // If there is no such line, none is named.
     for (target, came) in [
         ("/x", &[("authorization", "Bearer null")][..]),
         ("/x", &[("cookie", "a=b")]),
@@ -205,7 +205,7 @@ fn a_refusal_names_the_line_that_would_allow_it() {
     }
 }
 
-/// The owner's word is about one name, in one spelling.
+/// The owner's line is about one name, in one spelling.
 #[test]
 fn harmless_is_a_name_with_its_escapes_undone() {
     let own = ["query:$token", "query:page[session]", "query:caf\u{e9}token", "query:session"];

@@ -119,7 +119,7 @@ fn a_key_of_something_is_a_key_in_every_spelling() {
     }
 }
 
-/// A false alarm is a fault too: what agents send to services every day.
+/// A false alarm is a fault too: everyday parameters of agents.
 #[test]
 fn benign_names_say_nothing() {
     for parameter in [

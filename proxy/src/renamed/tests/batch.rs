@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What the libraries of some vendors repeat in each part.
+/// Some vendors' libraries repeat it in each part.
 #[test]
 fn a_part_that_is_a_request_says_authorization() {
     let says = |kind: &str, body: &str, piece: usize| {
