@@ -11,8 +11,8 @@ const WHY_AT_MOST: usize = 300;
 /// The only alarm about an answer and not about what was sent.
 const IN_ANSWER: &str = "secret_in_answer";
 
-/// The message for the owner's chat. Of what a sandbox can choose it holds the host
-/// alone, with nothing in it that a terminal would obey.
+/// The message for the owner's chat. The host is the only part that a sandbox can choose, and it is stripped of
+/// whatever a terminal would obey.
 pub fn words(alarm: &Alarm) -> Phrases {
     let group = on_screen(&alarm.group);
     let whole = on_screen(&alarm.why);
