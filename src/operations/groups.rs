@@ -1,4 +1,4 @@
-//! `list_groups`: the owner's own group knows of all, every other of itself.
+//! `list_groups`: the owner's own group sees all groups, every other only itself.
 
 use policies::Refusal;
 use proxy::ports::Caller;
@@ -36,7 +36,7 @@ impl Asked for ListGroups {
 }
 
 impl Operations {
-    /// What the agent of a group may know of the groups.
+    /// The groups that a group's agent may know of.
     pub(super) fn known_groups(&self, caller: &Caller) -> Result<Vec<Group>, Refusal> {
         let all = self.chats()?.store.groups().map_err(|error| unavailable(&error))?;
         let own = &caller.identity().group;
