@@ -1,5 +1,4 @@
-//! Which of a group's agents answers: the first, or the next one while the first's model is overloaded or out of
-//! credit.
+//! Which of a group's agents answers: the first, or the next while the first's model is overloaded or out of credit.
 //!
 //! After a while the first is tried again. If it can answer, it is back; if not, the next one continues, and the chat
 //! is not told a second time. The next one's session is kept while the daemon runs; the first's stays in the store and
