@@ -1,4 +1,4 @@
-//! `doorward mount`: which folders of yours a group's sandboxes see.
+//! `doorward mount`: the owner's folders that a group's sandboxes see.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `doorward pause` and `resume`: nothing is begun for a while.
+//! `doorward pause` and `resume`: nothing starts for a while.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `doorward restore`: a home of a backup.
+//! `doorward restore`: restores a home from a backup.
 
 use std::io;
 use std::path::{Path, PathBuf};

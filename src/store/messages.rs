@@ -152,7 +152,7 @@ impl Store {
     }
 
     /// The messages that wait for a run, in order of arrival: from the cursor to the last one that calls. At most
-    /// [`MOST_CALLS`] that call, the oldest; of the talk before and between them the newest [`MOST_TALK`], and one more
+    /// two hundred that call, the oldest; of the talk before and between them the newest [`MOST_TALK`], and one more
     /// if there are more.
     pub fn pending_messages(&self, group: &GroupName) -> Result<Vec<Message>, StoreError> {
         self.read(|connection| {
