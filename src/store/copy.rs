@@ -37,7 +37,7 @@ pub fn is_a_database(file: &Path) -> bool {
     File::open(file).is_ok_and(|mut file| file.read_exact(&mut begins).is_ok() && begins == MAGIC)
 }
 
-/// Whether a name is that of a database's companion file: its content is in the copy.
+/// Whether a name is that of a file next to a database, whose content is in the database's copy, or once was in it.
 pub fn is_beside_a_database(name: impl AsRef<OsStr>) -> bool {
     let name = name.as_ref().to_string_lossy();
     ["-wal", "-shm", "-journal"].iter().any(|end| name.ends_with(end)) || name.contains(COPY)

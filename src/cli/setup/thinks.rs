@@ -43,7 +43,7 @@ impl Setup<'_> {
                 words: "a plain shell, to try things with: each message is a command".to_owned(),
             },
         ];
-        // For an owner who has only looked around, the shell is no choice.
+        // The shell of an owner who has only looked around is no deliberate choice.
         let main = store.main_group()?;
         let settings = main.map(|main| GroupSettings::load(self.home, &main.name)).transpose()?;
         let has_key = Config::load(self.home)?.credentials.contains_key(CREDENTIAL);

@@ -64,7 +64,7 @@ async fn no_other_chat_pauses_and_a_length_is_needed() {
     owner.send("main", "m1", "pause").await;
     assert!(owner.answer_to("m1").await[0].1.contains("pause 1h"));
     assert_eq!(house.store.pauses(0).unwrap(), []);
-    // The owner's own chat pauses like all others, and its `resume` is heard.
+    // The owner's own chat pauses like all others, and is answered again afterwards.
     owner.send("main", "m2", "pause 1h").await;
     assert!(owner.answer_to("m2").await[0].1.starts_with("Paused until"));
     owner.send("main", "m3", "resume family").await;

@@ -246,7 +246,7 @@ impl Sums {
         Ok(())
     }
 
-    /// The rows to add, without those that the digest does not read by the hour.
+    /// All sums, for what the digest does not read from the hours.
     pub(super) fn into_rows(mut self) -> impl Iterator<Item = (Of, Counts)> {
         self.settle();
         self.all.into_iter().map(|((_, of), counts)| (of, counts))
