@@ -59,7 +59,6 @@ struct SetArgs {
     no_question: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: AgentArgs) -> Result<ExitCode, Failure> {
     let AgentCommand::Set(args) = args.command;
     let groups = change::registered(home)?;

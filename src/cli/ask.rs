@@ -66,7 +66,6 @@ enum Yes {
     Always,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: AskArgs) -> Result<ExitCode, Failure> {
     match args.command {
         None => list(home, args.json).await,

@@ -41,7 +41,6 @@ const SHORTEST: usize = 10;
 /// The longest.
 const LONGEST: u64 = 1 << 10;
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: BackupArgs) -> Result<ExitCode, Failure> {
     let file = std::path::absolute(&args.file)?;
     if file.exists() {

@@ -72,7 +72,6 @@ pub(super) fn registered_group(home: &Home, name: &GroupName) -> Result<(), Fail
     if groups.contains(name) { Ok(()) } else { Err(no_group(name, &groups)) }
 }
 
-/// The registered groups.
 pub(super) fn registered(home: &Home) -> anyhow::Result<Vec<GroupName>> {
     let Some(store) = Store::open_existing(&home.main_db())? else { return Ok(Vec::new()) };
     Ok(store.groups()?.into_iter().map(|group| group.name).collect())

@@ -53,7 +53,6 @@ pub(super) async fn with(home: &Home, group: &GroupName) -> Result<ExitCode, Fai
     run(home, ChatArgs { group: Some(group.clone()), once: None, json: false }).await
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure> {
     let message = one_message(&args)?;
     let store = group::open_store(home)?;

@@ -60,7 +60,6 @@ struct AddArgs {
     dry_run: bool,
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: CredentialArgs) -> Result<ExitCode, Failure> {
     match args.command {
         CredentialCommand::Add(args) => add(home, &args),

@@ -59,7 +59,6 @@ enum State {
     Broken,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failure> {
     let mut checks = checks::all(home).await;
     if args.fix {

@@ -38,7 +38,6 @@ pub struct DoorArgs {
     env: PathBuf,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: DoorArgs) -> Result<ExitCode, Failure> {
     let mut reached = reach::daemon(home).await?;
     let done = open(&mut reached, &args).await;

@@ -52,7 +52,6 @@ enum Hole {
     Proxy,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let weaken = args.weaken.map(|hole| match hole {

@@ -31,7 +31,6 @@ pub struct ExecArgs {
     command: Vec<String>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ExecArgs) -> Result<ExitCode, Failure> {
     let config = Config::load(home)?;
     change::registered_group(home, &args.group)?;

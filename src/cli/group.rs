@@ -94,7 +94,6 @@ struct AddArgs {
     chat: Option<String>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: GroupArgs) -> Result<ExitCode, Failure> {
     match args.command {
         GroupCommand::Add(args) => add(home, &args),

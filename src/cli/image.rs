@@ -62,7 +62,6 @@ enum ImageCommand {
 /// Doorward's own images: the base, and one for each agent that is a program.
 const NAMES: [&str; 4] = ["base", "claude", "opencode", "codex"];
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failure> {
     let engine = async || {
         let config = Config::load(home)?;

@@ -69,7 +69,6 @@ struct Import<'a> {
 /// NanoClaw's default name.
 const USUAL_NAME: &str = "Andy";
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ImportArgs) -> Result<ExitCode, Failure> {
     let ImportCommand::Nanoclaw(NanoclawArgs { dir, mount_allowlist, dry_run }) = args.command;
     let allowlist = mount_allowlist.or_else(usual_allowlist);

@@ -34,7 +34,6 @@ pub struct UnlockArgs {
     group: Option<GroupName>,
 }
 
-/// Locks.
 pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failure> {
     // An unreadable store must not keep anybody from locking.
     if let (Some(group), Ok(groups)) = (&args.group, change::registered(home))
@@ -62,7 +61,6 @@ pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failur
     Ok(ExitCode::SUCCESS)
 }
 
-/// Unlocks.
 pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Failure> {
     // A lock that a removed group left can be released.
     if let (Some(group), Ok(groups)) = (&args.group, change::registered(home))

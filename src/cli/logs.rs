@@ -35,7 +35,6 @@ pub struct LogsArgs {
 /// The interval between two checks.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: LogsArgs) -> Result<ExitCode, Failure> {
     let [before, now] = file::paths(home);
     if !now.exists() && !args.follow {

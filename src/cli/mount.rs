@@ -41,7 +41,6 @@ enum MountCommand {
     },
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: MountArgs) -> Result<ExitCode, Failure> {
     let MountCommand::Check { group, json } = args.command;
     if let Some(group) = &group {

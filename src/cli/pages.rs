@@ -19,7 +19,6 @@ pub struct PagesArgs {
     folder: PathBuf,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &PagesArgs) -> Result<ExitCode, Failure> {
     write(&args.folder).with_context(|| format!("cannot write in {}", args.folder.display()))?;
     Ok(ExitCode::SUCCESS)

@@ -174,7 +174,6 @@ enum PolicyCommand {
     },
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
     match args.command {
         PolicyCommand::Allow(args) => change::allow(home, &args),

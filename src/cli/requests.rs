@@ -63,7 +63,6 @@ enum RequestsCommand {
     },
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure> {
     let store = group::open_store(home)?;
     let asked = store.access_requests()?;

@@ -77,7 +77,6 @@ enum SecretCommand {
     },
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: SecretArgs) -> Result<ExitCode, Failure> {
     match args.command {
         SecretCommand::List { json } => list(home, &Config::load(home)?, json),

@@ -47,7 +47,6 @@ enum ServiceCommand {
     Remove,
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: ServiceArgs) -> Result<ExitCode, Failure> {
     match args.command {
         ServiceCommand::Install { now, user, dry_run } => install(home, user, now, dry_run),

@@ -110,7 +110,6 @@ enum Stopped {
     Up,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: SetupArgs) -> Result<ExitCode, Failure> {
     let mut setup = Setup { home, args: &args, ask: Ask::new(args.yes), stopped: None };
     let done = tokio::select! {

@@ -79,7 +79,6 @@ enum SkillCommand {
     Update(update::UpdateArgs),
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: SkillArgs) -> Result<ExitCode, Failure> {
     match args.command {
         SkillCommand::Add(args) => add::run(home, &args),
@@ -118,7 +117,6 @@ fn values(said: &[(String, String)]) -> Values {
     said.iter().cloned().collect()
 }
 
-/// The skills of a group.
 fn installed(home: &Home, group: &GroupName) -> Result<Vec<Accepted>, Failure> {
     skills::read(home, group).map_err(anyhow::Error::new)?.map_err(refused)
 }

@@ -37,7 +37,6 @@ pub struct StatusArgs {
 /// The most tasks with problems that are named; `doorward task list` has them all.
 const LINES_AT_MOST: usize = 10;
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failure> {
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
         let held = doctor::held(home);

@@ -24,7 +24,6 @@ pub struct StopArgs {
     all: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: StopArgs) -> Result<ExitCode, Failure> {
     // An unreadable store must not keep anybody from stopping.
     let groups = change::registered(home);

@@ -52,7 +52,6 @@ enum TaskCommand {
     RunNow(change::ChangeArgs),
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: TaskArgs) -> Result<ExitCode, Failure> {
     match args.command {
         TaskCommand::Add(args) => add::run(home, &args).await,

@@ -23,7 +23,6 @@ use crate::tour::{Place, Tour, TourError, VARIABLE};
 #[derive(Debug, clap::Args)]
 pub struct TourArgs {}
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, _args: TourArgs) -> Result<ExitCode, Failure> {
     // Of the owner's own installation it uses only the engine's address.
     let config = Config::load(home).unwrap_or_default();

@@ -41,7 +41,6 @@ pub struct UndeliveredArgs {
     save: Option<PathBuf>,
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failure> {
     let store = group::open_store(home)?;
     if let Some(group) = &args.group {

@@ -51,7 +51,6 @@ struct Found {
     data: Vec<PathBuf>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: UninstallArgs) -> Result<ExitCode, Failure> {
     let found = progress::while_waiting("looking", look(home, &args)).await?;
     let plan = found.plan();

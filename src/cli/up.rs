@@ -30,7 +30,6 @@ pub struct UpArgs {
     json_logs: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
     let _log = log::begin(home, args.json_logs)?;
     if let (_, Some(unknown)) = config::local_zone() {

@@ -47,7 +47,6 @@ pub struct UsageArgs {
 
 const HEADINGS: [&str; 7] = ["GROUP", "MODEL", "REQUESTS", "READ", "CACHED", "WRITTEN", "COST"];
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &UsageArgs) -> Result<ExitCode, Failure> {
     let period = if args.month { Period::Month } else { Period::Day };
     let clock = times::clock(home);

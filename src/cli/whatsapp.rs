@@ -124,7 +124,6 @@ pub(super) struct Expecting {
     lines: LineReader<tokio::process::ChildStdout>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Failure> {
     home.prepare()?;
     let account = Account::find(home, &Config::load(home)?).map_err(environment)?;

@@ -46,7 +46,6 @@ const NAMES: [(&str, Ear); 7] = [
 /// Names that the DNS canary resolves: to this machine.
 const KNOWN: &str = "names.drill.test";
 
-/// All canaries.
 pub(super) struct Canaries {
     host: IpAddr,
     listeners: BTreeMap<Ear, Listener>,

@@ -79,7 +79,6 @@ pub(super) struct Ground {
     pub(super) other: GroupName,
     /// Another one, whose sandbox runs beside the one under attack.
     pub(super) neighbour: GroupName,
-    /// The canaries.
     pub(super) canaries: Canaries,
     /// The control's network; no sandbox of a daemon is on it.
     pub(super) network: Network,
@@ -87,7 +86,6 @@ pub(super) struct Ground {
     pub(super) secret: String,
     /// The drill's own log.
     pub(super) log: Arc<AuditLog>,
-    /// Starts sandboxes.
     pub(super) sandboxes: Sandboxes,
     /// Starts sandboxes whose doors wrongly share a resolver.
     pub(super) shared: Sandboxes,

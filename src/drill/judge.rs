@@ -29,7 +29,6 @@ pub(super) struct Judged {
 }
 
 impl<'a> Judge<'a> {
-    /// For this ground.
     pub(super) fn new(ground: &'a Ground) -> Self {
         Judge { ground }
     }

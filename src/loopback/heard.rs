@@ -73,7 +73,6 @@ impl Heard {
         number
     }
 
-    /// Adds to an arrival.
     pub(super) fn add(&self, number: usize, bytes: &[u8]) {
         if let Some(arrival) = self.lock().get_mut(number) {
             arrival.bytes.extend_from_slice(bytes);

@@ -26,7 +26,6 @@ pub(super) const PATH_AT_MOST: usize = 500;
 const WHY_SHOWN: usize = 160;
 const PATH_SHOWN: usize = 60;
 
-/// `request_access`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestAccess {

@@ -24,7 +24,6 @@ const MOST_REACH: usize = 32;
 /// The longest that `helpers` waits.
 const LONGEST_WAIT: u64 = 45;
 
-/// `delegate`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Delegate {
@@ -73,7 +72,6 @@ pub(super) struct ListHelpers {
     file: Option<String>,
 }
 
-/// `stop_helper`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StopHelper {

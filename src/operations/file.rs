@@ -52,7 +52,6 @@ const MEDIA: [(&str, &str); 17] = [
     ("zip", "application/zip"),
 ];
 
-/// `send_file`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SendFile {

@@ -9,7 +9,6 @@ use super::asked::{Asked, Described};
 use super::{Operations, Proof, unavailable};
 use crate::store::Group;
 
-/// `list_groups`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListGroups {}

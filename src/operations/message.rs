@@ -21,11 +21,9 @@ pub(super) const LONGEST: usize = 8 << 10;
 /// The longest text for another group, in characters: its owner reads all of it.
 pub(super) const LONGEST_ELSEWHERE: usize = 1000;
 
-/// `send_message`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SendMessage {
-    /// The text.
     pub(super) text: String,
     /// Another group, by its name; its own by default.
     pub(super) chat: Option<String>,

@@ -14,7 +14,6 @@ use crate::store::{MARK, RunId, Text};
 /// The longest reaction, in characters: a family emoji with skin tones has ten.
 const LONGEST: usize = 12;
 
-/// `react`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct React {

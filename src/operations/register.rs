@@ -20,7 +20,6 @@ const AGENT: Agent = Agent::Claude { model: None };
 /// The longest chat id, in bytes.
 const LONGEST_CHAT: usize = 200;
 
-/// `register_group`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterGroup {

@@ -78,7 +78,6 @@ pub(super) struct UpdateTask {
     gate: Option<String>,
 }
 
-/// `pause_task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PauseTask {
@@ -87,7 +86,6 @@ pub(super) struct PauseTask {
     task_id: u64,
 }
 
-/// `resume_task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResumeTask {
@@ -96,7 +94,6 @@ pub(super) struct ResumeTask {
     task_id: u64,
 }
 
-/// `cancel_task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CancelTask {
@@ -105,7 +102,6 @@ pub(super) struct CancelTask {
     task_id: u64,
 }
 
-/// `list_tasks`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListTasks {}

@@ -11,7 +11,6 @@ use super::super::{Failure, change, lock, show, stop, usage};
 use super::open_store;
 use crate::home::Home;
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bool) -> Result<ExitCode, Failure> {
     let store = open_store(home)?;
     let group = store.group(name)?;

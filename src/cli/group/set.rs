@@ -49,7 +49,6 @@ fn help() -> String {
     format!("What can be set:\n{}", keys.join("\n"))
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
     let SetArgs { group, key, value, default, dry_run } = args;
     let groups = change::registered(home)?;

@@ -43,7 +43,6 @@ impl Screen {
         Screen { columns: Some(columns), colours: supports_color::on(stream).is_some() }
     }
 
-    /// A terminal.
     #[cfg(test)]
     pub(crate) const fn terminal(columns: usize, colours: bool) -> Self {
         Screen { columns: Some(columns), colours }

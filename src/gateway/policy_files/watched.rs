@@ -83,7 +83,6 @@ impl Watched {
         self.version
     }
 
-    /// The length of the text.
     pub(super) fn length(&self) -> usize {
         self.taken.as_ref().and_then(|taken| taken.source.as_ref()).map_or(0, |source| source.text.len())
     }

@@ -47,7 +47,6 @@ impl Link {
         Link { beside, ..self }
     }
 
-    /// Whether it can send this row.
     pub(super) fn can_send(&self, row: &Queued) -> bool {
         let wanted = [(row.reacts_to.is_some(), Takes::Reactions), (row.file.is_some(), Takes::Files)];
         wanted.into_iter().all(|(wanted, what)| !wanted || self.beside.contains(&what))
