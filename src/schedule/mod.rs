@@ -73,9 +73,9 @@ impl Kind {
 impl Schedule {
     /// The first occurrence after a moment. Intervals count from `anchor`, so that they never drift.
     ///
-    /// A fixed time that the clock skips comes with the first moment after the gap, and one that it
-    /// shows twice comes with the first. What comes every so many minutes or hours comes as the
-    /// clock goes on: not in the gap, and in both hours of the same name.
+    /// A fixed time in a gap of the clock comes at the first moment after the gap, and a repeated one comes the first
+    /// time. Intervals of minutes or hours follow the clock as it runs: none in the gap, and one in each of two hours
+    /// with the same name.
     pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Lost(..) => None,
