@@ -74,8 +74,8 @@ impl Schedule {
     /// The first occurrence after a moment. Intervals count from `anchor`, so that they never drift.
     ///
     /// A fixed time in a gap of the clock comes at the first moment after the gap, and a repeated one comes the first
-    /// time. Intervals of minutes or hours follow the clock as it runs: none in the gap, and one in each of two hours
-    /// with the same name.
+    /// time. A line for every few minutes or hours follows the clock as it runs: nothing in the gap, and occurrences in
+    /// both hours of the same name.
     pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Lost(..) => None,
