@@ -1,13 +1,13 @@
-//! The owner's absence: after so long without a word of theirs, groups reach their models and nothing else, until
-//! they say one. `[absence] after` in `doorward.toml`.
+//! The owner's absence: when the owner has said nothing for `[absence] after` (`doorward.toml`), groups reach their
+//! models and nothing else until the owner speaks again.
 //!
-//! What it is: the count, and its file. What it is not: a judgement; the gate asks a switch, and this turns it.
+//! What it is: the count and its file. What it is not: a verdict; the gate asks a switch, and this module sets it.
 //!
 //! **Invariants**
-//! - What counts is time that went by: on a clock that nobody sets while the machine runs, on the other where it
-//!   did not. Setting that one makes nothing longer or shorter while Doorward runs.
-//! - It begins before it is written down, and ends after it was.
-//! - A count that cannot be read is over.
+//! - Only elapsed time counts: measured by a monotonic clock while the machine runs, by the wall clock while it was
+//!  off. Setting the wall clock changes nothing while Doorward runs.
+//! - An absence begins before it is written down, and ends after its end is written down.
+//! - A count that cannot be read has run out.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -22,23 +22,23 @@ use tokio::sync::watch;
 use crate::approvals::Times;
 use crate::store::ledger::{AuditLog, Notice};
 
-/// How often it is looked.
+/// How often the time is checked.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// How much of the count may be lost with the machine, in milliseconds.
+/// How much of the count a crash of the machine may lose, in milliseconds.
 const KEEP: u64 = 600_000;
 
-/// Does what follows: `true` leaves groups their models alone.
+/// Applies the result: `true` leaves groups only their models.
 type Apply = Box<dyn Fn(bool) + Send + Sync>;
 
-/// Counts for how long the owner has said nothing.
+/// Counts how long the owner has been silent.
 pub struct Absence {
-    /// Never where nothing is said.
+    /// `None`: never.
     after: Option<Duration>,
     file: PathBuf,
     ledger: Arc<AuditLog>,
     times: Times,
-    /// Names the machine's run, which its clock belongs to.
+    /// Identifies this boot of the machine: the monotonic clock means nothing in another.
     boot: String,
     apply: Apply,
     counting: Mutex<Counting>,
@@ -46,25 +46,25 @@ pub struct Absence {
 
 struct Counting {
     count: Count,
-    /// What of it is in the file.
+    /// How much of the count is in the file.
     kept: Option<u64>,
-    /// Why the owner is away, until it was told. Only then it is in the file.
+    /// Why the owner is away, until that has been reported. Only then is it in the file.
     untold: Option<String>,
 }
 
-/// As it is kept.
+/// The count as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Count {
-    /// For how many milliseconds nothing was said.
+    /// How long the owner has been silent, in milliseconds.
     silent: u64,
     /// Whether that was too long.
     away: bool,
-    /// When it was counted, by the clock that shows the time.
+    /// When it was counted, by the wall clock.
     wall: i64,
-    /// By the one that only goes on, in milliseconds,
+    /// By the monotonic clock, in milliseconds,
     steady: u64,
-    /// in this run of the machine.
+    /// in this boot of the machine.
     boot: String,
 }
 
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Absence {
 }
 
 impl Absence {
-    /// Goes on counting what the file says. Where nobody counts, the file goes.
+    /// Continues from the count in the file. Where absence is not configured, the file is removed.
     pub fn open(
         (after, file): (Option<Duration>, PathBuf),
         ledger: Arc<AuditLog>,
@@ -113,7 +113,7 @@ impl Absence {
         absence
     }
 
-    /// Whether groups have their models alone.
+    /// Whether groups reach only their models.
     pub fn is_away(&self) -> bool {
         lock(&self.counting).count.away
     }
@@ -144,7 +144,7 @@ impl Absence {
         }
     }
 
-    /// Counts what has gone by since it was looked last, and tells what comes of it.
+    /// Counts the time since the last look, and applies what follows.
     pub fn look(&self) {
         self.count();
         let mut counting = lock(&self.counting);
@@ -155,7 +155,7 @@ impl Absence {
         self.keep(&mut counting, untold.is_some());
     }
 
-    /// What holds from now on. Who has just been made away hears of it when it is looked.
+    /// What holds from now on. The owner hears of a new absence at the next look.
     fn count(&self) {
         let Some(after) = self.after else { return };
         let (wall, steady) = self.times.millis();
@@ -179,7 +179,7 @@ impl Absence {
         self.ledger.note(&Notice::new("owner_away", None, text));
     }
 
-    /// Looks for as long as the daemon serves. Whoever tells the owner listens by then.
+    /// Looks for as long as the daemon serves. Whatever reports to the owner is listening by then.
     pub async fn watch(self: Arc<Self>, mut ending: watch::Receiver<bool>) {
         self.look();
         while self.after.is_some() {
@@ -207,7 +207,7 @@ impl Absence {
     }
 }
 
-/// What a file says; nothing where there is none, and why it cannot be told.
+/// The count in the file, if there is one; and why it cannot be read.
 fn read(file: &Path) -> (Option<Count>, Option<String>) {
     match std::fs::read_to_string(file) {
         Ok(text) => match serde_json::from_str(&text) {
@@ -228,7 +228,7 @@ fn write(file: &Path, count: &Count) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// The owner has spoken while no daemon counts.
+/// The owner has spoken while no daemon is counting.
 pub fn heard_without_a_daemon(file: &Path) -> io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -355,7 +355,7 @@ mod tests {
         drop(absence);
         drop(machine.daemon());
         assert!(!machine.is_away());
-        // Who counts no more forgets it.
+        // Switching the count off forgets it.
         machine.goes_on(20 * DAY);
         drop(machine.daemon_after(None));
         drop(machine.daemon());

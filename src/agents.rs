@@ -1,5 +1,5 @@
-//! What an agent needs: its image, how it is started, a way to its model and a key for it. What is missing is said
-//! before a sandbox starts, and by `doorward doctor`.
+//! What an agent needs: an image, a way to start it, access to its model and a key for it. Whatever is missing is
+//! reported before a sandbox starts, and by `doorward doctor`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use started::{codex, opencode};
 
 mod started;
 
-/// Where Claude Code looks for what identifies it: an API key, a subscription's token.
+/// The variables in which Claude Code looks for an API key or a subscription's token.
 const VARIABLES: [&str; 3] = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
 
-/// Whether a request is the agent asking its model: the two that the preset `claude` allows.
-/// Whether anything else can come of it is for its rule to say (`Permit::asks_model`).
+/// Whether a request is the agent asking its model: one of the two that the preset `claude` allows. Whether it can
+/// have other effects is for its rule to say (`Permit::asks_model`).
 pub fn is_model_call(host: &str, path: &str) -> bool {
     host == "api.anthropic.com" && matches!(path, "/v1/messages" | "/v1/messages/count_tokens")
 }
@@ -25,26 +25,26 @@ pub fn is_model_call(host: &str, path: &str) -> bool {
 /// Why a group's agent would hold no key for its model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoKey {
-    /// Its policy names no credential that could be one.
+    /// Its policy names no credential for it.
     #[error(
         "the agent of group {0} is Claude Code, but its policy gives it no way to Claude: put use = [\"claude\"] into \
          policies/{0}.toml"
     )]
     Policy(GroupName),
-    /// The credential that it names is not there, or shows itself in no variable that counts.
+    /// The credential it names is missing, or is exposed in none of the expected variables.
     #[error(
         "the agent of group {0} is Claude Code, but its sandbox would hold no key: doorward.toml needs the credential \
          [credentials.{1}] with env = \"ANTHROPIC_API_KEY\" (an API key) or env = \"CLAUDE_CODE_OAUTH_TOKEN\" (a \
          subscription); docs/agents.md shows both"
     )]
     Credential(GroupName, String),
-    /// It names no model.
+    /// Its policy allows no model.
     #[error(
         "the agent of group {0} is opencode, but its policy gives it no way to a model: put use = [\"claude\"] (or openai, \
          openrouter, gemini, mistral) into policies/{0}.toml"
     )]
     Model(GroupName),
-    /// Its policy does not let it ask OpenAI.
+    /// Its policy does not allow OpenAI.
     #[error(
         "the agent of group {0} is Codex, but its policy gives it no way to OpenAI: put use = [\"codex\"] into \
          policies/{0}.toml"
@@ -56,7 +56,7 @@ pub enum NoKey {
          [credentials.{1}] with env = \"OPENAI_API_KEY\"; `doorward credential add openai` writes it"
     )]
     OfCodex(GroupName, String),
-    /// The credential of its model is not there, or shows itself in no variable.
+    /// Its model's credential is missing, or is exposed in no variable.
     #[error(
         "the agent of group {0} is opencode, but its sandbox would hold no key for a model: doorward.toml needs the \
          credential [credentials.{1}] with `env`; `doorward credential add {1}` writes it"
@@ -71,7 +71,7 @@ pub enum NoKey {
 }
 
 impl NoKey {
-    /// The command that gives it what is missing, or what to do by hand.
+    /// The command that adds what is missing, or what to do by hand.
     pub fn remedy(&self, config: &Config) -> String {
         match self {
             NoKey::Policy(group) | NoKey::Model(group) => format!("doorward policy use {group} claude"),
@@ -89,18 +89,18 @@ impl NoKey {
     }
 }
 
-/// Which of its group's agents is in a sandbox, and who would take over.
+/// Which of its group's agents runs in a sandbox, and which would take over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Its number among them; the first is 0.
+    /// Its index in the group's list of agents, from 0.
     pub at: usize,
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
-    /// What they call the next one, if there is one.
+    /// The name of the next one, if there is one.
     pub next: Option<String>,
 }
 
-/// The program of an agent that has an image of Doorward's.
+/// The program of an agent for which Doorward ships an image.
 pub fn program(agent: &Agent) -> Option<&'static AgentProgram> {
     match agent {
         Agent::Shell | Agent::Acp { .. } => None,
@@ -108,7 +108,7 @@ pub fn program(agent: &Agent) -> Option<&'static AgentProgram> {
     }
 }
 
-/// The image of a group's sandboxes, where its file names none.
+/// The image of a group's sandboxes when its file names none.
 pub fn image(agent: &Agent, engine: &config::Engine) -> String {
     match program(agent) {
         Some(program) => images::agent_tag(program),
@@ -116,18 +116,18 @@ pub fn image(agent: &Agent, engine: &config::Engine) -> String {
     }
 }
 
-/// An agent as the guest starts it, with the conversation to go on with.
+/// An agent as the guest starts it, with the session to resume.
 pub fn driven(agent: &Agent, resume: Option<String>) -> protocol::Agent {
     match agent {
         Agent::Shell => protocol::Agent::Shell,
         Agent::Claude { model } => protocol::Agent::Claude { model: model.clone(), resume },
         Agent::Opencode { model, endpoint } => protocol::Agent::Acp {
             program: opencode(model.as_deref(), endpoint.as_deref()),
-            // Its settings name it, which it reads before it looks for one itself.
+            // Its settings name the model, and it reads them first.
             model: None,
             resume,
         },
-        // Its arguments name it.
+        // Its arguments name the model.
         Agent::Codex { model } => protocol::Agent::Acp { program: codex(model.as_deref()), model: None, resume },
         Agent::Acp { command, model } => {
             let name = command.first().map(|command| command.rsplit('/').next().unwrap_or(command).replace(':', "-"));
@@ -149,7 +149,7 @@ pub fn check_key(group: &GroupName, agent: &Agent, policy: &Policy, config: &Con
         Agent::Codex { .. } => codex_key(group, policy, config),
         Agent::Opencode { endpoint: None, model } => model_key(group, model.as_deref(), policy, config),
         Agent::Opencode { endpoint: Some(endpoint), .. } => reaches(group, policy, endpoint),
-        // What a program of the owner's needs is theirs to know.
+        // What the owner's own program needs, only the owner knows.
         Agent::Shell | Agent::Acp { .. } => Ok(()),
     }
 }
@@ -167,7 +167,7 @@ fn claude_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(),
     }
 }
 
-/// OpenAI's responses, by the key that Codex looks for.
+/// OpenAI's Responses API, with the key in the variable where Codex looks.
 fn codex_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(), NoKey> {
     let asked = Facts::parse("POST", started::RESPONSES);
     let host = asked.map(|facts| facts.authority.host.to_string()).unwrap_or_default();
@@ -180,7 +180,7 @@ fn codex_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(), 
     }
 }
 
-/// The hosts of opencode's providers, as far as presets lead there.
+/// The hosts of opencode's providers, where a preset allows them.
 const PROVIDERS: [(&str, &str); 5] = [
     ("anthropic", "api.anthropic.com"),
     ("google", "generativelanguage.googleapis.com"),
@@ -189,7 +189,7 @@ const PROVIDERS: [(&str, &str); 5] = [
     ("openrouter", "openrouter.ai"),
 ];
 
-/// The model that is named, or some, by whichever key.
+/// The named model, or any, with whichever key.
 fn model_key(group: &GroupName, model: Option<&str>, policy: &Policy, config: &Config) -> Result<(), NoKey> {
     let provider = model.and_then(|model| model.split_once('/')).map(|(provider, _)| provider);
     let host = PROVIDERS.iter().find(|(name, _)| Some(*name) == provider).map(|(_, host)| *host);
@@ -207,7 +207,7 @@ fn reaches(group: &GroupName, policy: &Policy, endpoint: &str) -> Result<(), NoK
     let asked = Facts::parse("POST", &format!("{endpoint}/chat/completions"));
     let named = asked.is_ok_and(|facts| {
         let host = facts.authority.host.to_string();
-        // A pattern may name it; the door will tell.
+        // A pattern may cover it; the door will decide.
         policy.rules().allows.iter().any(|rule| !rule.host.is_exact() || rule.host.to_string() == host)
     });
     if named { Ok(()) } else { Err(NoKey::Endpoint(group.clone(), endpoint.to_owned())) }

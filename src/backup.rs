@@ -5,12 +5,11 @@
 //! and `data`.
 //!
 //! **Invariants**
-//! - A secret or a session is in it only where that was asked for. What this version does not know
-//!   counts as one.
-//! - It is made while a daemon serves: databases by SQLite's own backup, the audit log up to a line
-//!   to which it was verified.
+//! - Secrets and sessions are included only on request. What this version does not recognise counts as a secret.
+//! - It can be made while a daemon serves: databases through SQLite's own backup, the audit log up to a
+//!  verified line.
 //! - An agent's folder may change while it is copied: no link in it is followed.
-//! - A home is put in place whole, after all of it was verified, and over nothing.
+//! - A home is restored whole, after all of it was verified, and never over an existing one.
 
 mod contents;
 mod journal;
@@ -35,13 +34,13 @@ pub use write::{Written, write};
 /// The first entry.
 const MANIFEST: &str = "doorward-backup.json";
 
-/// What a reader has to know to read the rest.
+/// The version of the layout: a reader must know it.
 const FORMAT: u32 = 1;
 
 /// What is in a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// How it is laid out.
+    /// The version of its layout.
     format: u32,
     /// The version of Doorward that wrote it.
     pub version: String,
@@ -49,7 +48,7 @@ pub struct Manifest {
     pub at_ms: i64,
     /// Whether secrets and sessions are in it.
     pub with_secrets: bool,
-    /// Who owned the home: what was theirs belongs to whoever restores it.
+    /// The uid that owned the home: its files go to whoever restores it.
     owner: u32,
     /// The audit log's last line, where there is a log.
     pub log: Option<LogHead>,
@@ -64,15 +63,15 @@ pub struct LogHead {
     pub chain: String,
 }
 
-/// Why there is no backup, or no home from one.
+/// Why a backup was not made or not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A file or folder could not be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The backup itself cannot be written.
@@ -81,28 +80,28 @@ pub enum BackupError {
     /// The backup itself cannot be read to its end.
     #[error("the backup cannot be read: {0}; it is cut off or damaged")]
     Input(io::Error),
-    /// A database.
+    /// A database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A home.
+    /// The home cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
     /// There is no home to save.
     #[error("there is nothing at {0} yet")]
     Nothing(String),
-    /// The audit log is not whole.
+    /// The audit log is incomplete.
     #[error("the audit log: {0}; `doorward audit verify` says the same, docs/audit.md what to do")]
     Log(String),
-    /// It does not open.
+    /// It cannot be decrypted.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// It is of a newer Doorward.
+    /// A newer Doorward wrote it.
     #[error("doorward {0} wrote this backup, in a form that this version does not know; restore it with that version")]
     Newer(String),
-    /// It opens, and is something else.
+    /// It decrypts, but holds something else.
     #[error("this is no backup of a Doorward home: {0}")]
     Other(String),
-    /// There is something already.
+    /// Something is there already.
     #[error("{path} is there already, and {what} in it; a home is restored into an empty place only: give another --home", path = path.display())]
     NotEmpty {
         /// The folder.

@@ -1,8 +1,8 @@
-//! What groups have used up of their `[limits]`. The audit log is the memory: after
-//! a restart the day's counts are read from it, so nothing is written twice. A long day
-//! takes its time, so that is done aside: the group whose day it is waits, and nobody else.
+//! What groups have used of their `[limits]`. The audit log is the only record: after a restart the day's counts
+//! are read from it, so nothing is stored twice. Reading a long day takes a while and runs on another thread: only
+//! that group waits.
 //!
-//! Days are the owner's (`clock.rs`); a minute is any sixty seconds in a row.
+//! Days follow the owner's time zone (`clock.rs`); a minute is any sixty consecutive seconds.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -26,44 +26,44 @@ pub struct Budgets {
     log: Arc<AuditLog>,
     clock: OwnersClock,
     groups: Mutex<BTreeMap<GroupName, Used>>,
-    /// Held by whoever reads a group's day; the others of that group wait for it.
+    /// Held while a group's day is read; the group's other requests wait for it.
     reading: Mutex<BTreeMap<GroupName, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// What one group has used today, and in the last minute.
+/// What one group has used today and in the last minute.
 struct Used {
     day: Date,
     today: UsedSince,
     last_minute: VecDeque<Instant>,
-    /// When something was last counted, by the clock and without it.
+    /// When something was last counted, by the wall clock and by the monotonic one.
     counted: (SystemTime, Instant),
-    /// The warnings that were given today.
+    /// The warnings given today.
     warned: Warned,
 }
 
 impl Budgets {
-    /// Counts into, and from, this log, by the days of this clock.
+    /// Counts into and from this log, by the days of this clock.
     pub fn new(log: Arc<AuditLog>, clock: OwnersClock) -> Self {
         Budgets { log, clock, groups: Mutex::default(), reading: Mutex::default() }
     }
 
-    /// Counts for a group under its lock: what is refused is not counted. `Err`: what it has
-    /// used today is not known, and nothing was counted.
+    /// Counts for a group under its lock: what is refused is not counted. `Err`: today's usage is not known, and
+    /// nothing was counted.
     fn with<T, F: FnOnce(&mut Used) -> T>(&self, group: &GroupName, count: F) -> Result<T, F> {
         let (mut groups, day) = (lock(&self.groups), self.clock.now().date());
         let Some(used) = groups.get_mut(group).filter(|used| used.day == day || used.is_of_the_day_before(day)) else {
-            // Nobody has asked yet, or the clock was set: the log tells what the day has had.
+            // Not read yet, or the clock was set: the log says what was used today.
             return Err(count);
         };
         if used.day < day {
-            // It is counted from its first request on.
+            // A new day starts from zero.
             *used = Used::of(day, UsedSince::default());
         }
         used.counted = (SystemTime::now(), Instant::now());
         Ok(count(used))
     }
 
-    /// Reads what a group has used today, once for all of its requests that wait for it.
+    /// Reads what a group has used today, once for all of its waiting requests.
     async fn read(&self, group: &GroupName) -> Result<(), Refusal> {
         let turn = lock(&self.reading).entry(group.clone()).or_default().clone();
         let _turn = turn.lock().await;
@@ -76,7 +76,7 @@ impl Budgets {
         Ok(())
     }
 
-    /// What was read, unless others were faster: what they have counted since stays.
+    /// Keeps what was read, unless another request was faster: what was counted since then stays.
     fn know(&self, group: &GroupName, read: Used) {
         let mut groups = lock(&self.groups);
         if groups.get(group).is_none_or(|used| used.day != read.day) {
@@ -84,7 +84,7 @@ impl Budgets {
         }
     }
 
-    /// Before anything is sent: an allowed request, which may have to wait for its group's count.
+    /// Before anything is sent, counts an allowed request, which may have to wait for its group's counts.
     async fn count(
         &self,
         group: &GroupName,
@@ -133,8 +133,8 @@ impl Budgets {
         Ok(())
     }
 
-    /// A group whose records have filled its share of the log asks for no more: the log would
-    /// fill the disk, and shut the doors of all others.
+    /// A group whose records have filled its share of the log is refused further requests: a full disk would shut
+    /// the doors of all other groups.
     fn within_share(&self, group: &GroupName) -> Result<(), Refusal> {
         let Some(share) = self.log.has_filled_its_share(group) else { return Ok(()) };
         let why = format!(
@@ -159,7 +159,7 @@ impl Budget for Budgets {
     }
 
     fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal> {
-        // Counted under any limit: one on bytes may be added during the day.
+        // Counted whatever the limits: one on bytes may be added during the day.
         if *limits == Limits::default() || bytes == 0 {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Budget for Budgets {
         loop {
             match self.with(group, &mut count) {
                 Ok(counted) => return counted,
-                // Only where limits came while a body was under way: its next bytes wait here.
+                // Only where limits were added while a body was in flight: its next bytes wait here.
                 Err(_) => self.know(group, Used::read(&self.log, &self.clock, group)?),
             }
         }
@@ -186,13 +186,13 @@ impl Used {
         Used { day, today, last_minute: VecDeque::new(), counted, warned: Warned::default() }
     }
 
-    /// Fails closed: a log that cannot be read tells nothing of what was used.
+    /// Fails closed: if the log cannot be read, usage is unknown.
     fn read(log: &AuditLog, clock: &OwnersClock, group: &GroupName) -> Result<Self, Refusal> {
         let day = clock.now().date();
         log.used_since(group, clock.start_of_day()).map(|used| Used::of(day, used)).map_err(unreadable)
     }
 
-    /// Whether the day has gone by since, and not only the clock was set.
+    /// Whether a day has passed since, and not only the clock was set.
     fn is_of_the_day_before(&self, day: Date) -> bool {
         let (then, at) = self.counted;
         let by_the_clock = SystemTime::now().duration_since(then).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The owner's clock: days begin, weeks go by and policies end by `[assistant] time_zone`,
-//! wherever the machine stands. `[limits]`, doors and commands all ask this one.
+//! The owner's clock: days, weeks and the ends of policies follow `[assistant] time_zone`, not the machine's zone.
+//! `[limits]`, doors and commands all use this one.
 
 mod changes;
 
@@ -16,7 +16,7 @@ pub use changes::ClockChanges;
 #[derive(Clone, Debug)]
 pub struct OwnersClock {
     zone: TimeZone,
-    /// The second that was asked about last, and which moment it is for the owner.
+    /// The last second that was asked about, and its moment in the owner's zone.
     last: Arc<Mutex<(i64, Moment)>>,
 }
 
@@ -27,12 +27,12 @@ impl OwnersClock {
         OwnersClock { zone, last }
     }
 
-    /// Which moment it is.
+    /// The current moment.
     pub fn now(&self) -> Moment {
         self.at(Timestamp::now())
     }
 
-    /// A second is one moment, whatever part of it: each request asks several times.
+    /// Cached by the second: each request asks several times.
     fn at(&self, now: Timestamp) -> Moment {
         let (mut last, second) = (lock(&self.last), now.as_millisecond().div_euclid(1000));
         if last.0 != second {
@@ -41,18 +41,18 @@ impl OwnersClock {
         last.1
     }
 
-    /// When the day began, in milliseconds since 1970.
+    /// When today began, in milliseconds since 1970.
     pub fn start_of_day(&self) -> i64 {
         self.zoned().start_of_day().map_or(0, |start| start.timestamp().as_millisecond())
     }
 
-    /// When the month began, likewise.
+    /// When this month began, likewise.
     pub fn start_of_month(&self) -> i64 {
         let first = self.zoned().first_of_month();
         first.and_then(|first| first.start_of_day()).map_or(0, |start| start.timestamp().as_millisecond())
     }
 
-    /// As doors want it.
+    /// The clock as doors take it.
     pub fn port(&self) -> Clock {
         let clock = self.clone();
         Arc::new(move || clock.now())
@@ -64,7 +64,7 @@ impl OwnersClock {
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
-    /// What it shows.
+    /// The current time in the owner's zone.
     pub fn zoned(&self) -> jiff::Zoned {
         Timestamp::now().to_zoned(self.zone.clone())
     }
@@ -74,7 +74,7 @@ impl OwnersClock {
 pub(crate) fn moment(now: &jiff::Zoned) -> Moment {
     let part = |value: i8| u8::try_from(value).unwrap_or(1);
     let year = u16::try_from(now.year()).unwrap_or(9999);
-    // A clock that names no day of the calendar ends every observation.
+    // A date outside the calendar ends every observation.
     let date = Date::new(year, part(now.month()), part(now.day())).unwrap_or(Date::LAST);
     Moment::new(date, TimeOfDay::new(part(now.hour()), part(now.minute())).unwrap_or(TimeOfDay::NOON))
 }
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(at("Asia/Tokyo"), "mon 2026-11-30 08:30");
     }
 
-    /// Hours go by what the clock shows: what it skips never comes, and what it repeats comes twice.
+    /// Hours follow what the clock shows: a skipped hour never comes, a repeated one comes twice.
     #[test]
     fn hours_go_by_a_clock_that_changes() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();

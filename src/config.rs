@@ -1,9 +1,8 @@
 //! `doorward.toml`: what the owner says about the engine, the queue, the way
 //! upstream and the credentials.
 //!
-//! What it is not: policies (a file per group, crate `policies`), and no place for
-//! a secret: a credential names where its secret is. No message of this module
-//! shows a value that could be one.
+//! What it is not: policies (a file per group, crate `policies`), and no place for secrets: a credential says
+//! where its secret is. No message of this module shows a value that could be one.
 
 mod command;
 mod keyring;
@@ -77,118 +76,118 @@ pub struct Config {
     pub credentials: BTreeMap<Arc<str>, Credential>,
     /// `[prices]`: the owner's own.
     pub prices: Prices,
-    /// `[canaries]`: baits that nobody has a reason to send, by the owner's names for them.
+    /// `[canaries]`: baits that nothing has a reason to send, by the owner's names for them.
     pub canaries: BTreeMap<Arc<str>, SecretSource>,
 }
 
 /// Who answers in the chats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assistant {
-    /// What it is called: `@Name` at the start of a message calls it.
+    /// Its name: `@Name` at the start of a message calls it.
     pub name: String,
-    /// The owner's: of times that are shown, and of days; the machine's where nothing is said.
+    /// The owner's time zone, for days and for the times that are shown; the machine's by default.
     pub time_zone: jiff::tz::TimeZone,
 }
 
-/// Who the owner is in a main chat of several people.
+/// Who the owner is in a main chat with several people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    /// Their own ids on the channel, as the channel gives them.
+    /// The owner's ids, as the channel gives them.
     pub identities: Vec<String>,
 }
 
-/// What becomes of groups whose owner says nothing.
+/// What happens to groups while their owner is silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Absence {
-    /// After how long without a word of theirs nothing but models is asked; never where nothing is said.
+    /// After how long without a word from the owner only models are reachable; `None` for never.
     pub after: Option<Duration>,
 }
 
-/// What Doorward itself says in chats.
+/// How Doorward itself speaks in chats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chat {
-    /// In which language; a group's file may name another.
+    /// The language; a group's file may name another.
     pub language: Language,
 }
 
 /// The container engine, and what one sandbox may use of the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
-    /// `unix:///run/docker.sock`; the engine's usual place where nothing is said.
+    /// `unix:///run/docker.sock`; the engine's usual socket by default.
     pub host: Option<String>,
-    /// `runsc`, `kata-runtime`, …; the engine's own where nothing is said.
+    /// `runsc`, `kata-runtime`, …; the engine's own by default.
     pub runtime: Option<String>,
-    /// The image of groups that name none; the base image where nothing is said.
+    /// The image of groups that name none; the base image by default.
     pub image: Option<String>,
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: u64,
-    /// Processors' worth of time.
+    /// Number of processors, in fractions.
     pub cpus: f64,
     /// Processes and threads.
     pub pids: u32,
-    /// Bytes that a group may keep in its folders.
+    /// The most bytes that a group may keep in its folders.
     pub disk: u64,
-    /// Files and folders that it may keep there.
+    /// The most files and folders that it may keep there.
     pub files: u64,
 }
 
 /// How many sandboxes run, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// At most so many at once.
+    /// The most that run at once.
     pub sandboxes: usize,
-    /// One that has nothing to do closes after this.
+    /// An idle sandbox closes after this.
     pub idle: Duration,
     /// A run that takes longer is ended.
     pub longest: Duration,
 }
 
-/// Whom an alarm is told, beside the main group's chat.
+/// Who hears of an alarm besides the main group's chat.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Alarm {
-    /// A program by its full path with its arguments; empty for none.
+    /// A program by its full path, with its arguments; empty for none.
     pub command: Vec<String>,
 }
 
 /// How much of the audit log is kept; the oldest records go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
-    /// For how long.
+    /// The longest that a record is kept.
     pub age: Duration,
-    /// At most so many bytes.
+    /// The most bytes that are kept.
     pub size: u64,
 }
 
-/// How long chats are kept: messages, what was answered, and the runs between them.
+/// How long chats are kept: messages, replies and runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Messages {
-    /// For how long; what is open stays.
+    /// The longest that anything settled is kept; open work stays.
     pub age: Duration,
 }
 
-/// When the main chat hears what the day was.
+/// When the main chat gets the day's digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     /// The time of day; `None` for never.
     pub at: Option<TimeOfDay>,
 }
 
-/// What people in chats hear about what is theirs.
+/// What people in chats are told about their data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
-    /// What a chat of several people hears once.
+    /// The notice that a chat of several people gets once.
     pub notice: PeopleNotice,
 }
 
-/// What a chat of several people hears once.
+/// The notice that a chat of several people gets once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PeopleNotice {
-    /// What Doorward says.
+    /// Doorward's own text.
     #[default]
     Usual,
     /// The owner's own text.
     Own(String),
-    /// Nothing: the owner has told them.
+    /// None: the owner has told them.
     Off,
 }
 
@@ -204,7 +203,7 @@ pub struct Channels {
 pub struct Whatsapp {
     /// Whether the daemon runs it.
     pub enabled: bool,
-    /// The program; next to the daemon's own where nothing is said.
+    /// The program; by default the one next to the daemon's own.
     pub program: Option<PathBuf>,
     /// Whose account it is.
     pub mode: WhatsappMode,
@@ -216,12 +215,12 @@ pub enum WhatsappMode {
     /// The assistant's own.
     #[default]
     OwnNumber,
-    /// The owner's, who writes to themselves.
+    /// The owner's own, who writes to themselves.
     SelfChat,
 }
 
 impl WhatsappMode {
-    /// As the configuration and the program spell it.
+    /// The word in the configuration and on the program's command line.
     pub fn as_str(self) -> &'static str {
         match self {
             WhatsappMode::OwnNumber => "own-number",
@@ -236,16 +235,16 @@ pub const WHATSAPP: &str = "whatsapp";
 /// Its program.
 pub const WHATSAPP_PROGRAM: &str = "doorward-whatsapp";
 
-/// Where hosts resolve and whom to trust about them.
+/// Where hosts resolve, and who vouches for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upstream {
     /// Who resolves names.
     pub resolver: Resolver,
-    /// PEM files with further authorities.
+    /// PEM files with further certificate authorities.
     pub extra_ca: Vec<PathBuf>,
-    /// Files with lists of certificates that their issuers have taken back.
+    /// Certificate revocation lists.
     pub crl: Vec<PathBuf>,
-    /// Names that the owner has given an address.
+    /// Names to which the owner has given an address.
     pub hosts: BTreeMap<HostName, Pinned>,
 }
 
@@ -254,11 +253,11 @@ pub struct Upstream {
 pub struct Pinned {
     /// The address.
     pub ip: IpAddr,
-    /// Dial this port whatever the request says.
+    /// Dial this port, whatever the request says.
     pub port: Option<u16>,
 }
 
-/// Why there is no configuration.
+/// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is there but cannot be read.
@@ -266,16 +265,16 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It says something that cannot be done.
+    /// It asks for something that cannot be done.
     #[error(transparent)]
     Problems(#[from] Problems),
 }
 
 impl Config {
-    /// Reads the home's `doorward.toml`. No file: the defaults.
+    /// Reads the home's `doorward.toml`. Without a file: the defaults.
     pub fn load(home: &Home) -> Result<Self, ConfigError> {
         let path = home.config_file();
         match read_text(&path) {
@@ -285,8 +284,7 @@ impl Config {
         }
     }
 
-    /// Reads a configuration's text. `name` is what problems call the file;
-    /// relative paths start in `dir`.
+    /// Parses a configuration. `name` is what problems call the file; relative paths start in `dir`.
     pub fn parse(name: &str, text: &str, dir: &Path) -> Result<Self, Problems> {
         read::config(name, text, dir)
     }

@@ -1,7 +1,7 @@
-//! The daemon: everything that serves a home, started in order and ended in order.
+//! The daemon: starts everything that serves a home in order, and ends it in order.
 //!
-//! `doorward up` runs one in the foreground; commands that need one and find none
-//! bring their own. Both are the same, and both are reached over the control socket.
+//! `doorward up` runs one in the foreground; commands that need one and find none start their own. Both are the
+//! same, and both are reached over the control socket.
 
 mod kept;
 
@@ -45,7 +45,7 @@ use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, NewOutgoing, Say, Store, StoreError, Text};
 use crate::upgrade;
 
-/// When a first agent that was overloaded or out of credit is asked again.
+/// When a first agent that was overloaded or out of credit is tried again.
 const FIRST_AGENT_AGAIN: Duration = Duration::from_mins(30);
 
 /// A daemon that serves a home.
@@ -59,26 +59,26 @@ pub struct Daemon {
     alarms: Alarms,
     channel_tasks: Vec<JoinHandle<()>>,
     ending: watch::Sender<bool>,
-    // Given up last: nobody else may serve the home before all of the above has ended.
+    // Released last: no other daemon may serve the home before all of the above has ended.
     _lock: Lock,
 }
 
-/// What a person may want to know about a daemon that has started.
+/// Facts about a started daemon, for people.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Where commands reach it.
     pub socket: PathBuf,
-    /// The container engine, in words.
+    /// The container engine, described.
     pub engine: String,
-    /// Containers of a dead daemon that were removed.
+    /// How many containers of a dead daemon were removed.
     pub orphans: usize,
-    /// How many sandboxes may live at once.
+    /// The most sandboxes at once.
     pub cap: usize,
-    /// What has changed for the owner, where an older version served this home last.
+    /// What changed for the owner, if an older version served this home last.
     pub upgraded: Option<String>,
 }
 
-/// Why no daemon came up. Nothing is left behind.
+/// Why the daemon did not start. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The home cannot be used.
@@ -87,37 +87,36 @@ pub enum DaemonError {
     /// Another daemon serves it.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// `doorward.toml`.
+    /// `doorward.toml` is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A newer version has served it.
+    /// A newer version has served this home.
     #[error(transparent)]
     Newer(#[from] upgrade::Newer),
-    /// A database.
+    /// A database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no container engine to run sandboxes on.
     #[error(transparent)]
     Engine(#[from] ConnectError),
-    /// Doors, secrets, policies.
+    /// Doors, secrets or policies failed.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// Sandboxes.
+    /// Sandboxes failed.
     #[error(transparent)]
     Sandboxes(#[from] SandboxError),
-    /// The control socket.
+    /// The control socket cannot be opened.
     #[error("cannot listen at {path}: {source}", path = path.display())]
     Socket {
         /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl Daemon {
-    /// Starts to serve a home: its doors are open once this returns, its waiting
-    /// messages are being answered.
+    /// Starts serving a home: when this returns, its doors are open and its waiting messages are being answered.
     pub async fn start(home: &Home) -> Result<Self, DaemonError> {
         home.prepare()?;
         let lock = home.lock()?;
@@ -180,7 +179,7 @@ impl Daemon {
         let (digest_say, digest_outbox) = (say.clone(), outbox.clone());
         ask_owner(&approvals, &gateway, &pipeline, outbox.clone(), (say, config.owner.identities.clone()));
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
-        // Known from now on: what is saved with a mistake later leaves it in force.
+        // Loaded before anything changes: a later save with a mistake leaves this version in force.
         for group in store.groups()? {
             gateway.policy_handle(&group.name);
         }
@@ -241,7 +240,7 @@ impl Daemon {
         })
     }
 
-    /// What a person may want to know about it.
+    /// Facts about it, for people.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
@@ -251,14 +250,14 @@ impl Daemon {
         self.store.groups()
     }
 
-    /// Until somebody asks it to end, over the control socket.
+    /// Waits until somebody asks it to end, over the control socket.
     pub async fn asked_to_end(&self) {
-        // An error says that nobody can ask any more.
+        // An error means that nobody can ask any more.
         let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 
-    /// Ends it: doors shut, sandboxes removed, socket unlinked, lock given up. What
-    /// was being answered is settled at the next start.
+    /// Ends it: doors shut, sandboxes removed, socket unlinked, lock released. Runs in progress are settled at the
+    /// next start.
     pub async fn stop(self) {
         self.ending.send_replace(true);
         self.pipeline.shutdown().await;
@@ -268,7 +267,7 @@ impl Daemon {
         let _ = self.control_task.await;
         let _ = self.pipeline_task.await;
         self.alarms.end().await;
-        // It holds the log, which writes what it has counted when its last holder is gone.
+        // It holds the log, which writes its last counts when its last handle is dropped.
         self.outbox_task.abort();
         let _ = self.outbox_task.await;
         if let Err(error) = self.store.durable().await {
@@ -278,7 +277,7 @@ impl Daemon {
     }
 }
 
-/// Puts the questions to the owner among all that they need.
+/// Connects the questions to the owner with everything they need.
 fn ask_owner(
     approvals: &Arc<Approvals>,
     gateway: &Arc<Gateway>,
@@ -312,7 +311,7 @@ fn ask_owner(
     });
 }
 
-/// The language of a group's chat: as its file says now, or else as `[chat]` does.
+/// The language of a group's chat: from its file, else from `[chat]`.
 fn spoken(home: &Home, config: &Config) -> impl Fn(&GroupName) -> Language + Send + Sync + 'static {
     let (home, usual) = (home.clone(), config.chat.language);
     move |group| GroupSettings::load(&home, group).ok().and_then(|settings| settings.language).unwrap_or(usual)
@@ -333,8 +332,7 @@ fn watch_alarms(ledger: Arc<AuditLog>, config: &Config, pipeline: Arc<Pipeline>)
     })
 }
 
-/// Starts the channels that are programs. One whose program is missing is said so, and
-/// the daemon goes on: all else works without it.
+/// Starts the channels that are programs. A missing program is reported, and the daemon carries on without it.
 fn start_channels(
     home: &Home,
     config: &Config,
@@ -362,7 +360,7 @@ fn start_channels(
     })]
 }
 
-/// How often agents are set to work, by the policies in force.
+/// How often agents may be started, by the policies in force.
 fn allowance(gateway: &Arc<Gateway>, clock: OwnersClock) -> Allowance {
     let gateway = Arc::clone(gateway);
     Allowance::new(move |group| {
@@ -371,7 +369,7 @@ fn allowance(gateway: &Arc<Gateway>, clock: OwnersClock) -> Allowance {
     })
 }
 
-/// Counts for how long the owner says nothing.
+/// Counts how long the owner has been silent.
 fn absence(home: &Home, config: &Config, ledger: &Arc<AuditLog>, times: Times, gateway: &Arc<Gateway>) -> Arc<Absence> {
     let doors = Arc::downgrade(gateway);
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -383,7 +381,7 @@ fn absence(home: &Home, config: &Config, ledger: &Arc<AuditLog>, times: Times, g
     })
 }
 
-/// The owner's word in the main chat.
+/// Lets the owner lock and unlock from the main chat.
 fn locks(gateway: &Arc<Gateway>) -> Locks {
     let gateway = Arc::clone(gateway);
     Locks::new(move |group| {
@@ -405,7 +403,7 @@ fn settings(config: &Config) -> pipeline::Settings {
     }
 }
 
-/// Says in a group's chat what a helper has found, where its owner wants to hear each.
+/// Posts a helper's result in its group's chat, where the owner wants to see each one.
 fn voice(store: &Arc<Store>, say: &Say, outbox: &OutboxHandle) -> Box<Voice> {
     let (store, say, outbox) = (Arc::clone(store), say.clone(), outbox.clone());
     Box::new(move |group, name, found| {

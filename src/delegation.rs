@@ -1,12 +1,12 @@
-//! Helpers: an agent has parts of its work done by others of its kind, each in a sandbox of its own with less than it has.
+//! Helpers: an agent delegates parts of its work to others of its kind, each in its own sandbox with narrower access.
 //!
-//! What it is: who helps whom, from the start to the result. What it is not: what a helper may reach is the narrowed
-//! policy's to say (`policies::Narrow`), and what it uses up counts for its group, whose name its door carries.
+//! What it is: who helps whom, from the start to the result. What it is not: what a helper may reach, which the
+//! narrowed policy decides (`policies::Narrow`); its usage counts for its group, whose name its door carries.
 //!
 //! **Invariants**
-//! - A helper lives no longer than the sandbox that asked for it, and no longer than its group's file says.
-//! - A helper has no helpers, and none of the operations: it answers who asked, and nobody else.
-//! - What goes wrong with one of them ends that one.
+//! - A helper lives no longer than the sandbox that asked for it, nor longer than its group's file allows.
+//! - A helper has no helpers and no operations: it answers the agent that asked, and nobody else.
+//! - A failure of one helper ends that one only.
 
 mod work;
 
@@ -23,10 +23,10 @@ use crate::config::HelperLimits;
 use crate::sandboxes::Sandboxes;
 use crate::sandboxes::delegate::Helper;
 
-/// The most of all groups together that work at once.
+/// The most that work at once, over all groups.
 const MOST_OF_ALL: usize = 8;
 
-/// The most that are remembered of one sandbox, those that have ended among them.
+/// The most that are remembered per sandbox, ended ones included.
 const MOST_REMEMBERED: usize = 24;
 
 /// The helpers of an installation.
@@ -37,18 +37,18 @@ pub struct Helpers {
     changes: watch::Sender<u64>,
 }
 
-/// Where they run, and who hears what they have found.
+/// Where they run, and where their results are posted.
 struct Ground {
-    /// Their doors reach these helpers: held here, neither would ever be let go of, nor the log.
+    /// Weak: helpers' doors lead back here, so a strong reference would keep both and the log alive for ever.
     sandboxes: Weak<Sandboxes>,
     runtime: Handle,
     voice: Box<Voice>,
 }
 
-/// Says in a group's chat what a helper of this name has found.
+/// Posts in a group's chat what the helper of this name has found.
 pub type Voice = dyn Fn(&GroupName, &str, &str) + Send + Sync;
 
-/// Who asked, and what the helper is called.
+/// The sandbox that asked, and the helper's name.
 type Key = (SandboxId, String);
 
 struct Entry {
@@ -58,60 +58,60 @@ struct Entry {
     stop: watch::Sender<bool>,
 }
 
-/// How a helper stands.
+/// A helper's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It is at it.
+    /// It is working.
     Works,
-    /// It has answered, and left these files.
+    /// It has answered and left these files.
     Done {
-        /// What it says.
+        /// Its answer.
         answer: String,
-        /// What it put into `results`.
+        /// The files it put into `results`.
         files: Vec<(String, Vec<u8>)>,
     },
-    /// It has not.
+    /// It failed, and why.
     Failed(String),
 }
 
-/// What a helper is asked for.
+/// A request for a helper.
 pub struct Wanted {
-    /// Whose agent asks.
+    /// The group whose agent asks.
     pub group: GroupName,
-    /// From which sandbox.
+    /// The sandbox that asks.
     pub parent: SandboxId,
-    /// In which run.
+    /// Its run.
     pub run: Option<u64>,
-    /// What the helper is called.
+    /// The helper's name.
     pub name: String,
-    /// What it is to do.
+    /// Its task.
     pub task: String,
-    /// With what.
+    /// What it may use.
     pub helper: Helper,
-    /// Within which bounds.
+    /// Its limits.
     pub limits: HelperLimits,
 }
 
-/// A helper, as it is told.
+/// A helper, as reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Whose.
+    /// Its group.
     pub group: GroupName,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// For how long it has been asked.
+    /// How long ago it was asked for.
     pub lasts: Duration,
-    /// How it stands.
+    /// Its state.
     pub state: State,
 }
 
 impl Helpers {
-    /// Says where they run, once.
+    /// Sets where they run, once.
     pub fn run_in(&self, sandboxes: Weak<Sandboxes>, runtime: Handle, voice: Box<Voice>) {
         let _ = self.ground.set(Ground { sandboxes, runtime, voice });
     }
 
-    /// Begins one. What comes of it is told by [`Helpers::of`].
+    /// Starts one. [`Helpers::of`] reports its result.
     pub fn begin(self: &Arc<Self>, wanted: Wanted) -> Result<(), String> {
         let Some(ground) = self.ground.get() else { return Err("there are no sandboxes here".to_owned()) };
         let key = (wanted.parent.clone(), wanted.name.clone());
@@ -128,7 +128,7 @@ impl Helpers {
         Ok(())
     }
 
-    /// Which of its group's agents is in a sandbox.
+    /// Which of its group's agents runs in a sandbox.
     pub fn place_of(&self, sandbox: &SandboxId) -> usize {
         self.ground.get().and_then(|ground| ground.sandboxes.upgrade()?.place_of(sandbox)).unwrap_or(0)
     }
@@ -171,30 +171,30 @@ impl Helpers {
             entry.state = state;
         }
         self.changed();
-        // What it found is for whoever asked, and for nobody after that.
+        // The result is for the sandbox that asked; once that is gone, nobody needs it.
         parent.await;
         lock(&self.all).remove(&key);
         self.changed();
     }
 
-    /// Those that this sandbox has asked for.
+    /// The helpers that this sandbox asked for.
     pub fn of(&self, parent: &SandboxId) -> Vec<Told> {
         lock(&self.all).iter().filter(|((asked, _), _)| asked == parent).map(told).collect()
     }
 
-    /// All that are at work.
+    /// All that are working.
     pub fn at_work(&self) -> Vec<Told> {
         lock(&self.all).iter().filter(|(_, entry)| entry.state == State::Works).map(told).collect()
     }
 
-    /// Ends one. Whether there was one at work.
+    /// Stops one. Returns whether it was working.
     pub fn stop(&self, parent: &SandboxId, name: &str) -> bool {
         let all = lock(&self.all);
         let entry = all.get(&(parent.clone(), name.to_owned())).filter(|entry| entry.state == State::Works);
         entry.map(|entry| entry.stop.send_replace(true)).is_some()
     }
 
-    /// Until one of those that this sandbox has asked for is another than it was, or it has taken that long.
+    /// Waits until a helper of this sandbox changes state, or for `longest`.
     pub async fn until_changed(&self, parent: &SandboxId, longest: Duration) {
         let mut changes = self.changes.subscribe();
         let working = || self.of(parent).into_iter().filter(|told| told.state == State::Works).count();

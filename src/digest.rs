@@ -1,11 +1,11 @@
 //! The daily digest: once a day the main chat hears where each group's data went, what was refused, what models
-//! used up, and how the log ends.
+//! used, and the head of the log.
 //!
 //! What it is not: an alarm. It says nothing that `doorward audit digest --daily` does not print.
 //!
 //! **Invariants**
-//! - A day has one at most: the day is claimed in the transaction that queues it.
-//! - It waits for one timer, and looks at the clock at least once an hour, whoever sets that.
+//! - At most one a day: the day is claimed in the transaction that queues the digest.
+//! - One timer, and the clock is checked at least hourly, whoever sets it.
 
 mod due;
 mod gathered;
@@ -31,34 +31,34 @@ use due::Due;
 pub use gathered::{Gathered, LastDrill, Sources};
 pub use words::words;
 
-/// The longest that nobody looks at the clock: it may be set, and the machine may sleep.
+/// The longest between two looks at the clock: it may be set, and the machine may sleep.
 const LOOK: Duration = Duration::from_hours(1);
 
-/// When what could not be told is tried again.
+/// When a digest that failed is tried again.
 const AGAIN: Duration = Duration::from_mins(1);
 
-/// Tells the digest.
+/// Sends the digest.
 pub struct Digests {
-    /// When; `None` for never.
+    /// The time of day; `None` for never.
     pub at: Option<TimeOfDay>,
-    /// By whose days.
+    /// The clock whose days count.
     pub clock: OwnersClock,
-    /// Where the last drill is kept.
+    /// Where the last drill's result is kept.
     pub home: Home,
-    /// What chats are told, and what was sent.
+    /// Chats, and what was sent.
     pub store: Arc<Store>,
-    /// What went through the doors.
+    /// The audit log.
     pub ledger: Arc<AuditLog>,
-    /// What models cost.
+    /// Model prices.
     pub prices: Prices,
-    /// What may be said.
+    /// The check on what may be said.
     pub say: Say,
-    /// Who sends it.
+    /// Sends it.
     pub outbox: OutboxHandle,
 }
 
 impl Digests {
-    /// Tells each day's, until the daemon ends.
+    /// Sends a digest each day until the daemon ends.
     pub async fn keep(self, mut ending: watch::Receiver<bool>) {
         let Some(at) = self.at else { return };
         loop {
@@ -77,7 +77,7 @@ impl Digests {
         }
     }
 
-    /// Tells the digest if it is time, and says what is next.
+    /// Sends the digest if it is due, and returns what is next.
     async fn step(&self, at: TimeOfDay) -> Result<Due, StoreError> {
         let zoned = self.clock.zoned();
         let last = self.store.last_digest()?;

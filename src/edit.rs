@@ -1,12 +1,12 @@
-//! Changes of the files that their owner writes: `doorward.toml`, `groups/NAME.toml`,
-//! `policies/NAME.toml` and `skills/NAME.toml`.
+//! Edits of files that their owner writes: `doorward.toml`, `groups/NAME.toml`, `policies/NAME.toml` and
+//! `skills/NAME.toml`.
 //!
-//! An [`Edit`] opens one file, is told what to change, shows it as a small difference and writes it:
-//! whole or not at all, comments and order kept, the version before it beside it. What would
-//! not load afterwards is refused with its places, and nothing is written. While an edit
-//! is open no other one is, in whatever process; who has the file open in an editor is noticed.
+//! An [`Edit`] opens one file, takes the changes, shows them as a short diff and writes the file: atomically, with
+//! comments and order kept, and the previous version beside it. A change after which the file would not load is
+//! refused with the places that are wrong. Only one edit is open at a time, across processes; a change made
+//! meanwhile in an editor is noticed.
 //!
-//! What it is not: a question. Whether something is to be written is decided before it is.
+//! What it is not: a question. Whether to write is decided before.
 
 mod disk;
 mod policy;
@@ -34,24 +34,24 @@ use crate::config::{Config, GroupSettings};
 use crate::gateway::policy_files::{self, PolicyError};
 use crate::home::{Home, HomeError};
 
-/// A file that is being changed. Nobody else changes one until this is dropped.
+/// A file being edited. Nothing else edits one until this is dropped.
 #[derive(Debug)]
 pub struct Edit<Of> {
     home: Home,
     of: Of,
     path: PathBuf,
-    /// What stands on the disk; `None` where there is no file yet.
+    /// The text on the disk; `None` where there is no file yet.
     before: Option<String>,
     text: String,
     _alone: File,
 }
 
-/// What came of writing.
+/// The result of writing.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Where the version before it is kept; `None` where there was none, or nothing was to change.
+    /// Where the previous version is kept; `None` if there was none, or nothing changed.
     pub previous: Option<PathBuf>,
-    /// What is right in it and surely not meant.
+    /// What loads but is surely a mistake.
     pub warnings: Problems,
 }
 
@@ -63,71 +63,71 @@ pub enum EditError {
     Unread {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The new text cannot be written. The old one stands.
+    /// The new text cannot be written. The old one stays.
     #[error("cannot write {path}: {source}; nothing was changed", path = path.display())]
     Unwritten {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It does not load as it stands, so nobody can say what a change would do.
+    /// It does not load even without the change, so the change cannot be judged.
     #[error("{file} is wrong as it stands; mend it first, nothing was changed:\n{problems}")]
     WrongAlready {
-        /// The file, as its owner knows it.
+        /// The file, under the name its owner knows.
         file: String,
         /// What is wrong.
         problems: Problems,
     },
-    /// It would not load afterwards.
+    /// It would not load with the change.
     #[error("{file} would not load with this change; nothing was changed:\n{problems}")]
     WouldBeWrong {
-        /// The file, as its owner knows it.
+        /// The file, under the name its owner knows.
         file: String,
         /// What would be wrong.
         problems: Problems,
     },
-    /// What it is judged with cannot be read.
+    /// Another file that it is checked against cannot be read.
     #[error("nothing was changed: {0}")]
     Beside(#[from] PolicyError),
-    /// Somebody else has written it meanwhile.
+    /// Somebody else has changed it meanwhile.
     #[error("{path} was changed by somebody else just now; nothing was written, try again", path = path.display())]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// Another command changes a file, and does not end.
+    /// Another command is editing a file and does not finish.
     #[error("another doorward is changing its files; try again when it has ended")]
     Busy,
-    /// The home cannot be made ready.
+    /// The home cannot be prepared.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// It cannot be asked of this file.
+    /// This file does not allow that change.
     #[error("{0}; nothing was changed")]
     Refused(String),
 }
 
-/// What kind of file it is.
+/// A kind of file.
 pub trait Kind: std::fmt::Debug {
     /// Where it is.
     fn path(&self, home: &Home) -> PathBuf;
 
-    /// What is wrong with a text of it, or only surely not meant.
+    /// What is wrong in this text, or surely a mistake.
     fn check(&self, home: &Home, text: &str) -> Result<Problems, NotLoaded>;
 
-    /// How many lines around a change are shown with it. None where a secret may stand.
+    /// How many lines of context a diff shows. None where a secret may stand.
     const SHOWN_AROUND: usize;
 }
 
-/// Why a text does not load: what is wrong with it, or with what it is judged with.
+/// Why a text does not load: its own problems, or another file's.
 #[derive(Debug)]
 pub enum NotLoaded {
     /// The text's own problems.
     Wrong(Problems),
-    /// Another file's.
+    /// Another file's problems.
     Beside(PolicyError),
 }
 
@@ -135,7 +135,7 @@ impl<Of: Kind> Edit<Of> {
     fn open(home: &Home, of: Of) -> Result<Self, EditError> {
         home.prepare()?;
         let alone = disk::alone(home)?;
-        // A link is followed: what it leads to is the owner's file.
+        // A link is followed: its target is the owner's file.
         let named = of.path(home);
         let path = std::fs::canonicalize(&named).unwrap_or(named);
         let before = disk::read(&path)?;
@@ -152,7 +152,7 @@ impl<Of: Kind> Edit<Of> {
         &self.path
     }
 
-    /// Whether anything is to be written.
+    /// Whether there is anything to write.
     pub fn changes(&self) -> bool {
         self.before.as_deref().unwrap_or_default() != self.text
     }
@@ -162,9 +162,9 @@ impl<Of: Kind> Edit<Of> {
         &self.text
     }
 
-    /// What would change: lines that go with `-`, new ones with `+`. Empty where nothing does.
+    /// The diff: removed lines with `-`, new ones with `+`. Empty if nothing changes.
     pub fn difference(&self) -> String {
-        // A last line without its end is no difference worth showing.
+        // A missing newline at the end is not worth showing.
         let ended =
             |text: &str| if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
         let (before, after) = (ended(self.before.as_deref().unwrap_or_default()), ended(&self.text));
@@ -174,7 +174,7 @@ impl<Of: Kind> Edit<Of> {
         shown.context_radius(Of::SHOWN_AROUND).missing_newline_hint(false).header(&name, &name).to_string()
     }
 
-    /// Whether it would load, with what surely is not meant.
+    /// Checks that it would load; returns what is surely a mistake.
     pub fn check(&self) -> Result<Problems, EditError> {
         match self.of.check(&self.home, &self.text) {
             Ok(warnings) => Ok(warnings),
@@ -186,7 +186,7 @@ impl<Of: Kind> Edit<Of> {
         }
     }
 
-    /// What surely is not meant of what is new in it.
+    /// The same, but only what the change introduces.
     pub fn check_what_is_new(&self) -> Result<Problems, EditError> {
         let mut warnings = self.check()?;
         let before = self.of.check(&self.home, self.before.as_deref().unwrap_or_default()).unwrap_or_default();
@@ -195,7 +195,7 @@ impl<Of: Kind> Edit<Of> {
         Ok(warnings)
     }
 
-    /// Writes it, if it would load: whole or not at all, and on the disk when this returns.
+    /// Writes it if it would load: atomically, and on the disk when this returns.
     pub fn write(self) -> Result<Written, EditError> {
         let warnings = self.check()?;
         if !self.changes() {
@@ -219,13 +219,13 @@ impl<Of: Kind> Edit<Of> {
         }
     }
 
-    /// The file that has the problems: this one, or one that it is judged with, as `base.toml`.
+    /// The file that has the problems: this one, or one it is checked against, such as `base.toml`.
     fn wrong_in(&self, problems: &Problems) -> String {
         let first = problems.0.first().map(desk::Problem::file);
         first.filter(|file| !self.path.ends_with(file)).map_or_else(|| self.path.display().to_string(), str::to_owned)
     }
 
-    /// The same with another text.
+    /// The same edit with another text.
     fn with(self, change: impl FnOnce(&str) -> Result<String, text::NotDone>) -> Result<Self, EditError> {
         let text = change(&self.text).map_err(|why| EditError::Refused(why.to_string()))?;
         Ok(Edit { text, ..self })
@@ -233,7 +233,7 @@ impl<Of: Kind> Edit<Of> {
 }
 
 impl EditError {
-    /// The problems of the file, for a report that shows their lines.
+    /// The file's problems, for a report that shows their lines.
     pub fn problems(&self) -> Option<&Problems> {
         match self {
             EditError::WrongAlready { problems, .. } | EditError::WouldBeWrong { problems, .. } => Some(problems),

@@ -48,16 +48,16 @@ pub struct Gateway {
     vault: Arc<Vault>,
     policies: Arc<PolicyFiles>,
     ledger: Arc<AuditLog>,
-    /// Those that are open.
+    /// The open ones.
     doors: Mutex<Vec<Weak<Door>>>,
-    /// What the owner has locked, as it is kept; one change at a time.
+    /// What the owner has locked, as stored; one change at a time.
     latch_file: Mutex<LatchFile>,
     threads: Threads,
     _watching: (Watching, Option<revocations::Watching>),
 }
 
-/// A door that is open, until it is dropped or closed: then its socket is gone, its
-/// connections are cut and its surrogates are worth nothing.
+/// An open door, until it is dropped or closed: then its socket is removed, its connections are cut and its
+/// surrogates are worthless.
 pub struct OpenDoor {
     door: Arc<Door>,
     policies: Arc<PolicyFiles>,
@@ -66,15 +66,15 @@ pub struct OpenDoor {
     environment: Vec<(String, String)>,
     socket: PathBuf,
     served: Served,
-    /// Why it is shut, if somebody says so.
+    /// Why it was shut, if a reason was given.
     why: &'static str,
     _open: DoorOpen,
 }
 
-/// Why the gateway does not start.
+/// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// A file of `extra_ca`.
+    /// A file in `extra_ca` is wrong.
     #[error("extra_ca: {path}: {why}; it must hold certificates in PEM form", path = path.display())]
     ExtraCa {
         /// The file.
@@ -82,7 +82,7 @@ pub enum GatewayError {
         /// What is wrong with it.
         why: String,
     },
-    /// A file of `crl`.
+    /// A file in `crl` is wrong.
     #[error("crl: {path}: {why}", path = path.display())]
     Crl {
         /// The file.
@@ -90,31 +90,31 @@ pub enum GatewayError {
         /// What is wrong with it.
         why: String,
     },
-    /// The authority of a door.
+    /// A door's certificate authority cannot be made.
     #[error(transparent)]
     Ca(#[from] CaError),
-    /// TLS towards upstreams.
+    /// TLS to upstreams cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The folders of `crl`.
+    /// The folders of `crl` cannot be watched.
     #[error("crl: the lists cannot be watched: {0}")]
     Watch(#[from] notify::Error),
-    /// The threads of doors.
+    /// The doors' threads cannot be started.
     #[error("the threads that doors are served on cannot be started: {0}")]
     Threads(#[source] io::Error),
-    /// The socket of a door.
+    /// A door's socket cannot be opened.
     #[error("the door {path} cannot be opened: {error}", path = path.display())]
     Socket {
-        /// Where.
+        /// The socket's path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
 }
 
 impl Gateway {
-    /// Opens the gateway of a home. Its policies load when a group first needs them.
-    /// `internal` makes what answers agents at `http://doorward.internal`; `owner` is asked where a policy says so.
+    /// Opens the gateway of a home. Policies load when a group first needs them. `internal` builds what answers agents
+    /// at `http://doorward.internal`; `owner` is asked where a policy says so.
     pub fn open(
         home: &Home,
         config: &Config,
@@ -125,7 +125,7 @@ impl Gateway {
         Self::open_as(home, config, ledger, internal, owner, |tls| Names::of_each_door(config.upstream.clone(), tls))
     }
 
-    /// The same with one resolver for all doors, as it must not be: for the drill.
+    /// The same with one resolver for all doors. Wrong on purpose: for the drill.
     pub fn open_with_one_resolver(
         home: &Home,
         config: &Config,
@@ -183,8 +183,8 @@ impl Gateway {
         }))
     }
 
-    /// Shuts every door of a group at once, whoever holds them: what is under way is cut,
-    /// and nothing new is let through.
+    /// Shuts every door of a group at once, whoever holds them: what is in flight is cut, and nothing new gets
+    /// through.
     pub fn shut_doors(&self, group: &GroupName, why: &str) {
         let doors: Vec<_> = self.open_doors().iter().filter_map(Weak::upgrade).collect();
         doors.iter().filter(|door| door.identity().group == *group).for_each(|door| door.shut(why));
@@ -194,54 +194,54 @@ impl Gateway {
         lock(&self.doors)
     }
 
-    /// What must not leave by any way.
+    /// The secrets that must not leave in any way.
     pub fn secrets(&self) -> Arc<dyn Secrets> {
         self.vault.clone()
     }
 
-    /// The log that the doors write.
+    /// The log that doors write.
     pub fn log(&self) -> &Arc<AuditLog> {
         &self.ledger
     }
 
-    /// Takes a preset as this version ships it; the owner said yes.
+    /// Puts this version's preset in force, after the owner's yes.
     pub fn accept_preset(&self, name: &str) -> Result<(), String> {
         self.policies.accept_preset(name)
     }
 
-    /// Says who hears whose policy was replaced, once.
+    /// Sets the callback for replaced policies, once.
     pub fn tell_replaced_policies(&self, hears: policy_files::Replaced) {
         self.policies.tell_replaced(hears);
     }
 
-    /// The policy of a group that is in force.
+    /// The policy in force for a group.
     pub fn policy(&self, group: &GroupName) -> Arc<Policy> {
         self.policies.of(group).load_full()
     }
 
-    /// The hash of each policy in force that was asked for so far.
+    /// The hash of each policy in force that has been asked for so far.
     pub fn policies_in_force(&self) -> Vec<(GroupName, String)> {
         self.policies.in_force()
     }
 
-    /// The handle that always holds the policy of a group that is in force.
+    /// A handle that always holds the policy in force for a group.
     pub fn policy_handle(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
         self.policies.of(group)
     }
 
-    /// The handle that always holds what of the policy of a group a helper may ask for.
+    /// A handle that always holds the part of a group's policy that a helper may use.
     pub fn narrowed_policy(&self, group: &GroupName, narrow: &Narrow) -> Arc<ArcSwap<Policy>> {
         self.policies.narrowed(group, narrow)
     }
 
-    /// Opens a door with an identity and surrogates of its own, for a program of the owner's: no other user of the
-    /// machine gets in, wherever the socket is.
+    /// Opens a door with its own identity and surrogates, for a program of the owner's. No other user of the machine
+    /// gets in, wherever the socket is.
     pub fn open_door(&self, group: &GroupName, socket: &Path) -> Result<OpenDoor, GatewayError> {
         self.door(new_identity(group), socket, OWNERS, self.policies.of(group))
     }
 
-    /// Opens the door of a sandbox, for an identity that is already made, under a policy that need
-    /// not be a file's: for the drill. The folders above the socket decide who gets there.
+    /// Opens a sandbox's door for an existing identity, under a policy that need not come from a file: for the drill.
+    /// The folders above the socket decide who reaches it.
     pub fn open_door_as(
         &self,
         identity: Identity,
@@ -265,11 +265,11 @@ impl Gateway {
         let issued = self.vault.issue(&identity, &policy.load().credentials());
         let made = Door::new(self.proxy.clone(), identity.clone(), policy, issued.keyring);
         let door = made.inspect_err(|_| {
-            // No door, so nobody would retire what was issued for it.
+            // Without a door nothing else would retire the surrogates issued for it.
             self.vault.retire(&identity);
             let _ = std::fs::remove_file(socket);
         })?;
-        // Before anything can come through it.
+        // Before anything can come through.
         let opened = Notice::of("door_opened", &identity, format!("a door was opened, with policy {hash} in force"));
         self.ledger.note(&Notice { policy: Some(hash), ..opened });
         {
@@ -293,29 +293,28 @@ impl Gateway {
 }
 
 impl OpenDoor {
-    /// Whose it is.
+    /// The sandbox it belongs to.
     pub fn sandbox_id(&self) -> &SandboxId {
         &self.door.identity().sandbox
     }
 
-    /// The certificate to trust behind it.
+    /// The CA certificate to trust behind it.
     pub fn ca_pem(&self) -> &str {
         self.door.ca_pem()
     }
 
-    /// The variables that hold surrogates.
+    /// The environment variables that hold surrogates.
     pub fn environment(&self) -> &[(String, String)] {
         &self.environment
     }
 
-    /// Says which run the next requests belong to. A run starts under the policy as
-    /// it stands in the file now.
+    /// Sets the run that the next requests belong to. A run starts under the policy that is in the file now.
     pub fn set_run(&self, run: Option<u64>) {
         self.policies.of(&self.door.identity().group);
         self.door.set_run(run);
     }
 
-    /// As of [`Door::will_be_looked_at`].
+    /// See [`Door::will_be_looked_at`].
     pub fn will_be_looked_at(&self) {
         self.door.will_be_looked_at();
     }
@@ -323,7 +322,7 @@ impl OpenDoor {
     /// Shuts the door.
     pub fn close(self) {}
 
-    /// The same, and says why.
+    /// Shuts the door, with a reason.
     pub fn close_because(mut self, why: &'static str) {
         self.why = why;
     }
@@ -331,7 +330,7 @@ impl OpenDoor {
 
 impl Drop for OpenDoor {
     fn drop(&mut self) {
-        // Nothing new can come in, then what is under way is cut, with a word of why.
+        // First no new connection can come in; then what is in flight is cut, with the reason.
         if let Err(error) = std::fs::remove_file(&self.socket)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -345,7 +344,7 @@ impl Drop for OpenDoor {
     }
 }
 
-/// A sandbox id is random: it says nothing and is never used twice.
+/// Sandbox ids are random: they reveal nothing and are never reused.
 pub fn new_identity(group: &GroupName) -> Identity {
     let mut rng = rand::rng();
     loop {
@@ -355,7 +354,7 @@ pub fn new_identity(group: &GroupName) -> Identity {
     }
 }
 
-/// Who gets into a door for a program of the owner's, and into one of a sandbox, whose user is another than the daemon's.
+/// Socket modes: for the owner's own program, and for a sandbox, whose user differs from the daemon's.
 const OWNERS: u32 = 0o600;
 const SANDBOXES: u32 = 0o666;
 
@@ -367,7 +366,7 @@ fn listen(socket: &Path, mode: u32) -> io::Result<net::UnixListener> {
     Ok(listener)
 }
 
-/// TLS towards upstreams, with the owner's files in it.
+/// TLS to upstreams, with the owner's CA and CRL files.
 pub fn upstream_tls(upstream: &Upstream) -> Result<(Arc<ClientConfig>, Arc<Revocations>), GatewayError> {
     Ok(proxy::upstream_tls_with(&extra_roots(&upstream.extra_ca)?, &revocations::read(&upstream.crl)?)?)
 }

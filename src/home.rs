@@ -1,8 +1,7 @@
 //! Where one installation lives: its configuration, its data, its sockets.
 //!
-//! `--home DIR` (or `DOORWARD_HOME`) puts everything under one folder; otherwise
-//! configuration and data follow the XDG base directories. Naming a home creates
-//! nothing; [`Home::prepare`] makes the folders, private from the first byte.
+//! `--home DIR` (or `DOORWARD_HOME`) puts everything under one folder; otherwise configuration and data follow the
+//! XDG base directories. Naming a home creates nothing; [`Home::prepare`] makes the folders, private from the start.
 
 mod lock;
 mod private;
@@ -27,7 +26,7 @@ pub struct Home {
 /// Why there is no home to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// Neither `--home` nor anything in the environment names a folder.
+    /// Neither `--home` nor the environment names a folder.
     #[error("cannot tell where Doorward's files are: HOME is not set; use --home DIR")]
     Nowhere,
     /// The engine's API carries paths as text.
@@ -39,9 +38,9 @@ pub enum HomeError {
          choose a shorter --home"
     )]
     TooLong {
-        /// The home as its owner knows it.
+        /// The home, under the name its owner knows.
         home: String,
-        /// The bytes of the longest socket path.
+        /// The length of the longest socket path, in bytes.
         length: usize,
         /// That path.
         longest: String,
@@ -49,11 +48,11 @@ pub enum HomeError {
     /// A folder or file could not be made or read.
     #[error("{doing} {path}: {source}", path = path.display())]
     Io {
-        /// `cannot create`.
+        /// What was tried: `cannot create`.
         doing: &'static str,
-        /// What it was about.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Somebody else could change what Doorward trusts.
@@ -61,12 +60,12 @@ pub enum HomeError {
     Foreign {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner's uid.
         owner: u32,
-        /// Who asks.
+        /// Our uid.
         you: u32,
     },
-    /// The file is there, but holds something else.
+    /// The file is there, but holds no installation id.
     #[error("{path} does not hold an installation id (32 hex digits); restore it, or remove it to get a new one once no sandbox is left", path = path.display())]
     InstallationId {
         /// The file.
@@ -86,7 +85,7 @@ impl Home {
         }
     }
 
-    /// Everything under one folder.
+    /// A home with everything under one folder.
     pub fn at(dir: &Path) -> Result<Self, HomeError> {
         let dir = std::path::absolute(dir).map_err(|source| io("cannot use", dir, source))?;
         Self::new(dir.clone(), dir.join("data"), dir)
@@ -120,8 +119,8 @@ impl Home {
         Ok(home)
     }
 
-    /// Makes the folders that are missing, each 0700, and closes to others those
-    /// that are not. What runs before a daemon has ever run must call this too.
+    /// Makes the missing folders, each 0700, and closes existing ones to others. Whatever runs before the daemon's
+    /// first start must call this too.
     pub fn prepare(&self) -> Result<(), HomeError> {
         for dir in [&self.config, &self.shown] {
             if !dir.is_dir() {
@@ -171,7 +170,7 @@ impl Home {
         self.policies_dir().join(format!("{group}.toml"))
     }
 
-    /// Presets as the owner has taken them.
+    /// Presets as the owner has accepted them.
     pub fn presets_dir(&self) -> PathBuf {
         self.data.join("presets")
     }
@@ -186,7 +185,7 @@ impl Home {
         self.config.join("groups")
     }
 
-    /// What runs in a group's sandboxes.
+    /// The settings of a group's sandboxes.
     pub fn group_file(&self, group: &GroupName) -> PathBuf {
         self.groups_dir().join(format!("{group}.toml"))
     }
@@ -196,7 +195,7 @@ impl Home {
         self.config.join("images")
     }
 
-    /// One file per group, beside the policies: which skills it has, as they were accepted.
+    /// One file per group, beside the policies: its skills, as they were accepted.
     pub fn skills_files_dir(&self) -> PathBuf {
         self.config.join("skills")
     }
@@ -206,7 +205,7 @@ impl Home {
         self.skills_files_dir().join(format!("{group}.toml"))
     }
 
-    /// The content of accepted skills, by its hash.
+    /// The content of accepted skills, named by hash.
     pub fn skills_dir(&self) -> PathBuf {
         self.data.join("skills")
     }
@@ -216,7 +215,7 @@ impl Home {
         &self.data
     }
 
-    /// What came of the last drill.
+    /// The result of the last drill.
     pub fn last_drill(&self) -> PathBuf {
         self.data.join("drill.json")
     }
@@ -241,12 +240,12 @@ impl Home {
         self.data.join("groups").join(group.as_str())
     }
 
-    /// What was written to a group at a terminal, for its line editor.
+    /// The line editor's history of a group's chat at the terminal.
     pub fn chat_history(&self, group: &GroupName) -> PathBuf {
         self.data.join("chat-history").join(group.as_str())
     }
 
-    /// What a group's agent remembers: its home folder.
+    /// A group's agent's home folder, with its sessions.
     pub fn agent_home(&self, group: &GroupName) -> PathBuf {
         self.data.join("agents").join(group.as_str())
     }
@@ -266,22 +265,22 @@ impl Home {
         self.data.join("global")
     }
 
-    /// What a channel's program keeps: its keys. The program makes it.
+    /// A channel program's own folder: its keys. The program makes it.
     pub fn channel_dir(&self, channel: &str) -> PathBuf {
         self.data.join("channels").join(channel)
     }
 
-    /// Which hosts get no credential any more, from which groups.
+    /// Hosts that get no credential any more, by group.
     pub fn set_aside_dir(&self) -> PathBuf {
         self.data.join("set-aside")
     }
 
-    /// What belongs to the running daemon.
+    /// The running daemon's own files.
     pub fn run_dir(&self) -> PathBuf {
         self.data.join("run")
     }
 
-    /// Where the command line reaches the daemon.
+    /// The socket on which the command line reaches the daemon.
     pub fn control_socket(&self) -> PathBuf {
         self.run_dir().join("control.sock")
     }
@@ -291,17 +290,17 @@ impl Home {
         self.run_dir().join("doors")
     }
 
-    /// One folder per sandbox: CA bundle and what else it gets to read.
+    /// One folder per sandbox: the CA bundle and other files that it may read.
     pub fn sandboxes_dir(&self) -> PathBuf {
         self.run_dir().join("sandboxes")
     }
 
-    /// What the daemon has said of late.
+    /// The daemon's recent log.
     pub fn log_dir(&self) -> PathBuf {
         self.data.join("log")
     }
 
-    /// Which version of Doorward served this home last.
+    /// The version of Doorward that served this home last.
     pub fn version_file(&self) -> PathBuf {
         self.data.join("version")
     }
@@ -316,23 +315,22 @@ impl Home {
         self.data.join("lock.json")
     }
 
-    /// What stands for ETags is made with it.
+    /// The secret behind stand-ins for ETags.
     pub fn tag_secret_file(&self) -> PathBuf {
         self.data.join("etags.key")
     }
 
-    /// For how long no word of the owner has come.
+    /// How long the owner has been silent.
     pub fn absence_file(&self) -> PathBuf {
         self.data.join("absence.json")
     }
 
-    /// Held while a command or the daemon changes one of the owner's files.
+    /// Held while a command or the daemon edits one of the owner's files.
     pub fn edit_lock(&self) -> PathBuf {
         self.data.join("edit.lock")
     }
 
-    /// Becomes the daemon of this home, until the lock is dropped or the process
-    /// ends in whatever way.
+    /// Becomes the daemon of this home, until the lock is dropped or the process ends, in whatever way.
     pub fn lock(&self) -> Result<Lock, LockError> {
         lock::take(self)
     }
@@ -342,17 +340,17 @@ impl Home {
         lock::is_held(self)
     }
 
-    /// The process that serves it now, as far as that is known.
+    /// The pid of the daemon that serves it now, as far as known.
     pub fn served_by(&self) -> Option<u32> {
         Some(lock::named_in(&self.lock_file())).filter(|pid| *pid != 0 && self.is_served())
     }
 
-    /// The same, where it has one; nothing is made.
+    /// The installation id if there is one; makes nothing.
     pub fn known_installation_id(&self) -> Option<String> {
         self.data.join("installation-id").exists().then(|| self.installation_id().ok()).flatten()
     }
 
-    /// All that is the owner's and there, and nothing else that may lie in the same folder.
+    /// All of the owner's files that exist, and nothing else that may lie in the same folder.
     pub fn everything(&self) -> Vec<PathBuf> {
         if !["installation-id", "doorward.db"].iter().any(|name| self.data.join(name).exists()) {
             return Vec::new();
@@ -372,14 +370,14 @@ impl Home {
         all.filter(|path| path.symlink_metadata().is_ok()).collect()
     }
 
-    /// Where this user's own units of systemd are; they move with the configuration, as systemd's do.
+    /// The folder of this user's systemd units; it follows the configuration folder, as systemd's does.
     pub fn users_units(&self) -> Option<PathBuf> {
         let absolute = |path: &PathBuf| path.is_absolute();
         let config = env_path("XDG_CONFIG_HOME").filter(absolute);
         Some(config.or_else(|| Some(env_path("HOME")?.join(".config")))?.join("systemd/user"))
     }
 
-    /// The variables by which this home is found by somebody who has another environment.
+    /// The variables that find this home from another environment.
     pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
         if self.is_named() {
             return self.where_it_was_named();
@@ -388,7 +386,7 @@ impl Home {
         vec![("XDG_CONFIG_HOME", above(&self.config)), ("XDG_DATA_HOME", above(&self.data))]
     }
 
-    /// The same, where `--home` or `DOORWARD_HOME` has named it; nothing where it is a user's usual one.
+    /// The same if `--home` or `DOORWARD_HOME` named it; empty for a user's default home.
     pub fn where_it_was_named(&self) -> Vec<(&'static str, PathBuf)> {
         if self.is_named() { vec![("DOORWARD_HOME", self.config.clone())] } else { Vec::new() }
     }
@@ -397,8 +395,8 @@ impl Home {
         self.shown == self.config && self.data == self.config.join("data")
     }
 
-    /// Tells this installation's sandboxes from another's: 32 hex digits, made
-    /// once at random, and anew in a copy of the home: the first one's are not the copy's.
+    /// Tells this installation's sandboxes from another's: 32 random hex digits, made once. A copy of the home gets
+    /// new ones, since the sandboxes of the original are not its own.
     pub fn installation_id(&self) -> Result<String, HomeError> {
         private::installation_id(&self.data)
     }
@@ -410,7 +408,7 @@ impl std::fmt::Display for Home {
     }
 }
 
-/// A path from the environment; an empty variable is as good as none.
+/// A path from the environment; an empty variable counts as unset.
 fn env_path(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -1,5 +1,5 @@
-//! Images of the owner's, `images/NAME/`: `image.toml` says what it begins with, `Dockerfile.add` what is added, and
-//! `fetch` is the script that fetches it, in a sandbox with a policy of its own: `policies/image-NAME.toml`.
+//! The owner's images, `images/NAME/`: `image.toml` names the base, `Dockerfile.add` what is added, and `fetch` is a
+//! script that fetches it, in a sandbox with its own policy: `policies/image-NAME.toml`.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,41 +12,41 @@ use policies::GroupName;
 use crate::config::keys::{OF_IMAGE, names};
 use crate::home::Home;
 
-/// Why an image of the owner's is none.
+/// Why an image of the owner's cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// A file of it cannot be read.
+    /// One of its files cannot be read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// `image.toml` says something that cannot be done.
+    /// `image.toml` asks for something that cannot be done.
     #[error(transparent)]
     Problems(#[from] Problems),
-    /// A `Dockerfile.add` that cannot be built.
+    /// Its `Dockerfile.add` cannot be built.
     #[error("{path}:{line}: {why}", path = path.display())]
     Addition {
         /// The file.
         path: PathBuf,
         /// The line.
         line: u32,
-        /// What is wrong, and what to do.
+        /// What is wrong and what to do.
         why: String,
     },
-    /// It cannot be called so.
+    /// Its name is not allowed.
     #[error("{path}: {why}; rename the folder", path = path.display())]
     Name {
         /// Its folder.
         path: PathBuf,
-        /// Why.
+        /// Why not.
         why: String,
     },
 }
 
-/// The name by which an image's `fetch` is judged and logged.
+/// The name under which an image's `fetch` is judged and logged.
 pub fn policy_of(name: &str) -> Result<GroupName, String> {
     let group = GroupName::parse(name).and_then(|name| GroupName::parse(&format!("image-{name}")));
     match group {
@@ -59,12 +59,12 @@ pub fn policy_of(name: &str) -> Result<GroupName, String> {
     }
 }
 
-/// Whether a policy of this name is an image's, there or not: no group has such a name.
+/// Whether a policy name is reserved for an image, existing or not: no group has such a name.
 pub fn is_policy_of_one(name: &GroupName) -> bool {
     name.as_str().starts_with("image-")
 }
 
-/// The image of the owner's with this name, where there is one. One of Doorward's own is never theirs.
+/// The owner's image of this name, if there is one. The names of Doorward's own images are never theirs.
 pub fn named(home: &Home, name: &str) -> Result<Option<Extension>, ImageError> {
     let folder = home.images_dir().join(name);
     match GroupName::parse(name).is_ok() && images::is_free(name) && folder.is_dir() {
@@ -73,7 +73,7 @@ pub fn named(home: &Home, name: &str) -> Result<Option<Extension>, ImageError> {
     }
 }
 
-/// All of them, by their names; of each that is wrong, why.
+/// All of them by name, with the reason where one is wrong.
 pub fn all(home: &Home) -> Vec<(String, Result<Extension, ImageError>)> {
     let entries = std::fs::read_dir(home.images_dir()).into_iter().flatten().flatten();
     let mut folders: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
@@ -91,7 +91,7 @@ fn load(name: &str, folder: PathBuf) -> Result<Extension, ImageError> {
     let parsed = Addition::parse(&text(&addition)?);
     let added = parsed.map_err(|error| ImageError::Addition { path: addition, line: error.line, why: error.why })?;
     let script = text(&fetch)?;
-    // Comments alone fetch nothing.
+    // A script of comments fetches nothing.
     let does = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let fetch = if script.lines().any(does) { script } else { String::new() };
     Ok(Extension { name: name.to_owned(), from, addition: added, fetch })
@@ -101,7 +101,7 @@ const TOP: [&str; 1] = names(&OF_IMAGE);
 
 static IMAGE: Vocabulary = Vocabulary { top: &TOP, tables: &[], synonyms: &[], planned: &[] };
 
-/// The agent whose image it begins with, if not the base image.
+/// The agent whose image it is based on; `None` for the base image.
 fn begins_with(name: &str, text: &str) -> Result<Option<&'static AgentProgram>, Problems> {
     let mut reader = Reader::new(Text::new(name, text), &IMAGE, PathBuf::new());
     let from = reader.read(|file| {
@@ -120,7 +120,7 @@ fn from(text: &str) -> Result<Option<&'static AgentProgram>, String> {
     }
 }
 
-/// A file that may be missing, as text.
+/// An optional file's text.
 fn text(path: &Path) -> Result<String, ImageError> {
     let unreadable = |source| ImageError::Unreadable { path: path.to_owned(), source };
     let file = match std::fs::File::open(path) {
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// Gone with what this gives first.
+    /// Dropping the first value removes it.
     fn home(files: &[(&str, &str)]) -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path()).unwrap();

@@ -1,14 +1,11 @@
-//! Doorward, the daemon: everything that touches the outside world and the wiring
-//! between the parts.
+//! Doorward, the daemon: everything that touches the outside world, and the wiring between the parts.
 //!
-//! What it is: where an installation lives, its configuration, its store, its
-//! channels and its command line. What it is not: the verdict (`policies`), the
-//! way of a request (`proxy`) and the sandbox (`containers`) are crates of their
-//! own, and none of them knows this one.
+//! What it is: where an installation lives, its configuration, store, channels and command line. What it is not: the
+//! verdict (`policies`), the flow of a request (`proxy`) and the sandbox (`containers`) are crates of their own, and
+//! none of them knows this one.
 //!
 //! **Invariants**
-//! - Imports go down only: `home`, `config` and `store` know nothing of what stands
-//!   below them in this list.
+//! - Imports only go down: `home`, `config` and `store` know nothing of the modules below them in this list.
 //! - The environment is read in `home` and `config` and nowhere else.
 //! - A message, a run and a reply change together, in one transaction of the store.
 

@@ -1,4 +1,4 @@
-//! The program `doorward`: reads the command line and hands over.
+//! The program `doorward`: parses the command line and runs the command.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,9 @@
-//! Memory: the files that an agent reads before anything else. `CLAUDE.md` in its
-//! group's folder, which it may write, and the owner's own for all groups, of which
-//! each sandbox gets a copy.
+//! Memory: the files that an agent reads first. `CLAUDE.md` in its group's folder, which it may write, and the
+//! owner's own for all groups, of which each sandbox gets a copy.
 //!
-//! What it is not: sessions, which are rows of the store.
+//! What it is not: sessions, which are rows in the store.
 //!
-//! **Invariant**: no file that two sandboxes see is one and the same (15). A copy is
-//! made for each, of regular files alone.
+//! **Invariant**: no two sandboxes share a file (15). Each gets its own copy, of regular files only.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -15,13 +13,13 @@ use std::path::{Path, PathBuf};
 use policies::GroupName;
 use rustix::fs::{Gid, OFlags, Uid};
 
-/// What an agent reads.
+/// The file that an agent reads.
 const FILE: &str = "CLAUDE.md";
 
-/// The same under the name that other agents look for.
+/// The name under which other agents look for it.
 const ALIAS: &str = "AGENTS.md";
 
-/// The most files and bytes of the memory for all groups, and its deepest folder.
+/// The most files and bytes in the memory for all groups, and the deepest folder.
 const MOST_FILES: usize = 1000;
 const MOST_BYTES: u64 = 16 << 20;
 const DEEPEST: usize = 8;
@@ -29,7 +27,7 @@ const DEEPEST: usize = 8;
 /// Why the memory for all groups cannot be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
-    /// It would be read by every sandbox anew.
+    /// It is too large: every sandbox would read it.
     #[error(
         "the memory for all groups in {folder} is too large: at most {MOST_FILES} files, {} MiB and folders {DEEPEST} deep; \
          move what is not read every time into a group's folder",
@@ -40,18 +38,18 @@ pub enum MemoryError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The system says no.
+    /// The system refuses.
     #[error("the memory for all groups cannot be copied: {path}: {error}", path = path.display())]
     Io {
-        /// What it was about.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
 }
 
-/// Begins a group's memory in its folder. What is there already stays: an agent may
-/// have written it, so it is not even opened.
+/// Creates a group's memory in its folder. An existing one stays and is not even opened: an agent may have written
+/// it.
 pub fn begin(folder: &Path, group: &GroupName) -> io::Result<()> {
     let text = format!(
         "# Memory of {group}\n\n\
@@ -71,12 +69,12 @@ pub fn begin(folder: &Path, group: &GroupName) -> io::Result<()> {
     }
 }
 
-/// Gives what [`begin`] has made to the sandbox's user. The folder is the agent's, so
-/// nothing in it is trusted: only a plain file of ours with no other name changes hands.
+/// Gives the files made by [`begin`] to the sandbox's user. The folder is the agent's, so nothing in it is trusted:
+/// only a regular file of ours with a single link changes owner.
 pub fn hand_over(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
     let file = match open_plainly(&folder.join(FILE)) {
         Ok(file) => file,
-        // Not there any more, or something else by now.
+        // Gone, or something else by now.
         Err(_) => return Ok(()),
     };
     let found = rustix::fs::fstat(&file)?;
@@ -87,8 +85,7 @@ pub fn hand_over(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies the memory for all groups into a folder that is made for one sandbox.
-/// Links, sockets and pipes are left out.
+/// Copies the memory for all groups into a folder made for one sandbox. Links, sockets and pipes are skipped.
 pub fn copy_for_sandbox(from: &Path, to: &Path) -> Result<(), MemoryError> {
     let mut copy = Copy { root: from, files: 0, bytes: 0 };
     copy.folder(from, to, 0)?;
@@ -132,7 +129,7 @@ impl Copy<'_> {
         let source = open_plainly(from).map_err(|error| io_at(from, error))?;
         let mut copy =
             OpenOptions::new().write(true).create_new(true).mode(0o644).open(to).map_err(|error| io_at(to, error))?;
-        // It may grow while it is read.
+        // The file may grow while it is read.
         let room = MOST_BYTES - self.bytes;
         let copied = io::copy(&mut source.take(room + 1), &mut copy).map_err(|error| io_at(from, error))?;
         self.files += 1;
@@ -148,13 +145,13 @@ impl Copy<'_> {
     }
 }
 
-/// No link is followed, and nobody at a pipe's other end is waited for.
+/// Follows no link, and does not block on a pipe.
 fn open_plainly(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
-/// Whatever the umask says.
+/// Sets the mode whatever the umask.
 fn set_mode(path: &Path, mode: u32) -> Result<(), MemoryError> {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| io_at(path, error))
 }
@@ -186,7 +183,7 @@ mod tests {
         assert_eq!(read("AGENTS.md"), "mine");
     }
 
-    /// The folder may be an old one that an agent has prepared.
+    /// The folder may be an old one that an agent has prepared as a trap.
     #[test]
     fn no_link_of_an_agents_is_followed() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
-//! What models use up of groups' `[limits]` on tokens and money. The audit log is the memory, as of the other
-//! limits (`budget.rs`): what a request may use up stands in its decision, what it did in its outcome, and after
-//! a restart the day and the month are read from there.
+//! What models use of groups' `[limits]` on tokens and money. The audit log is the only record, as for the other
+//! limits (`budget.rs`): a decision states the most a request may use, its outcome what it did use, and after a
+//! restart the day and the month are read from there.
 //!
-//! Days and months are the owner's (`clock.rs`).
+//! Days and months follow the owner's time zone (`clock.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,7 @@ mod used;
 pub use report::{OfModel, Period, Report, named, prices_of, report};
 use used::{Open, Spent, Used};
 
-/// How far two clocks may be apart that go on at the same pace.
+/// How far two clocks at the same pace may drift apart.
 const STEADY: Duration = Duration::from_mins(1);
 
 /// The counts of all groups.
@@ -33,19 +33,19 @@ pub struct Meters {
     clock: OwnersClock,
     prices: Prices,
     groups: Mutex<BTreeMap<GroupName, Used>>,
-    /// Held by whoever reads what a group has used; the others of that group wait for it.
+    /// Held while a group's usage is read; the group's other requests wait for it.
     reading: Mutex<BTreeMap<GroupName, Arc<tokio::sync::Mutex<()>>>>,
     holds: AtomicU64,
 }
 
 impl Meters {
-    /// Counts from this log, by the days of this clock and at these prices.
+    /// Counts from this log, by the days of this clock, at these prices.
     pub fn new(log: Arc<AuditLog>, clock: OwnersClock, prices: Prices) -> Self {
         let (groups, reading, holds) = (Mutex::default(), Mutex::default(), AtomicU64::new(1));
         Meters { log, clock, prices, groups, reading, holds }
     }
 
-    /// Counts for a group under its lock. `None`: what it has used is not known.
+    /// Counts for a group under its lock. `None`: its usage is not known.
     fn with<T>(&self, group: &GroupName, count: impl FnOnce(&mut Used) -> T) -> Option<T> {
         let (mut groups, day) = (lock(&self.groups), self.clock.now().date());
         let used = groups.get_mut(group).filter(|used| !used.is_behind && used.is_of(day))?;
@@ -53,8 +53,8 @@ impl Meters {
         Some(count(used))
     }
 
-    /// The same for what has its hold: whatever day the clock was set to, and until the log was read anew, it is held
-    /// to what was known.
+    /// The same for a request with a reservation: even if the clock is set to another day, and until the log has been
+    /// read again, it is counted against what was known.
     fn under_way<T>(&self, group: &GroupName, count: impl FnOnce(&mut Used) -> T) -> Option<T> {
         let (mut groups, day) = (lock(&self.groups), self.clock.now().date());
         let used = groups.get_mut(group)?;
@@ -85,7 +85,7 @@ impl Meters {
 
     async fn hold(&self, group: &GroupName, limits: &Limits, most: &Tokens) -> Result<u64, Refusal> {
         if !limits.bind_models() {
-            // What goes by now is not counted here: limits that come back read the log anew.
+            // What passes now is not counted here: if limits come back, the log is read again.
             lock(&self.groups).entry(group.clone()).and_modify(|used| used.is_behind = true);
             return Ok(0);
         }
@@ -105,12 +105,12 @@ impl Meters {
         }
     }
 
-    /// What tokens cost. A limit on money binds nothing that has no price, so that has to be said first.
+    /// What tokens cost. A model without a price cannot be held to a limit on money, so it is refused first.
     fn price(&self, limits: &Limits, tokens: &Tokens) -> Result<u64, Refusal> {
         if limits.money_per_day.is_none() && limits.money_per_month.is_none() {
             return Ok(self.prices.cost(tokens).unwrap_or(0));
         }
-        // Also of a request that may use nothing up, as far as it says.
+        // Also for a request that claims to use nothing.
         let one = Tokens { output: tokens.output.max(1), ..tokens.clone() };
         if self.prices.cost(&one).is_none() {
             let why = match &tokens.model {
@@ -177,10 +177,10 @@ impl Meter for Meters {
     }
 }
 
-/// What a limit is held against, of what was used up today and in the month.
+/// The usage that a limit is compared with, of the day's and the month's.
 type Of = fn(&Spent, &Spent) -> u64;
 
-/// The limits on models, each with what it is held against.
+/// The limits on models, each with the usage it is compared with.
 fn each(limits: &Limits) -> [(&'static str, Option<u64>, Of); 4] {
     [
         ("tokens_per_day", limits.tokens_per_day, |today, _| today.tokens),
@@ -190,7 +190,7 @@ fn each(limits: &Limits) -> [(&'static str, Option<u64>, Of); 4] {
     ]
 }
 
-/// Whether a request may still use that much up.
+/// Whether a request may still use that much.
 fn fits(used: &Used, limits: &Limits, most: &Spent) -> Result<(), Refusal> {
     let open = used.others(0);
     for (name, limit, of) in each(limits) {
@@ -225,7 +225,7 @@ fn again(name: &str) -> &'static str {
     if name.ends_with("month") { "it starts anew with the next month" } else { "it starts anew at midnight" }
 }
 
-/// As people say it.
+/// The amount in words.
 fn amount(name: &str, value: u64) -> String {
     if name.starts_with("money") { desk::money::in_words(value) } else { value.to_string() }
 }
@@ -235,7 +235,7 @@ fn unreadable(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::new(Code::AuditUnavailable, why).logged_as(format!("{why}: {error}"))
 }
 
-/// Whether the clock went on by itself since, and was not set.
+/// Whether the clock ran on by itself, and was not set.
 fn went_on(then: SystemTime, at: Instant) -> bool {
     SystemTime::now().duration_since(then).unwrap_or_default().abs_diff(at.elapsed()) < STEADY
 }

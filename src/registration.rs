@@ -1,6 +1,6 @@
-//! A chat becomes a group: its row, its folder with its memory begun, a file that says who answers, and a
-//! policy file that allows nothing but what its agent thinks with. For the command line, and for agents
-//! whose owner said yes.
+//! Registers a chat as a group: its row, its folder with a new memory, a settings file that names its agent, and a
+//! policy that allows only what that agent needs to think. For the command line, and for agents after the owner's
+//! yes.
 
 mod files;
 pub mod whatsapp;
@@ -15,38 +15,38 @@ use crate::home::{Home, HomeError, create_private_dir};
 use crate::store::{AddGroupError, Group, NewGroup, Store, StoreError};
 use crate::{images, memory};
 
-/// A group that was registered.
+/// A registered group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// It.
+    /// The group.
     pub group: Group,
-    /// Files of its name that were there before, and are in force.
+    /// Files of that name that existed before; they are in force.
     pub stayed: Vec<PathBuf>,
 }
 
-/// Why a group was not registered. Nothing of it is left.
+/// Why a group was not registered. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRegistered {
-    /// Its name or its chat.
+    /// Its name or chat is not acceptable.
     #[error(transparent)]
     Group(#[from] AddGroupError),
-    /// Its policy would be that of an image.
+    /// Its policy's name is reserved for an image.
     #[error(
         "a group cannot be called {0}: policies/{0}.toml is what the build of an image fetches by; choose another name"
     )]
     OfAnImage(GroupName),
-    /// Its folder.
+    /// Its folder cannot be made.
     #[error(transparent)]
     Folder(#[from] HomeError),
-    /// What is written for it.
+    /// One of its files cannot be written.
     #[error("cannot write {path}: {error}", path = path.display())]
     Write {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -61,15 +61,15 @@ pub fn register(home: &Home, store: &Store, new: &NewGroup<'_>, agent: &Agent) -
     match made {
         Ok(stayed) => Ok(Registered { group, stayed }),
         Err(error) => {
-            // Half a group would be worse than none.
+            // Half a group is worse than none.
             store.remove_group(new.name)?;
             Err(error)
         }
     }
 }
 
-/// The group's folder, with its memory begun. One that an earlier group of the name has
-/// left may belong to its sandboxes' user by now, and stays.
+/// Makes the group's folder and starts its memory. A folder left by an earlier group of that name may belong to its
+/// sandboxes' user by now, and stays.
 fn make_folder(folder: &Path, name: &GroupName) -> Result<(), NotRegistered> {
     if !folder.is_dir() {
         create_private_dir(folder)?;

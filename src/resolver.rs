@@ -1,8 +1,7 @@
-//! Names to addresses, the owner's way: fixed ones from `[upstream.hosts]`, then those in
-//! `/etc/hosts`, then the system's resolver or the one that the configuration names, which
-//! is asked by plain DNS or over HTTPS. No other is asked where that one fails.
+//! Resolves names as the owner configured: fixed addresses from `[upstream.hosts]`, then `/etc/hosts`, then the
+//! system's resolver or the configured one, by plain DNS or over HTTPS. If that one fails, no other is asked.
 //!
-//! What it is not: a judge. Which addresses may be dialled is for the permit to say.
+//! What it is not: a judge. Which addresses may be dialled is for the permit to decide.
 
 use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::NetError;
@@ -20,7 +19,7 @@ use hosts::Hosts;
 mod connecting;
 mod hosts;
 
-/// Characters of what a resolver's failure says.
+/// The longest reason for a resolver's failure, in characters.
 const LONGEST: usize = 200;
 
 /// The resolver port, as configured.
@@ -31,20 +30,20 @@ pub struct Names {
 }
 
 impl Names {
-    /// One for all doors, as it must not be: for the drill.
+    /// One for all doors. Wrong on purpose: for the drill.
     pub fn of_all_doors(upstream: &config::Upstream, tls: &ClientConfig) -> NewResolver {
         let shared = Arc::new(Names::new(upstream, tls));
         Arc::new(move || shared.clone())
     }
 
-    /// One for each door, with connections and a cache of its own.
+    /// One per door, with its own connections and cache.
     pub fn of_each_door(upstream: config::Upstream, tls: &Arc<ClientConfig>) -> NewResolver {
         let tls = tls.clone();
         Arc::new(move || Arc::new(Names::new(&upstream, &tls)))
     }
 
-    /// Sets the resolver up. One that cannot be set up is told when it is needed:
-    /// fixed names work without. `tls` says which certificates are believed.
+    /// Sets up the resolver. A failure to do so is reported when it is needed: fixed names work without it. `tls` says
+    /// which certificates are trusted.
     pub fn new(upstream: &config::Upstream, tls: &ClientConfig) -> Self {
         let pinned = |(name, pinned): (&HostName, &config::Pinned)| {
             (name.clone(), Resolved { ip: pinned.ip, port: pinned.port })
@@ -60,12 +59,12 @@ impl Resolver for Names {
             if let Some(fixed) = self.fixed.get(name) {
                 return Ok(vec![*fixed]);
             }
-            // What stands there is the whole answer: nobody hears the name, and nobody adds to it.
+            // The file's answer is complete: nobody else learns the name, and nobody adds addresses.
             if let Some(known) = self.hosts.addresses(name.as_str()).map_err(Unresolved)? {
                 return Ok(known.into_iter().map(|ip| Resolved { ip, port: None }).collect());
             }
             let dns = self.dns.as_ref().map_err(|why| Unresolved(why.clone()))?;
-            // The dot keeps search domains out: `a` would become `a.example.com`.
+            // The trailing dot keeps search domains out: `a` would become `a.example.com`.
             let found = dns.lookup_ip(format!("{name}.")).await.map_err(|error| Unresolved(in_words(&error)))?;
             Ok(found.iter().map(|ip| Resolved { ip, port: None }).collect())
         })
@@ -94,12 +93,12 @@ fn dns(server: &config::Resolver, tls: &ClientConfig) -> Result<Dns<Connecting>,
         }
     };
     builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    // The library looks there for each kind of record, and asks the network for the other.
+    // The library looks there per record type, and would ask the network for the other type.
     builder.options_mut().use_hosts_file = ResolveHosts::Never;
     builder.build().map_err(|error| unusable("the resolver cannot be set up", &error))
 }
 
-/// What agents are told of it; the daemon's log has the reason, which names files of the host.
+/// What agents are told; the daemon's log has the reason, which names files of the host.
 fn unusable(told: &str, error: &NetError) -> String {
     tracing::error!(%error, "No name can be resolved: {told}");
     told.to_owned()
@@ -110,8 +109,7 @@ fn only(server: NameServerConfig) -> ResolverBuilder<Connecting> {
     Dns::builder_with_config(config, Connecting::default())
 }
 
-/// What agents and the log are told. A server may answer with a whole page of HTML:
-/// one line of it is enough.
+/// What agents and the log are told. A server may answer with a whole page of HTML: one line is enough.
 fn in_words(error: &NetError) -> String {
     if error.is_no_records_found() {
         return "no such name".to_owned();
@@ -133,7 +131,7 @@ mod tests {
         assert_eq!(long.chars().count(), "the resolver gives no answer: ".len() + LONGEST);
     }
 
-    /// A server that hears what it is asked and says nothing; over UDP and TCP.
+    /// A server that receives queries and never answers, over UDP and TCP.
     #[expect(clippy::disallowed_methods, reason = "a server is what it stands for")]
     fn silent() -> (std::net::UdpSocket, std::net::TcpListener) {
         loop {
@@ -146,7 +144,7 @@ mod tests {
         }
     }
 
-    /// Whichever resolver is configured: one family there is the whole answer, as with glibc.
+    /// With any resolver, one address family in the file is the whole answer, as in glibc.
     #[tokio::test]
     async fn a_name_in_etc_hosts_is_asked_of_nobody() {
         let dir = tempfile::tempdir().unwrap();
@@ -171,7 +169,7 @@ mod tests {
                 assert_eq!(found, wanted);
             }
             assert!(udp.recv(&mut [0; 512]).is_err() && tcp.accept().is_err(), "somebody was asked");
-            // And one that does not stand there is.
+            // A name that is not in the file is asked for.
             let name = HostName::parse("other.home").unwrap();
             let asking = names.resolve(&name);
             let heard = async {

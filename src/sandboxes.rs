@@ -1,4 +1,4 @@
-//! Sandboxes for groups: a door, the folders, and a container around an agent.
+//! Sandboxes for groups: a door, folders, and a container around an agent.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -56,14 +56,14 @@ pub struct Sandboxes {
     users: Users,
     watch: Watch,
     held: Held,
-    /// Which sandboxes live, and which of its group's agents is in each.
+    /// The live sandboxes, and which of its group's agents runs in each.
     alive: Mutex<BTreeMap<String, (usize, watch_of::Receiver<()>)>>,
     told: Told,
 }
 
-/// A running sandbox, with its door.
+/// A running sandbox with its door.
 ///
-/// If dropped without [`LiveSandbox::stop`], it ends in the same order: the door first.
+/// Dropped without [`LiveSandbox::stop`], it ends in the same order: the door first.
 pub struct LiveSandbox {
     agent: Agent,
     order: Order,
@@ -71,26 +71,26 @@ pub struct LiveSandbox {
     sandbox: Sandbox,
     watched: Ticket,
     folders: OwnFolders,
-    /// The group's folder as it was mounted: a new folder under its name is not the same.
+    /// The group's folder as mounted: a new folder under the same name is another one.
     mounted: (PathBuf, Option<(u64, u64)>),
-    /// The owner's folders in it are no other group's until it is gone.
+    /// Reserves the owner's folders mounted in it: no other group gets them until it ends.
     _claim: Claim,
     _alive: watch_of::Sender<()>,
 }
 
 /// What a sandbox is for.
 enum Wanted<'h> {
-    /// For its group, with this of its agents.
+    /// For its group, with one of its agents.
     Usual(Order),
-    /// With a deliberate hole.
+    /// With a deliberate hole, for the drill.
     Holed(Hole),
     /// For a helper.
     Helper(&'h Helper),
-    /// For what is fetched for an image.
+    /// For fetching an image's files.
     Fetch,
 }
 
-/// What exists on the host for this sandbox alone; removed with it.
+/// What exists on the host only for this sandbox; removed with it.
 struct OwnFolders {
     door: PathBuf,
     other: PathBuf,
@@ -102,42 +102,42 @@ pub type Hole = Box<dyn FnOnce(&mut CreateRequest) + Send>;
 /// Why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The group's own file.
+    /// The group's settings file is wrong.
     #[error(transparent)]
     Settings(#[from] ConfigError),
-    /// Its image.
+    /// Its image cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// Its agent would have no key.
     #[error(transparent)]
     NoKey(#[from] NoKey),
-    /// A folder on the host.
+    /// A folder on the host cannot be prepared.
     #[error("the sandbox's folder {path} cannot be made ready: {error}", path = path.display())]
     Folder {
-        /// Which.
+        /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
-    /// Its door.
+    /// Its door cannot be opened.
     #[error(transparent)]
     Door(#[from] GatewayError),
-    /// The memory for all groups.
+    /// The memory for all groups cannot be copied.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// A folder of the owner's.
+    /// A folder of the owner's cannot be mounted.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// The container.
+    /// The container cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Its group's folders hold more than they may.
+    /// Its group's folders are over their limit.
     #[error("{}", watch::too_much(*.0))]
     TooMuch(Bound),
-    /// Its group has filled the disk, and there is still no room.
+    /// Its group has filled the disk, which is still almost full.
     #[error("{}", watch::ALMOST_FULL)]
     AlmostFull,
-    /// What a dead daemon left behind.
+    /// The remains of a dead daemon cannot be removed.
     #[error("sandboxes of an earlier daemon could not be removed: {0}")]
     Orphans(String),
 }
@@ -182,9 +182,9 @@ impl Sandboxes {
         &self.engine
     }
 
-    /// Starts a group's sandbox with its agent; once this returns, the agent takes prompts.
-    /// `resume` is the session to continue, if the agent has sessions. `at` says which of the group's agents it is; where
-    /// its file names fewer by now, the first.
+    /// Starts a group's sandbox with its agent; when this returns, the agent takes prompts. `resume` is the session to
+    /// continue, if the agent has sessions. `at` is the index of the group's agent; the first if its file names fewer
+    /// by now.
     pub async fn start(
         &self,
         group: &GroupName,
@@ -201,14 +201,14 @@ impl Sandboxes {
         self.start_as(group, agent, &settings, Wanted::Usual(order)).await
     }
 
-    /// The same sandbox with no agent but the shell, for `exec` and the tour.
+    /// The same sandbox with only a shell, for `exec` and the tour.
     pub async fn start_shell(&self, group: &GroupName) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
         self.start_as(group, Agent::Shell, &settings, Wanted::Usual(alone(&settings))).await
     }
 
-    /// A sandbox with a shell in which an image's files are fetched, under the policy of that name: nothing that an earlier one
-    /// left is in it, and nothing of anybody else's.
+    /// A sandbox with a shell that fetches an image's files, under the policy of that name. It holds nothing from an
+    /// earlier fetch and nothing of any group's.
     pub async fn start_fetch(&self, policy: &GroupName) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, policy)?;
         self.start_as(policy, Agent::Shell, &settings, Wanted::Fetch).await
@@ -230,8 +230,7 @@ impl Sandboxes {
         let identity = crate::gateway::new_identity(group);
         let id = identity.sandbox.to_string();
         let folders = OwnFolders { door: self.home.doors_dir().join(&id), other: self.home.sandboxes_dir().join(&id) };
-        // The agent may traverse its door's folder to reach the socket, but neither list nor
-        // change it.
+        // The agent may traverse its door's folder to reach the socket, but not list or change it.
         make_folder(&folders.door, 0o711)?;
         make_folder(&folders.other, 0o700)?;
         let (claim, extra) = self.mounts(group, settings, &id, &folders).await?;
@@ -284,7 +283,7 @@ impl Sandboxes {
         })
     }
 
-    /// Removes the containers and door folders that a dead daemon left behind.
+    /// Removes the containers and door folders of a dead daemon.
     pub async fn remove_orphans(&self) -> Result<Vec<String>, SandboxError> {
         let removed = self.engine.remove_orphans(&self.installation, &[]).await;
         let removed = removed.map_err(|error| SandboxError::Orphans(error.to_string()))?;
@@ -296,7 +295,7 @@ impl Sandboxes {
         Ok(removed)
     }
 
-    /// The owner's folders that a group's file names, looked at.
+    /// The owner's folders that a group's file mounts, checked.
     async fn mounts(
         &self,
         group: &GroupName,
@@ -314,7 +313,7 @@ impl Sandboxes {
         Ok(looking.await.map_err(failed)??)
     }
 
-    /// The user in a group's sandboxes: one of its own where we may change a folder's owner.
+    /// The user in a group's sandboxes: one per group where we may change a folder's owner.
     fn user(&self, group: &GroupName, folder: &Path) -> Result<SandboxUser, SandboxError> {
         let user = self.engine.sandbox_user();
         if !user.chown {
@@ -326,25 +325,25 @@ impl Sandboxes {
         Ok(user.of_a_group(uid))
     }
 
-    /// Whether each group's sandboxes run as a user of their own.
+    /// Whether each group's sandboxes have their own user.
     pub fn has_users_of_groups(&self) -> bool {
         self.engine.sandbox_user().chown
     }
 
-    /// How many bytes a group's folders may hold.
+    /// The most bytes that a group's folders may hold.
     pub fn most_bytes(&self, group: &GroupName) -> Result<u64, SandboxError> {
         Ok(bound(&GroupSettings::load(&self.home, group)?.limits, &self.config.engine).bytes)
     }
 }
 
 impl LiveSandbox {
-    /// Says something to the guest.
+    /// Sends a message to the guest.
     pub async fn send(&mut self, message: &ToGuest) -> Result<(), SandboxLost> {
         let sent = self.sandbox.send(message).await;
         sent.map_err(|lost| self.why_ended().unwrap_or(lost))
     }
 
-    /// What the guest says next; `None` when it is gone.
+    /// The guest's next message; `None` when it has exited.
     pub async fn next(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
         match self.sandbox.next().await {
             Ok(Some(said)) => Ok(Some(said)),
@@ -352,17 +351,17 @@ impl LiveSandbox {
         }
     }
 
-    /// Whether it was ended for breaking a limit.
+    /// Whether it was ended for exceeding a limit.
     pub fn was_ended(&self) -> bool {
         self.watched.why().is_some()
     }
 
-    /// Why somebody else ended it, if so.
+    /// Why something else ended it, if so.
     fn why_ended(&self) -> Option<SandboxLost> {
         self.watched.why().map(|why| SandboxLost::Ended { why: why.clone() })
     }
 
-    /// Says which run the requests through its door belong to from now on.
+    /// Sets the run that requests through its door belong to from now on.
     pub fn set_run(&self, run: Option<u64>) {
         self.door.set_run(run);
     }
@@ -372,7 +371,7 @@ impl LiveSandbox {
         &self.agent
     }
 
-    /// Which of its group's agents that is.
+    /// Which of its group's agents it runs.
     pub fn order(&self) -> &Order {
         &self.order
     }
@@ -387,7 +386,7 @@ impl LiveSandbox {
         inode(&self.mounted.0) == self.mounted.1
     }
 
-    /// What attestation found, where there is a deliberate hole.
+    /// Attestation's findings, where there is a deliberate hole.
     pub fn findings(&self) -> &[containers::Finding] {
         self.sandbox.findings()
     }
@@ -402,7 +401,7 @@ impl LiveSandbox {
         self.stop_because("its sandbox was not needed any more").await;
     }
 
-    /// The same, and says why in the log.
+    /// The same, with a reason for the log.
     pub async fn stop_because(self, why: &'static str) {
         let LiveSandbox { sandbox, door, folders, watched, .. } = self;
         door.close_because(why);
@@ -425,7 +424,7 @@ pub fn image(home: &Home, settings: &GroupSettings, engine: &config::Engine) -> 
     Ok(images::named(home, named)?.map_or_else(|| named.clone(), |own| own.tag()))
 }
 
-/// An agent that nobody follows.
+/// An agent without a successor.
 fn alone(settings: &GroupSettings) -> Order {
     Order { at: 0, name: settings.agent.to_string(), next: None }
 }

@@ -1,35 +1,35 @@
-//! The units by which systemd runs the daemon: those of the package, made to fit a home.
+//! The systemd units that run the daemon: the package's own, adapted to a home.
 
 use std::path::{Path, PathBuf};
 
 use crate::home::Home;
 
-/// The package's, for a user's own manager and for the system's.
+/// The package's units, for a user's manager and for the system's.
 const OWN: &str = include_str!("../packaging/doorward.service");
 const SYSTEM: &str = include_str!("../packaging/doorward@.service");
 
 /// The unit's name.
 pub const NAME: &str = "doorward.service";
 
-/// Whose manager runs it.
+/// The systemd manager that runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manager {
     /// The user's own.
     Own,
     /// The system's, as this user.
     System {
-        /// Its name or number.
+        /// The user's name or number.
         user: String,
     },
 }
 
-/// Why no unit can be written.
+/// Why a unit cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} cannot stand in a unit: it holds a line break or another control character")]
 pub struct Unwritable(String);
 
 impl Manager {
-    /// Where its unit stands.
+    /// Where its unit is installed.
     pub fn file(&self, home: &Home) -> Option<PathBuf> {
         match self {
             Manager::Own => Some(home.users_units()?.join(NAME)),
@@ -37,7 +37,7 @@ impl Manager {
         }
     }
 
-    /// What `systemctl` is asked before all else.
+    /// The arguments of `systemctl` that select the manager.
     pub fn arguments(&self) -> &'static [&'static str] {
         match self {
             Manager::Own => &["--user"],
@@ -55,13 +55,13 @@ pub fn unit(manager: &Manager, program: &Path, home: &[(&str, PathBuf)]) -> Resu
     let template = match manager {
         Manager::Own => OWN.to_owned(),
         Manager::System { user } if ["root", "0"].contains(&user.as_str()) => {
-            // It gives folders to groups' users, and looks at what their programs keep open.
+            // It gives folders to groups' users, and inspects what their programs keep open.
             let needs = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SYS_PTRACE";
             SYSTEM.replace("CapabilityBoundingSet=", &format!("CapabilityBoundingSet={needs}")).replace("%i", user)
         }
         Manager::System { user } => SYSTEM.replace("%i", user),
     };
-    // Its first lines say how the package's is used.
+    // The first lines explain the package's unit.
     let body = template.lines().skip_while(|line| line.starts_with('#')).collect::<Vec<_>>().join("\n");
     let body = body.replace("ExecStart=/usr/bin/doorward up", &lines);
     Ok(format!("# Written by `doorward service install`; `doorward service remove` removes it.\n{body}\n"))
@@ -72,7 +72,7 @@ fn text(path: &Path) -> Result<&str, Unwritable> {
     text.ok_or_else(|| Unwritable(path.display().to_string()))
 }
 
-/// `$` is expanded in commands alone.
+/// `$` is expanded only in commands.
 fn quoted(path: &Path) -> Result<String, Unwritable> {
     Ok(quoted_text(text(path)?).replace('$', "$$"))
 }

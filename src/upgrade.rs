@@ -1,16 +1,16 @@
-//! What a new version changes for the owner: told once, when it serves a home for the first time.
+//! What a new version changes for the owner: reported once, when it first serves a home.
 
 use std::path::Path;
 
 use crate::home::Home;
 
-/// The notes, a section for each version, newest first.
+/// The upgrade notes, a section per version, newest first.
 const NOTES: &str = include_str!("../docs/upgrading.md");
 
 /// This version.
 const NOW: &str = env!("CARGO_PKG_VERSION");
 
-/// A newer version than this has served the home: what it keeps there may mean something else.
+/// A newer version has served the home: its data may have another meaning.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Doorward {NOW} does not serve a home that {newer} has served: going back is not supported; nothing was changed. Start \
@@ -20,14 +20,14 @@ pub struct Newer {
     newer: String,
 }
 
-/// Whether this version may serve the home. Without a version written down it may.
+/// Whether this version may serve the home. If no version is recorded, it may.
 pub fn may_serve(home: &Home) -> Result<(), Newer> {
     let before = std::fs::read_to_string(home.version_file()).unwrap_or_default();
     let before = before.trim();
     if numbers(before) > numbers(NOW) { Err(Newer { newer: before.to_owned() }) } else { Ok(()) }
 }
 
-/// This version serves the home: written down, and what to tell its owner where another did before.
+/// Records that this version serves the home; returns what to tell the owner if another served it before.
 pub fn served(home: &Home) -> Option<String> {
     let before = std::fs::read_to_string(home.version_file()).ok();
     let before = before.as_deref().map(str::trim);
@@ -48,7 +48,7 @@ fn write(file: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What stands in the notes of the versions after one, up to another.
+/// The notes of the versions after `before`, up to `now`.
 fn note(notes: &str, before: &str, now: &str) -> Option<String> {
     let (from, to) = (numbers(before), numbers(now));
     let told = notes.split("\n## ").skip(1).filter_map(|section| {
@@ -61,7 +61,7 @@ fn note(notes: &str, before: &str, now: &str) -> Option<String> {
     Some(format!("This is Doorward {now} now; it was {before}.\n\n{said}\n"))
 }
 
-/// A paragraph or a point of a list is one line: whoever shows it breaks it where the screen ends.
+/// Joins each paragraph or list item into one line: whatever shows it wraps it to the screen.
 fn in_whole_lines(text: &str) -> String {
     let mut whole = String::new();
     for line in text.lines().map(str::trim) {

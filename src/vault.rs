@@ -1,12 +1,12 @@
 //! The vault: real secrets and the surrogates that sandboxes hold instead.
 //!
-//! A secret is read from its source when it is needed and held only in memory. A
-//! surrogate is random, valid for one sandbox, and dies with it; dead ones are
-//! still recognised, so that an old conversation that quotes one is no alarm.
+//! A secret is read from its source when needed and held only in memory. A surrogate is random, valid for one
+//! sandbox, and dies with it; retired ones are still recognised, so that an old conversation that quotes one raises no
+//! alarm.
 //!
 //! **Invariants**
-//! - No value is ever in a message, a `Debug` or a log line.
-//! - Whatever [`Vault::reveal`] gives out is on the watchlist before it is given.
+//! - No value is ever in a message, `Debug` output or log line.
+//! - Whatever [`Vault::reveal`] returns is on the watchlist first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,22 +32,22 @@ mod surrogate;
 use minted::Minted;
 pub use set_aside::SetAside;
 
-/// How long a value is taken as current before its source is read again.
+/// How long a value counts as current before its source is read again.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The same for a keyring: it is asked by starting a program.
+/// The same for a keyring: asking it means starting a program.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// How long a program that gave no secret is not asked again.
+/// How long a program that gave no secret is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How long a secret that was rotated out is watched for: its issuer may still take it.
+/// How long a secret is watched for after rotation: its issuer may still accept it.
 const ROTATED_OUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many surrogates of sandboxes that are gone are remembered.
+/// How many retired surrogates are remembered.
 const RETIRED: usize = 256;
 
-/// What a sandbox gets: its keyring, and the environment that holds the surrogates.
+/// What a sandbox gets: its keyring, and the environment with the surrogates.
 pub struct Issued {
     /// For its door.
     pub keyring: Keyring,
@@ -66,14 +66,14 @@ pub struct Vault {
 #[derive(Default)]
 struct State {
     values: BTreeMap<Slot, Value>,
-    /// Refresh tokens that could not be stored: nothing goes on before they are.
+    /// Refresh tokens that could not be stored: nothing proceeds until they are.
     unsaved: BTreeMap<Arc<str>, SecretString>,
     rotated_out: Vec<RotatedOut>,
     minted: Vec<Minted>,
     canaries: Vec<(Arc<str>, SecretString)>,
-    /// Whose programs are running.
+    /// Credentials whose programs are running.
     asked: BTreeSet<Arc<str>>,
-    /// Whose programs gave nothing, when and why.
+    /// Credentials whose programs gave nothing, when and why.
     failed: BTreeMap<Arc<str>, (Instant, SecretUnavailable)>,
     /// Oldest first.
     surrogates: VecDeque<Surrogate>,
@@ -86,7 +86,7 @@ enum Part {
     Own,
     /// What brings access tokens, and is replaced by its issuer.
     Refresh,
-    /// What the client itself proves to be by.
+    /// What authenticates the client itself.
     Client,
 }
 
@@ -95,7 +95,7 @@ type Slot = (Arc<str>, Part);
 struct Value {
     secret: SecretString,
     read_at: Instant,
-    /// Access tokens end.
+    /// For access tokens, which expire.
     until: Option<Instant>,
 }
 
@@ -113,7 +113,7 @@ impl State {
         }
     }
 
-    /// Why a source gave nothing a moment ago: it is not asked again yet.
+    /// Why a source failed a moment ago: it is not asked again yet.
     fn failed_lately(&self, name: &str) -> Option<SecretUnavailable> {
         let (since, why) = self.failed.get(name)?;
         (since.elapsed() < PAUSE).then(|| why.clone())
@@ -139,8 +139,7 @@ struct Surrogate {
 }
 
 impl Vault {
-    /// Opens the vault and reads what can be read: a real secret is watched for
-    /// whether a sandbox uses it or not.
+    /// Opens the vault and reads every secret it can: a real secret is watched for whether a sandbox uses it or not.
     pub fn new(definitions: BTreeMap<Arc<str>, config::Credential>, set_aside: SetAside) -> Self {
         let vault = Vault { definitions, state: Mutex::default(), watchlist: ArcSwap::default(), set_aside };
         for (name, definition) in &vault.definitions {
@@ -155,7 +154,7 @@ impl Vault {
         vault
     }
 
-    /// Watches for the owner's baits too. One that cannot be read is left out, loudly.
+    /// Also watches for the owner's baits. An unreadable one is left out with a warning.
     pub fn with_canaries(self, canaries: &BTreeMap<Arc<str>, SecretSource>) -> Self {
         let mut watched = Vec::new();
         for (name, source) in canaries {
@@ -170,9 +169,8 @@ impl Vault {
         self
     }
 
-    /// Makes surrogates for a new sandbox, one for each credential its policy uses.
-    /// A credential that is not defined or not readable is left out, loudly: what
-    /// needs it will be refused with the reason.
+    /// Makes a new sandbox's surrogates, one per credential in its policy. An undefined or unreadable credential is
+    /// left out with a warning: requests that need it will be refused with the reason.
     pub fn issue(&self, identity: &Identity, wanted: &[Arc<str>]) -> Issued {
         let mut all = Vec::new();
         let mut environment = Vec::new();
@@ -199,7 +197,7 @@ impl Vault {
         self.lock().hand_out(credential, identity, text);
     }
 
-    /// A sandbox is gone: its surrogates are worth nothing from now on.
+    /// A sandbox has ended: its surrogates are worthless from now on.
     pub fn retire(&self, identity: &Identity) {
         let mut state = self.lock();
         for surrogate in state.surrogates.iter_mut().filter(|one| one.identity == *identity) {
@@ -211,7 +209,7 @@ impl Vault {
         self.watch(&state);
     }
 
-    /// Reads a secret from its source, whatever is remembered: for `secret test`.
+    /// Reads a secret from its source, bypassing the cache: for `secret test`.
     pub fn test(&self, name: &str) -> Result<(), SecretUnavailable> {
         let definition = self.definition(name)?;
         aside(|| read(definition)).map(drop)
@@ -235,8 +233,8 @@ impl Vault {
         Some(value.secret.clone())
     }
 
-    /// Asks the program behind a secret: one at a time for each, and not again at once
-    /// where it failed, whatever a sandbox does to have it asked.
+    /// Runs the program behind a secret: one at a time per credential, and after a failure not again at once, however
+    /// often a sandbox provokes it.
     fn ask(&self, definition: &config::Credential) -> Result<SecretString, SecretUnavailable> {
         let name = &definition.name;
         {
@@ -260,8 +258,8 @@ impl Vault {
         secret
     }
 
-    /// Takes a secret in as the current one. The one before it stays watched for. Under
-    /// one lock: nobody finds the value remembered before it is watched for.
+    /// Stores a secret as the current one; the previous one stays watched for. Under one lock: no reader finds the
+    /// value before it is watched for.
     fn remember(&self, name: &Arc<str>, part: Part, secret: &SecretString, until: Option<Instant>) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -277,7 +275,7 @@ impl Vault {
         self.watch(&state);
     }
 
-    /// The watchlist follows the secrets and surrogates at once.
+    /// Updates the watchlist to the current secrets and surrogates.
     fn watch(&self, state: &State) {
         let secret = |name: &Arc<str>, secret: &SecretString| {
             Watched::new(WatchedKind::Secret { credential: name.clone() }, secret)
@@ -299,7 +297,7 @@ impl Vault {
         let all = current.chain(minted).chain(rotated_out).chain(surrogates).chain(canaries);
         match self.watchlist.load().rebuilt(all) {
             Ok(watchlist) => self.watchlist.store(Arc::new(watchlist)),
-            // Not reached: what is too short was refused when it was read.
+            // Unreachable: values that are too short were refused when they were read.
             Err(error) => tracing::error!(%error, "Watchlist could not be rebuilt; the last one stays"),
         }
     }
@@ -323,7 +321,7 @@ fn held(definition: &config::Credential, surrogate: String, grant: Option<Grant>
     }
 }
 
-/// All hosts with credentials, whoever holds them.
+/// All hosts with credentials, whoever uses them.
 fn guarded(definitions: &BTreeMap<Arc<str>, config::Credential>) -> impl Iterator<Item = Guarded> {
     let guard = |one: &config::Credential, host| Guarded {
         authority: authority(host),
@@ -332,7 +330,7 @@ fn guarded(definitions: &BTreeMap<Arc<str>, config::Credential>) -> impl Iterato
         harmless: one.harmless.clone(),
     };
     let hosts = definitions.values().flat_map(move |one| one.hosts.iter().map(move |host| guard(one, host)));
-    // A foreign refresh token is somebody else's account as well.
+    // A foreign refresh token is another account, too.
     let endpoints = definitions.values().filter_map(|one| Some((one.name.clone(), one.oauth.as_ref()?)));
     hosts.chain(endpoints.map(|(credential, oauth)| Guarded {
         authority: oauth.endpoint.authority.clone(),

@@ -1,25 +1,25 @@
-//! What the agents that speak ACP are started with, so that each asks its model and nobody else.
+//! How the agents that speak ACP are started, so that each asks its model and nobody else.
 
 use containers::protocol::Program;
 use serde_json::json;
 
-/// Where Codex asks its model.
+/// The endpoint of Codex's model.
 pub(super) const RESPONSES: &str = "https://api.openai.com/v1/responses";
 
 /// The variable in which it looks for its key.
 pub(super) const CODEX_KEY: &str = "OPENAI_API_KEY";
 
-/// Google's key, from whichever of the two variables has it; opencode sees both, and hands on the second alone.
+/// Google's key, from whichever variable has it; opencode reads both, but passes on only the second.
 const GEMINI_KEY: &str = "{env:GEMINI_API_KEY}{env:GOOGLE_GENERATIVE_AI_API_KEY}";
 
-/// opencode asks nobody but its model: no list of models, no update, no plugin, no sharing, no title by another model.
+/// opencode asks only its model: no model lists, updates, plugins, sharing, or titles by another model.
 pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
-    /// What a server at home is called in its settings.
+    /// The name of a server at home in its settings.
     const HOME: &str = "home";
     let mut settings = json!({
         "autoupdate": false,
         "share": "disabled",
-        // It would stand in, unasked, for a model that is not known.
+        // It would silently replace an unknown model.
         "disabled_providers": ["opencode"],
         "permission": { "*": "allow" },
         "skills": { "paths": [containers::SKILLS] },
@@ -56,13 +56,13 @@ pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
         name: "opencode".to_owned(),
         command: vec!["opencode".to_owned(), "acp".to_owned()],
         environment: quiet.into_iter().chain([settings]).collect(),
-        // Where it finds settings it would install a plugin's library from npm.
+        // Where it finds a settings folder, it would install a plugin's library from npm.
         sealed: vec![".config/opencode".to_owned()],
     }
 }
 
-/// Codex's settings, as it takes them on its command line: OpenAI by the key in a variable, without a login; no sandbox of
-/// its own inside ours; no search at OpenAI; nothing that asks anybody else. Groups of tools are all told at once, for
+/// Codex's settings, as command line arguments: OpenAI with the key from a variable, without a login; no sandbox of its
+/// own inside ours; no search at OpenAI; nothing that asks anybody else. All tool groups are announced at once, since
 /// they are few.
 pub(super) fn codex(model: Option<&str>) -> Program {
     let provider = format!(
@@ -102,7 +102,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Whatever the model, nobody else is asked for anything, and it is the one that was named.
+    /// Whatever the model, nothing else is asked, and the model is the named one.
     #[test]
     fn opencode_gets_its_model_by_its_settings() {
         let settings = |model: Option<&str>, endpoint: Option<&str>| {

@@ -1,4 +1,4 @@
-//! The owner's own command, started for an alarm.
+//! The owner's own command, run for each alarm.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,13 +13,13 @@ use tokio::sync::Semaphore;
 
 use super::Alarm;
 
-/// A command that takes longer is ended, with what it started.
+/// A command that takes longer is killed, with its children.
 const TIME: Duration = Duration::from_secs(10);
 
-/// So many run at once; there is one a minute per group and kind.
+/// The most that run at once; there is one a minute per group and kind.
 const AT_ONCE: u32 = 8;
 
-/// What a command finds of an environment: the daemon's own can hold secrets.
+/// The only `PATH` that a command gets: the daemon's own environment may hold secrets.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `[alarm] command`, or nothing.
@@ -55,14 +55,14 @@ impl Hook {
         });
     }
 
-    /// Waits for those that run; none takes longer than its time.
+    /// Waits for the running ones; none takes longer than its time limit.
     pub(super) async fn finish(&self) {
-        // An error means that the seats were closed, which nobody does.
+        // An error would mean a closed semaphore, and nothing closes it.
         let _ = self.seats.acquire_many(AT_ONCE).await;
     }
 }
 
-/// The program of a command, where it can be started.
+/// The command's program, if it can be started.
 pub fn program(command: &[String]) -> Option<PathBuf> {
     let name = command.first()?;
     let places: Vec<&str> = if name.contains('/') { vec!["/"] } else { PATH.split(':').collect() };
@@ -81,7 +81,7 @@ async fn started(command: &[String], json: Vec<u8>) -> std::io::Result<ExitStatu
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A group of its own, so that it can be ended with all that it started.
+        // In its own process group, so that it can be killed with its children.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
@@ -100,7 +100,7 @@ async fn started(command: &[String], json: Vec<u8>) -> std::io::Result<ExitStatu
 
 async fn fed(child: &mut Child, json: Vec<u8>) -> std::io::Result<ExitStatus> {
     if let Some(mut stdin) = child.stdin.take() {
-        // A command need not read what it is given.
+        // A command need not read its input.
         let _ = stdin.write_all(&json).await;
         let _ = stdin.shutdown().await;
     }

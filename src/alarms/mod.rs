@@ -1,12 +1,12 @@
-//! Telling the owner at once: an alarm at the door, a budget that runs out and an agent
-//! that asks for access reach the main group's chat, and a command of the owner's own.
+//! Tells the owner at once: alarms at the door, exhausted budgets and agents' requests for access go to the main
+//! group's chat and to a command of the owner's own.
 //!
-//! What it is not: a way in. Nothing here decides about a request, and no request
-//! waits for it; what cannot be told stands in the audit log all the same.
+//! What it is not: a way in. Nothing here decides on a request, and no request waits for it; what cannot be told is in
+//! the audit log all the same.
 //!
 //! **Invariants**
-//! - Of one kind in one group, one message a minute; the others are counted.
-//! - The command is started without a shell, and nothing of a sandbox is in its arguments.
+//! - One message a minute per kind and group; further alarms are counted.
+//! - The command is started without a shell, and its arguments hold nothing from a sandbox.
 //! - What the chat cannot be told now (a full disk) it is told later, in order.
 
 mod hook;
@@ -31,20 +31,19 @@ use quiet::Quiet;
 pub use hook::program;
 pub use words::{advice, words};
 
-/// The events that the owner is told of beside those that are alarms; what else is noted
-/// stands in the log alone.
+/// The events besides alarms that the owner is told; all others are only in the log.
 const TOLD: [&str; 7] = ["budget", "access_request", "log_lost", "store_gone", "policy_rejected", "disk", "owner_away"];
 
-/// When what could not be told is tried again.
+/// When a failed message is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// The most that wait to be told; the log has the others.
+/// The most that wait to be told; the log has the rest.
 const MOST_UNTOLD: usize = 100;
 
-/// Something that the owner is told at once. As JSON it is what the command reads.
+/// Something that the owner is told at once. Its JSON is the command's input.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Alarm {
-    /// The reason's code, `reply_withheld`, or what was noted of those that the owner is told of.
+    /// The reason's code, `reply_withheld`, or the kind of the event.
     pub kind: String,
     /// The group.
     pub group: String,
@@ -54,11 +53,11 @@ pub struct Alarm {
     pub method: Option<String>,
     /// The path, without the query.
     pub path: Option<String>,
-    /// In plain words.
+    /// The reason, in plain words.
     pub why: String,
     /// What the leak check found: names and places.
     pub findings: Vec<String>,
-    /// The record in the audit log.
+    /// The record's number in the audit log.
     pub seq: u64,
     /// Whether a part of the request may have gone out before it was stopped.
     pub cut_off: bool,
@@ -66,7 +65,7 @@ pub struct Alarm {
     pub more: u64,
 }
 
-/// Listens for alarms and tells them; ends with [`Alarms::end`].
+/// Listens for alarms and reports them; ends with [`Alarms::end`].
 #[derive(Debug)]
 pub struct Alarms {
     end: oneshot::Sender<()>,
@@ -74,14 +73,13 @@ pub struct Alarms {
 }
 
 impl Alarms {
-    /// Starts to listen. `tell` brings a text to the owner's chat, and says whether it could;
-    /// `command` may be empty.
+    /// Starts listening. `tell` sends a text to the owner's chat and returns whether it could; `command` may be empty.
     pub fn start(
         log: Arc<AuditLog>,
         command: Vec<String>,
         tell: impl Fn(&Phrases) -> bool + Send + Sync + 'static,
     ) -> Self {
-        // Before anything else, so that nothing is missed.
+        // Subscribes first, so that nothing is missed.
         let events = log.subscribe_to_alarms();
         let (end, ending) = oneshot::channel();
         let (hook, quiet, untold) = (Hook::new(command), Quiet::default(), VecDeque::new());
@@ -89,7 +87,7 @@ impl Alarms {
         Alarms { end, task: tokio::spawn(owner.listen(events, ending)) }
     }
 
-    /// Tells what is left, gives commands that run the rest of their time, and ends.
+    /// Reports what is left, lets running commands use the rest of their time, and ends.
     pub async fn end(self) {
         let _ = self.end.send(());
         if let Err(error) = self.task.await {
@@ -182,7 +180,7 @@ impl<T: Fn(&Phrases) -> bool> Owner<T> {
                     why: outcome.why.clone().unwrap_or_default(),
                     findings: outcome.findings.clone(),
                     seq: seq.0,
-                    // Without an address nobody was dialled.
+                    // Without an address nothing was dialled.
                     cut_off: outcome.address.is_some(),
                     more: 0,
                 })

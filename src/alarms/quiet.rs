@@ -1,4 +1,4 @@
-//! At most one message a minute of a kind in a group; the others are counted.
+//! At most one message a minute per kind and group; further ones are counted.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::Alarm;
 
 const EVERY: Duration = Duration::from_secs(60);
 
-/// What was told in the last minute. It holds a row per group and kind, and no
-/// sandbox can make more of either. Of the others the last stands for all.
+/// What was told in the last minute: an entry per group and kind, and no sandbox can create more of either. Of the
+/// others the last stands for all.
 #[derive(Debug)]
 pub(super) struct Quiet(Pace<(String, String), Alarm>);
 
@@ -21,23 +21,23 @@ impl Default for Quiet {
 }
 
 impl Quiet {
-    /// Gives the alarm back if it is to be told now.
+    /// Returns the alarm if it is to be told now.
     pub(super) fn admit(&mut self, alarm: Alarm, now: Instant) -> Option<Alarm> {
         self.0.passes(kind(&alarm), now.into_std(), |_| alarm.clone()).then_some(alarm)
     }
 
-    /// When something may be due.
+    /// When the next may be due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.next().map(Instant::from_std)
     }
 
-    /// What was counted and may be told now; its minute begins anew.
+    /// What was held back and may be told now; its minute starts again.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Alarm> {
         let due = in_order(self.0.due(Some(now.into_std())));
         due.into_iter().filter_map(|alarm| self.admit(alarm, now)).collect()
     }
 
-    /// All that was counted and not told yet.
+    /// Everything held back and not told yet.
     pub(super) fn rest(&mut self) -> Vec<Alarm> {
         in_order(self.0.due(None))
     }

@@ -71,7 +71,7 @@ impl Scene {
     }
 }
 
-/// A command that is a script.
+/// A command that runs a script.
 fn script(text: &str) -> Vec<String> {
     vec!["/bin/sh".into(), "-c".into(), text.into()]
 }
@@ -113,7 +113,7 @@ async fn an_alarm_is_told_and_the_rest_is_not() {
     assert_eq!(scene.told.recv().await, None);
 }
 
-/// Nothing real was there, and nothing has to be replaced.
+/// Nothing real was in it, so nothing has to be replaced.
 #[tokio::test]
 async fn a_bait_has_words_of_its_own() {
     let mut scene = Scene::new(|_| vec![]);
@@ -140,7 +140,7 @@ async fn an_outcome_that_is_an_alarm_names_its_request() {
     assert!(text.contains("part of it may have gone out") && text.contains("replace the secret"), "{text}");
 }
 
-/// Of the whole installation, and no request.
+/// About the whole installation, and no request.
 #[tokio::test]
 async fn a_log_or_a_store_that_is_gone_is_told() {
     let mut scene = Scene::new(|_| vec![]);
@@ -150,7 +150,7 @@ async fn a_log_or_a_store_that_is_gone_is_told() {
     }
 }
 
-/// A full disk keeps a text from the outbox, and not for good.
+/// A full disk keeps a text out of the outbox, but not for good.
 #[tokio::test]
 async fn what_cannot_be_told_now_is_told_later_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -236,7 +236,7 @@ async fn the_command_reads_the_alarm_and_nothing_of_the_daemon() {
     assert!(!environment.contains("CARGO") && !environment.contains("HOME="), "{environment}");
 }
 
-/// No command, however it behaves, keeps the next alarm from being told.
+/// However a command behaves, the next alarm is reported.
 #[tokio::test]
 async fn a_command_that_hangs_is_not_waited_for() {
     let mut scene = Scene::new(|_| script("sleep 9"));
@@ -248,7 +248,7 @@ async fn a_command_that_hangs_is_not_waited_for() {
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 
-/// Catches what is logged by this thread.
+/// Captures what this thread logs.
 #[derive(Clone, Default)]
 struct Said(Arc<Mutex<Vec<u8>>>);
 

@@ -1,18 +1,18 @@
-//! An alarm as the owner reads it: what happened, where, and what to do.
+//! An alarm in words for the owner: what happened, where, and what to do.
 
 use desk::screen::on_screen;
 
 use super::Alarm;
 use crate::phrases::Phrases;
 
-/// A reason is cut to this; the audit log has all of it.
+/// Reasons are cut to this length; the audit log has all of it.
 const WHY_AT_MOST: usize = 300;
 
-/// The one alarm that is not about what was sent.
+/// The only alarm about an answer and not about what was sent.
 const IN_ANSWER: &str = "secret_in_answer";
 
-/// The message for the owner's chat. Of what a sandbox can choose it holds the host
-/// alone, with nothing in it that a terminal would obey.
+/// The message for the owner's chat. The host is the only part that a sandbox can choose, and it is stripped of
+/// whatever a terminal would obey.
 pub fn words(alarm: &Alarm) -> Phrases {
     let group = on_screen(&alarm.group);
     let whole = on_screen(&alarm.why);
@@ -20,14 +20,14 @@ pub fn words(alarm: &Alarm) -> Phrases {
     let of_group = |name| Phrases::new(name).with("group", &group);
     match &*alarm.kind {
         "budget" => Phrases::new("budget").saying("why", why).and(more(alarm)).line(of_group("budget-do")),
-        // Longer than other reasons: its writer has cut what is the agent's.
+        // Longer than other reasons: the agent's part has been cut already.
         "access_request" => {
             Phrases::new("access").saying("asked", whole).and(more(alarm)).line(Phrases::new("access-do"))
         }
-        // Without what is wrong in it: a file of the owner's may hold what no chat should.
+        // Without the error itself: a file of the owner's may hold what no chat should.
         "policy_rejected" => of_group("policy-rejected").and(more(alarm)).line(of_group("policy-rejected-do")),
         "disk" => Phrases::new("disk").saying("why", capitalised(&whole)).and(more(alarm)),
-        // Of no group, and in Doorward's own words.
+        // About no group, and in Doorward's own words.
         "log_lost" | "store_gone" | "owner_away" => Phrases::new("alarm-of-nobody").saying("why", whole),
         "reply_withheld" => withheld(alarm, &why, &of_group),
         _ => at_the_door(alarm, &why, &of_group),
@@ -55,7 +55,7 @@ fn at_the_door(alarm: &Alarm, why: &str, of_group: &dyn Fn(&'static str) -> Phra
     of_group("alarm").saying("what", what).line(ended).and(more(alarm)).line(reason).line(what_to_do)
 }
 
-/// Of several, some may stand in one record together.
+/// Of several, some may share one record.
 fn shown(alarm: &Alarm) -> Phrases {
     match alarm.more {
         0 => Phrases::new("alarm-record").count("record", alarm.seq),
@@ -66,13 +66,13 @@ fn shown(alarm: &Alarm) -> Phrases {
 fn more(alarm: &Alarm) -> Phrases {
     match alarm.more {
         0 => Phrases::default(),
-        // The one that is shown is among those that were counted.
+        // The one shown is counted, too.
         1 => Phrases::new("alarm-second"),
         more => Phrases::new("alarm-more").count("count", more - 1),
     }
 }
 
-/// What happened, and what to do about it.
+/// What happened and what to do.
 fn happened(alarm: &Alarm) -> (Phrases, Phrases) {
     let host = match alarm.host.as_deref() {
         Some(host) => Phrases::from(on_screen(host)),

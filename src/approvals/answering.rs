@@ -1,4 +1,4 @@
-//! An answer: the first one counts. It is in the log before it does anything.
+//! Answers: the first one counts. It is in the log before it takes effect.
 
 use std::time::Duration;
 
@@ -14,38 +14,38 @@ use super::{Approvals, LATE, deed, words};
 use crate::store::ledger::Notice;
 use crate::store::{Answered, Ask, AskState, Group, NewGrant, StoreError};
 
-/// How an answer came.
+/// How an answer was given.
 #[derive(Clone, Copy, Debug)]
 pub enum By<'a> {
-    /// By a reply to the question.
+    /// As a reply to the question.
     Reply(&'a Group, &'a str),
-    /// By a reaction to it.
+    /// As a reaction to it.
     Reaction(&'a Group, &'a str),
-    /// By its code, in the chat.
+    /// By its code in the chat.
     Code(&'a Group, &'a str),
-    /// By the command line.
+    /// On the command line.
     Command,
 }
 
-/// Why nothing happened, for the owner.
+/// Why an answer had no effect, for the owner.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnswered {
-    /// It was answered, or its time is over.
+    /// The question was answered or has expired.
     #[error("{0}")]
     Closed(String),
-    /// It cannot be done.
+    /// What it asks for cannot be done.
     #[error("{0} Nothing happened; the question is still open.")]
     Impossible(String),
-    /// The database.
+    /// The database failed.
     #[error("Nothing happened: {0}")]
     Store(#[from] StoreError),
 }
 
 impl Approvals {
-    /// Answers a question. What the owner is told.
+    /// Answers a question. Returns what the owner is told.
     pub fn answer(&self, ask: &Ask, answer: &Answer, by: By<'_>) -> Result<String, NotAnswered> {
         let _one = lock(&self.deciding);
-        // What was saved a moment ago closes what was asked before it.
+        // A policy saved a moment ago closes the questions asked under the one before.
         self.look_at_policy(&ask.group);
         let now = self.times.now();
         self.forget(now);
@@ -62,7 +62,7 @@ impl Approvals {
         if let (Some(Some(id)), Some(giving)) = (settled, &giving) {
             self.book().gives(&question, id, now, giving.lasts);
         }
-        // A rule that was written closes the question by itself.
+        // Writing a rule closes the question by itself.
         if settled.is_none() && written.is_none() {
             return Err(NotAnswered::Closed(words::closed(None)));
         }
@@ -73,7 +73,7 @@ impl Approvals {
         Ok(words::answered(answer, waited, written.as_deref()))
     }
 
-    /// The question as it stands, if it can be answered.
+    /// The question as it is now, if it can be answered.
     fn as_it_stands(&self, ask: &Ask, now: At) -> Result<Question, NotAnswered> {
         let ask = self.store.ask(ask.id)?;
         let state = ask.as_ref().map_or(AskState::Lost, |ask| ask.state);
@@ -85,7 +85,7 @@ impl Approvals {
         open.map(|open| open.question.clone()).ok_or_else(|| NotAnswered::Closed(words::closed(None)))
     }
 
-    /// What an answer gives, if it lets anything through by itself.
+    /// The grant that an answer gives, if it lets anything through by itself.
     fn giving(question: &Question, answer: Answered) -> Result<Option<Giving<'_>>, NotAnswered> {
         let Bounds { requests, seconds, .. } = Bounds::OF_AN_ANSWER;
         let is_operation = deed::operation(question).is_some();
@@ -109,7 +109,7 @@ impl Approvals {
         })
     }
 
-    /// A yes opens no lock, and none is kept for when it is opened.
+    /// A yes does not open a lock, and is not kept until it is opened.
     fn refuse_locked(&self, question: &Question, answer: Answered) -> Result<(), NotAnswered> {
         let group = &question.who.group;
         let is_locked = self.around().is_some_and(|around| (around.is_locked)(group));
@@ -121,7 +121,7 @@ impl Approvals {
         }
     }
 
-    /// An answer that the log does not hear of is none.
+    /// An answer that cannot be logged is none.
     fn log_answer(&self, question: &Question, answer: &Answer, by: By<'_>) -> Result<(), NotAnswered> {
         let because =
             answer.because.as_deref().map(|because| format!(" (\u{201c}{because}\u{201d})")).unwrap_or_default();
@@ -144,7 +144,7 @@ impl Approvals {
         book.settle(ask.id, &outcome);
     }
 
-    /// The request has gone: its agent is told that it may come again.
+    /// The request is gone: its agent is told that it may be sent again.
     fn tell_agent(&self, ask: &Ask, question: &Question) {
         let id = format!("ask-{}", ask.id.0);
         let text = words::may_come_again(question);
@@ -154,7 +154,7 @@ impl Approvals {
     }
 }
 
-/// A grant in the making.
+/// A grant before it is given.
 struct Giving<'a> {
     question: &'a Question,
     matches: String,
@@ -178,7 +178,7 @@ impl Giving<'_> {
 }
 
 impl<'a> By<'a> {
-    /// In words, for the log and the policy.
+    /// The way it was given, in words, for the log and the policy.
     pub(super) fn how(&self) -> String {
         match self {
             By::Reply(main, sender) => format!("by a reply in the chat of {} ({sender})", main.name),

@@ -1,4 +1,4 @@
-//! A request that waits at the door: its question, its place, and what it is told in the end.
+//! A request waiting at the door: its question, its place in the queue and its answer in the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Owner for Approvals {
     }
 }
 
-/// A request that waits. Dropped: it waits no longer.
+/// A waiting request. Dropping it ends the wait.
 struct Waits<'a> {
     approvals: &'a Approvals,
     question: Question,
@@ -37,16 +37,16 @@ struct Waits<'a> {
     told: tokio::sync::oneshot::Receiver<Outcome>,
 }
 
-/// What came of asking.
+/// How asking begins.
 enum Begun<'a> {
-    /// There was a yes already.
+    /// A yes was there already.
     Taken(Yes),
     /// It waits.
     Waits(Box<Waits<'a>>),
 }
 
 impl Waits<'_> {
-    /// Takes the yes that was said. Another request of the same kind may have been faster.
+    /// Takes the yes that was given. Another request of the same kind may have been faster.
     fn take(&self) -> Result<Yes, Refusal> {
         let taken = self.approvals.take(&self.question)?;
         taken.ok_or_else(|| words::taken_by_another(&self.question))
@@ -61,8 +61,8 @@ impl Drop for Waits<'_> {
 }
 
 impl Approvals {
-    /// Puts a question and waits for its answer. What is not held is an operation. Whoever asks may be on a door's
-    /// thread, so what commits is done aside.
+    /// Asks a question and waits for its answer. Without `held` it is about an operation. The caller may be on a door's
+    /// thread, so commits run elsewhere.
     pub(super) async fn wait(&self, question: Question, held: Option<Held>) -> Result<Yes, Refusal> {
         let until = question.until;
         let turn = self.turn().await;
@@ -82,12 +82,12 @@ impl Approvals {
             Ok(Ok(Outcome::No { because, for_good })) => {
                 Err(words::refused(&waits.question, because.as_deref(), for_good))
             }
-            // Nobody answered, or the daemon ends.
+            // Nobody answered, or the daemon is ending.
             Ok(Err(_)) | Err(_) => Err(words::unanswered(&waits.question)),
         }
     }
 
-    /// Whoever has it has the database to themselves. Nobody closes it.
+    /// Whoever holds the permit has the database to themselves. Nothing closes the semaphore.
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         unconstrained(self.asking.acquire()).await.ok()
     }
@@ -119,7 +119,7 @@ impl Approvals {
         if let Some(ask) = known
             && !self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?
         {
-            // It went with its group, and this is another of that name.
+            // It was removed with its group; the present one of that name is another.
             book.remove(&[ask]);
             known = None;
         }
@@ -156,8 +156,8 @@ impl Approvals {
         Ok(Waits { approvals: self, question, ask, number, told })
     }
 
-    /// A question as its owner may read it. What holds something that must not come into their chat (the group's own
-    /// surrogate is enough) is asked about without any of it: it would be withheld, with all that its message puts.
+    /// A question as its owner may read it. If it holds something that must not appear in their chat (the group's own
+    /// surrogate is enough), everything others chose is left out: otherwise the whole message would be withheld.
     fn worded(&self, code: String, question: &Question, held: Option<&Held>, now: At) -> Result<Open, Refusal> {
         let around = (self.reason(question), Rules::of(question, held));
         let mut open = Open::new(code, question.clone(), around, now);
@@ -171,13 +171,13 @@ impl Approvals {
         if is_operation || self.unfit(&open).is_some() { Err(refusal) } else { Ok(open) }
     }
 
-    /// Why a question would not come into the owner's chat: by what is shown of it, and by that as it came, since what
-    /// is written in another way is read by a person all the same.
+    /// Why a question must not appear in the owner's chat: checked both as it is shown and as it came, since a person
+    /// reads through another notation.
     fn unfit(&self, open: &Open) -> Option<Refusal> {
         self.withheld(&words::single(open)).or_else(|| self.withheld(&words::as_it_came(open)))
     }
 
-    /// Why a text would not come into the owner's chat.
+    /// Why a text must not appear in the owner's chat.
     fn withheld(&self, text: &str) -> Option<Refusal> {
         let main = self.store.main_group().ok()??;
         self.around()?.say.question(&main.name, text).err()
@@ -201,7 +201,7 @@ impl Approvals {
         })
     }
 
-    /// What its agent said of late that such a request is for.
+    /// The reason that its agent gave lately for such a request.
     fn reason(&self, question: &Question) -> Option<String> {
         let Facts { authority, method, path, .. } = &question.facts;
         let said =
@@ -209,14 +209,14 @@ impl Approvals {
         said.inspect_err(|error| tracing::error!(%error, "What an agent gave as its reason cannot be read")).ok()?
     }
 
-    /// A question that the log does not hear of is not asked.
+    /// A question that cannot be logged is not asked.
     fn log(&self, question: &Question) -> Result<(), Refusal> {
         let text = format!("the owner is asked: {}", words::logged(question));
         let notice = Notice { bytes: Some(question.bytes), ..Notice::of("asked", &question.who, text) };
         self.ledger.notice(&notice).map(drop).map_err(Refusal::from)
     }
 
-    /// Forgets what has had its time, and writes down what nobody waits for any more.
+    /// Forgets what has expired, and records the questions that nobody waits for any more.
     pub(super) fn forget(&self, now: At) {
         let mut book = self.book();
         for (ask, wait) in std::mem::take(&mut *lock(&self.leaving)) {
@@ -235,8 +235,7 @@ impl Approvals {
         }
     }
 
-    /// Puts questions to the main group's chat for as long as the daemon serves, at most three messages a
-    /// minute.
+    /// Puts questions to the main group's chat for as long as the daemon serves, at most three messages a minute.
     pub async fn put_questions(self: Arc<Self>, mut ending: watch::Receiver<bool>) {
         loop {
             let due = self.put_due();
@@ -254,12 +253,12 @@ impl Approvals {
         }
     }
 
-    /// Puts what is due. How long until more is; nothing where nothing waits.
+    /// Puts what is due. Returns how long until more is; `None` if nothing is pending.
     pub(super) fn put_due(&self) -> Option<Duration> {
         let now = self.times.now();
         self.forget(now);
         let mut book = self.book();
-        // What waits no longer is not worth a message; the command line shows it.
+        // A question whose request has gone is not worth a message; the command line shows it.
         let (waited, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut book.unput).into_iter().partition(|ask| book.is_waited_for(*ask));
         drop(left);
@@ -274,7 +273,7 @@ impl Approvals {
         let asks = book.take_unput();
         book.pace.goes(now.steady);
         let (mut text, mut put) = words::message(&book, &asks);
-        // Each may be shown; beside others it may read as something else.
+        // Each may be shown alone; next to others it may read as something else.
         if put.len() > 1 && self.withheld(&text).is_some() {
             (text, put) = words::message(&book, &asks[..1]);
         }
@@ -297,7 +296,8 @@ impl Approvals {
         let (Some(main), Some(around)) = (self.store.main_group()?, self.around()) else { return Ok(()) };
         let (text, asks) = match around.say.question(&main.name, text) {
             Ok(text) => (text, asks),
-            // It could be shown when it was asked. What says so is no question, and no answer to it is a yes.
+            // It could be shown when it was asked. The notice sent instead is no question, and no answer to it is a
+            // yes.
             Err(refusal) => {
                 let text = format!(
                     "a question to the owner was withheld: {}",
@@ -317,12 +317,12 @@ impl Approvals {
     }
 }
 
-/// The store's own trouble.
+/// The store failed.
 pub(super) fn unavailable(error: &StoreError) -> Refusal {
     cannot_ask(error)
 }
 
-/// Nobody can be asked, and the log says more.
+/// Nobody can be asked; the log says more.
 pub(super) fn cannot_ask(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::AskUnanswered, "the owner cannot be asked now")
         .logged_as(format!("the owner cannot be asked: {why}"))

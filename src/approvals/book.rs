@@ -1,6 +1,5 @@
-//! What is known of the questions of this daemon, beside their rows: who waits, and until when an
-//! answer or a yes counts by a clock that cannot be set. What is not in it counts no more: it was
-//! another daemon's.
+//! What this daemon knows of its questions beside their rows: who waits, and until when an answer or a yes counts on a
+//! clock that cannot be set. A question missing here no longer counts: an earlier daemon asked it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -17,18 +16,18 @@ use crate::store::AskId;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What somebody who waits is told.
+/// What a waiting request is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// There is a yes to take.
+    /// A yes to take.
     Yes,
-    /// The policy has changed.
+    /// The policy has changed: be judged again.
     Anew,
     /// The owner said no.
     No {
         /// Why, if they said.
         because: Option<String>,
-        /// Whether it is written into the policy.
+        /// Whether the no is written into the policy.
         for_good: bool,
     },
 }
@@ -43,25 +42,25 @@ pub(super) struct Open {
     pub(super) rules: Rules,
     /// How long it can be answered.
     pub(super) span: Span,
-    /// Whether a message has put it.
+    /// Whether a message has put it to the owner.
     put: bool,
-    /// Each with the end of its wait.
+    /// The waiting requests, each with the end of its wait.
     waiting: BTreeMap<u64, (Instant, oneshot::Sender<Outcome>)>,
-    /// Whose requests are judged anew, by the end of their wait: only they go on with it, and nobody answers it until
-    /// one does.
+    /// Requests that are being judged again, by the end of their wait: only they may rejoin the question, and nobody
+    /// can answer it until one does.
     judged_anew: Vec<Instant>,
 }
 
-/// A no that stands for a while.
+/// A no that holds for a while.
 pub(super) struct No {
     pub(super) because: Option<String>,
     span: Span,
 }
 
-/// A yes that was given.
+/// A yes, once given.
 struct Given {
     group: GroupName,
-    /// Under which policy.
+    /// The policy under which it was given.
     policy: PolicyHash,
     span: Span,
 }
@@ -74,14 +73,13 @@ pub(super) struct Book {
     pub(super) pace: Pace,
     grants: HashMap<GrantId, Given>,
     noes: HashMap<(GroupName, Fingerprint), No>,
-    /// How long each of a group's last noes counts together with others.
+    /// How long each of a group's recent noes counts towards the limit.
     noes_to: HashMap<GroupName, Vec<Span>>,
-    /// When each group began to ask, of the last minute.
+    /// When each group asked, in the last minute.
     begun: HashMap<GroupName, VecDeque<Duration>>,
     /// Until when nobody is to be asked.
     pub(super) quiet: Option<Span>,
-    /// The question whose answer changes its policy: whoever waits for it hears the answer, and of the change
-    /// by that.
+    /// The question whose answer is changing its policy: its waiters get the answer, not the news of the change.
     pub(super) ruled: Option<AskId>,
     waits: u64,
 }
@@ -92,12 +90,12 @@ impl Open {
         Open { code, question, reason, rules, span, put: false, waiting: BTreeMap::new(), judged_anew: Vec::new() }
     }
 
-    /// Whether an answer counts.
+    /// Whether an answer still counts.
     pub(super) fn can_be_answered(&self, now: At) -> bool {
         self.span.holds(now) && self.judged_anew.is_empty()
     }
 
-    /// Leaves out of it all that somebody else chose, but for the host: it may not be shown.
+    /// Removes all that others chose except the host: it may not be shown.
     pub(super) fn hide(&mut self) {
         let why = "it holds what must not leave the group";
         self.question.says = format!("send a request that cannot be shown here: {why}");
@@ -108,7 +106,7 @@ impl Open {
 }
 
 impl Book {
-    /// The question that is open about exactly this request.
+    /// The open question about exactly this request.
     pub(super) fn of(&mut self, question: &Question, now: At) -> Option<AskId> {
         let same = |open: &Open| {
             open.question.who.group == question.who.group
@@ -119,7 +117,7 @@ impl Book {
         self.open.iter().find(|(_, open)| same(open) && open.span.holds(now)).map(|(ask, _)| *ask)
     }
 
-    /// How many wait, of a group and of all.
+    /// How many requests wait: of the group, and of all.
     pub(super) fn waiting(&self, group: &GroupName) -> (usize, usize) {
         let mut sums = (0, 0);
         for open in self.open.values() {
@@ -138,20 +136,20 @@ impl Book {
         self.unput.push(ask);
     }
 
-    /// The code of a question, if it was asked under another policy than this one.
+    /// A question's code, if it was asked under another policy than this one.
     pub(super) fn code_under_another_policy(&self, ask: AskId, question: &Question) -> Option<String> {
         let open = self.open.get(&ask).filter(|open| open.question.policy != question.policy)?;
         Some(open.code.clone())
     }
 
-    /// What it says, and would write, under the policy that asks now.
+    /// Replaces its text and rules by those under the current policy.
     pub(super) fn is_told_anew(&mut self, ask: AskId, anew: Open) {
         if let Some(open) = self.open.get_mut(&ask) {
             (open.question, open.reason, open.rules) = (anew.question, anew.reason, anew.rules);
         }
     }
 
-    /// Its request comes again: its owner hears of it, unless they have.
+    /// Its request was sent again: the owner is told, unless they have been.
     pub(super) fn begin_again(&mut self, ask: AskId) {
         let Some(open) = self.open.get_mut(&ask) else { return };
         open.judged_anew.clear();
@@ -160,8 +158,8 @@ impl Book {
         }
     }
 
-    /// What no message has put yet, oldest first, but one of each group before a second of any: whoever asks much
-    /// holds up nobody else.
+    /// Questions that no message has put yet, oldest first, but one per group before a second of any: a group that asks
+    /// a lot delays no other.
     pub(super) fn take_unput(&mut self) -> Vec<AskId> {
         let mut before: HashMap<&GroupName, usize> = HashMap::new();
         let mut in_turn = Vec::new();
@@ -175,7 +173,7 @@ impl Book {
         in_turn.into_iter().map(|(_, ask)| ask).collect()
     }
 
-    /// A message puts these.
+    /// A message has put these.
     pub(super) fn are_put(&mut self, asks: &[AskId]) {
         for ask in asks {
             if let Some(open) = self.open.get_mut(ask) {
@@ -184,7 +182,7 @@ impl Book {
         }
     }
 
-    /// Whether a group has had its owner asked as much as it may for now.
+    /// Whether a group has asked as much as it may for now.
     pub(super) fn asks_too_much(&mut self, group: &GroupName, now: At) -> bool {
         self.begun.retain(|_, times| {
             times.retain(|began| *began + MINUTE > now.steady);
@@ -193,7 +191,7 @@ impl Book {
         self.begun.get(group).is_some_and(|times| times.len() >= super::NEW_A_MINUTE)
     }
 
-    /// Makes room for one more question of a group: the oldest that nobody waits for goes. Which that was.
+    /// Makes room for another question of a group by dropping the oldest one without waiters. Returns those dropped.
     pub(super) fn make_room(&mut self, group: &GroupName) -> Vec<AskId> {
         let own = self.open.iter().filter(|(_, open)| open.question.who.group == *group);
         let (waited, left): (Vec<_>, Vec<_>) = own.partition(|(_, open)| !open.waiting.is_empty());
@@ -210,7 +208,7 @@ impl Book {
         self.unput.retain(|ask| !gone.contains(ask));
     }
 
-    /// Somebody waits for the answer. `None`: there is no such question any more.
+    /// Joins the waiters of a question. `None`: it no longer exists.
     pub(super) fn wait(&mut self, ask: AskId, until: Instant) -> Option<(u64, oneshot::Receiver<Outcome>)> {
         let open = self.open.get_mut(&ask)?;
         self.waits += 1;
@@ -219,18 +217,18 @@ impl Book {
         Some((self.waits, told))
     }
 
-    /// Somebody waits no longer. Whether nobody does now.
+    /// Leaves the waiters. Returns whether none is left.
     pub(super) fn leave(&mut self, ask: AskId, wait: u64) -> bool {
         let Some(open) = self.open.get_mut(&ask) else { return false };
         open.waiting.remove(&wait).is_some() && open.waiting.is_empty()
     }
 
-    /// Whether anybody waits for the answer.
+    /// Whether any request waits for the answer.
     pub(super) fn is_waited_for(&self, ask: AskId) -> bool {
         self.open.get(&ask).is_some_and(|open| !open.waiting.is_empty())
     }
 
-    /// The question is settled: whoever waits is told. Whether anybody did.
+    /// Settles the question and tells its waiters. Returns whether there were any.
     pub(super) fn settle(&mut self, ask: AskId, outcome: &Outcome) -> bool {
         self.unput.retain(|unput| *unput != ask);
         let Some(open) = self.open.remove(&ask) else { return false };
@@ -258,20 +256,20 @@ impl Book {
         self.noes_to.entry(question.who.group.clone()).or_default().push(Span::new(now, super::NOES_WITHIN));
     }
 
-    /// Whether the owner said no so often of late that whatever the group asks for is not worth a question.
+    /// Whether the owner has said no so often lately that nothing more of the group is worth a question.
     pub(super) fn has_enough_noes(&mut self, group: &GroupName, now: At) -> bool {
         let Some(noes) = self.noes_to.get_mut(group) else { return false };
         noes.retain(|no| no.holds(now));
         noes.len() >= super::NOES
     }
 
-    /// What was said of late of a request like this one.
+    /// A recent no to a request like this one.
     pub(super) fn no(&mut self, question: &Question, now: At) -> Option<Option<String>> {
         self.noes.retain(|_, no| no.span.holds(now));
         self.noes.get(&(question.who.group.clone(), kind(question))).map(|no| no.because.clone())
     }
 
-    /// Forgets what nobody can answer or use any more; says which questions that were.
+    /// Forgets what nobody can answer or use any more; returns those questions.
     pub(super) fn forget(&mut self, now: At) -> Vec<AskId> {
         self.grants.retain(|_, given| given.span.holds(now));
         let over = |open: &Open| open.waiting.is_empty() && !open.span.holds(now);
@@ -280,7 +278,7 @@ impl Book {
         gone
     }
 
-    /// The policy of a group was replaced. Whoever waits is to be judged anew; says which questions nobody can
+    /// The policy of a group was replaced. Waiting requests are judged again; returns the questions that nobody can
     /// answer now.
     pub(super) fn policy_changed(&mut self, group: &GroupName) -> Vec<AskId> {
         self.noes.retain(|(of, _), _| of != group);
@@ -304,7 +302,7 @@ impl Book {
     }
 }
 
-/// What a no is about: requests like that one, in whichever head.
+/// What a no covers: requests like that one, with any headers.
 fn kind(question: &Question) -> Fingerprint {
     let credential = question.credential.as_deref();
     Fingerprint::of(&question.who.group, &question.facts, credential, HeadHash::default())

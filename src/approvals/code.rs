@@ -1,10 +1,10 @@
-//! Codes, by which an owner names a question.
+//! The codes by which an owner names a question.
 
 use rand::RngExt;
 
 use super::reading::{ALPHABET, LENGTH};
 
-/// A code that nobody can guess in the time that a question is open, with a digit in it: no word is one.
+/// A code that cannot be guessed while its question is open. It has a digit: no word is a code.
 pub(super) fn new() -> String {
     let mut rng = rand::rng();
     loop {

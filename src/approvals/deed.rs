@@ -1,7 +1,7 @@
-//! An operation that reaches beyond the group of who asks: a question like any other, about a request to
-//! Doorward itself. No request of a sandbox's is ever asked about under that name: the verdict refuses it.
+//! An operation that reaches beyond the asking group is a question like any other, about a request to Doorward itself.
+//! No sandbox's request is asked about under that host: the verdict refuses it.
 //!
-//! It is done once or not at all: no rule stands for it, and none can be written.
+//! It is done once or not at all: no rule allows it, and none can be written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,45 +16,45 @@ use tokio::time::Instant;
 use super::asking::cannot_ask;
 use super::{Approvals, words};
 
-/// Under which host such a question is kept.
+/// The host under which such a question is stored.
 const HOST: &str = "doorward.internal:80";
 
-/// What its path begins with.
+/// The prefix of its path.
 const PATH: &str = "/operations/";
 
 /// How many seconds it waits for an answer; less than the door waits for an operation.
 const HOLD: u64 = 50;
 
-/// Something that an agent asks of Doorward, and that its owner decides.
+/// Something that an agent asks of Doorward and that its owner decides.
 #[derive(Clone, Debug)]
 pub struct Deed<'a> {
     /// Who asks.
     pub who: &'a Identity,
-    /// In which run.
+    /// Its run.
     pub run: Option<u64>,
     /// The operation.
     pub operation: &'static str,
-    /// What it is about, in a word for the log: a group's name.
+    /// Its object in a word for the log: a group's name.
     pub about: &'a str,
-    /// What would happen, whole, behind "the group wants to"; what others wrote is quoted.
+    /// What would happen, in full, to follow "the group wants to"; what others wrote is quoted.
     pub says: String,
-    /// What the yes is for, byte for byte.
+    /// What exactly the yes is for, byte for byte.
     pub exactly: &'a [u8],
-    /// Whether the group's policy wants nobody asked at this time.
+    /// Whether these are quiet hours in the group's policy.
     pub quiet: bool,
 }
 
 impl Approvals {
-    /// Waits for the owner's yes to exactly this, which is used up by being given.
+    /// Waits for the owner's yes to exactly this; the yes is used up at once.
     pub async fn ask_about(&self, deed: &Deed<'_>) -> Result<(), Refusal> {
         let question = deed.question()?;
         loop {
             match self.wait(question.clone(), None).await {
                 Ok(Yes::Once(_)) => return Ok(()),
-                // The group's policy has changed, which says nothing about this.
+                // The group's policy changed, which does not concern this.
                 Ok(Yes::Anew) => {}
                 Ok(Yes::Answer(_)) => return Err(cannot_ask("an operation is allowed once, not for a whole answer")),
-                // The rule that it names is none, and its words are for who asked alone.
+                // There is no such rule, and its words are only for the agent that asked.
                 Err(refusal) => {
                     let whole = format!("{} to {}", refusal.code, words::logged(&question));
                     return Err(Refusal { rule: None, logged: refusal.logged.clone().or(Some(whole)), ..refusal });
@@ -84,7 +84,7 @@ impl Deed<'_> {
             shown: facts.path.clone(),
             credential: None,
             by: Arc::new(AskedBy { at, why: None, hold: HOLD, quiet: self.quiet, lift: Vec::new() }),
-            // No policy speaks of it.
+            // No policy covers it.
             policy: PolicyHash::of(&[]),
             fingerprint: Fingerprint::of(&self.who.group, &facts, None, HeadHash::default()),
             body: BodyHash::of(self.exactly),
@@ -98,12 +98,12 @@ impl Deed<'_> {
     }
 }
 
-/// Whether a question that is kept under this host is about an operation.
+/// Whether a question stored under this host is about an operation.
 pub fn is_of_an_operation(authority: &str) -> bool {
     authority == HOST
 }
 
-/// The operation that a question is about, and what that is about; nothing where it is about a request.
+/// The operation and its object; `None` if the question is about a request.
 pub(super) fn operation(question: &Question) -> Option<String> {
     let ours = is_of_an_operation(&question.facts.authority.to_string());
     ours.then(|| question.shown.as_str().trim_start_matches(PATH).replace('/', ", for "))

@@ -1,4 +1,4 @@
-//! What is said in chats that may be an answer. It is taken here, before anything of it reaches an agent.
+//! Chat messages that may be answers. They are taken here, before any agent sees them.
 
 use super::answering::{By, NotAnswered};
 use super::reading::{self, Answer, Coded};
@@ -9,18 +9,18 @@ use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
 use crate::store::{Answered, Ask, Group, MARK, StoreError};
 
-/// What became of a message.
+/// The result for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It is about no question: whoever else reads it may.
+    /// It concerns no question: others may read it.
     Other,
-    /// It was meant for Doorward alone; this is what its sender is told, if anything.
+    /// It was for Doorward only; this is the reply to its sender, if any.
     Taken(Option<String>),
-    /// It was the owner's wish for a while without questions; what they are told.
+    /// The owner asked for a while without questions; this is the reply.
     Wish(Phrases),
 }
 
-/// Why an answer is none, as the log names it.
+/// Why an answer does not count, as the log names it.
 #[derive(Clone, Copy)]
 enum Not {
     Approver,
@@ -28,13 +28,13 @@ enum Not {
     Understood,
 }
 
-/// Whether a text begins as a question does. Elsewhere in it the sign is a sign like any.
+/// Whether a text begins as a question does. Elsewhere in it the sign means nothing.
 fn is_copied(text: &str) -> bool {
     text.trim_start_matches(|c: char| !c.is_alphanumeric() && c != MARK).starts_with(MARK)
 }
 
 impl Approvals {
-    /// Hears a message of a group's chat, which is none that Doorward sent itself.
+    /// Handles a message in a group's chat, unless Doorward sent it.
     pub fn hears(&self, group: &Group, message: &Incoming) -> Result<Heard, StoreError> {
         if let Some(to) = &message.reacts_to {
             return self.hears_reaction(group, message, to);
@@ -45,7 +45,7 @@ impl Approvals {
             None => Vec::new(),
         };
         let coded = self.coded(&message.text)?;
-        // Talk of people among themselves is none of ours.
+        // Ignores talk of people among themselves.
         let copied = (group.is_main || !message.group || message.addressed)
             && (is_copied(&message.text) || quoted.is_some_and(|quote| is_copied(&quote.text)));
         if asks.is_empty() && coded.is_none() && !copied {
@@ -64,7 +64,7 @@ impl Approvals {
         Ok(told.map_or_else(|| self.is_not(group, Not::Understood), |told| Heard::Taken(Some(told))))
     }
 
-    /// A reaction is no agent's to read, whatever it is to.
+    /// Reactions never reach an agent, whatever they are to.
     fn hears_reaction(&self, group: &Group, message: &Incoming, to: &str) -> Result<Heard, StoreError> {
         let asks = self.store.asks_of_message(&group.name, to)?;
         let answer = reading::reaction(&message.text);
@@ -79,7 +79,7 @@ impl Approvals {
         Ok(Heard::Taken(Some(told.unwrap_or_else(|not| not.to_string()))))
     }
 
-    /// An answer to what one message asked, or to the question of a code. `None`: it is none.
+    /// An answer to the questions of one message, or to the question with a code. `None`: it is none.
     fn answers(&self, asks: &[Ask], text: &str, by: By<'_>) -> Option<String> {
         let answer = reading::answer(text)?;
         if let [one] = asks {
@@ -104,7 +104,7 @@ impl Approvals {
         self.store.open_asks()
     }
 
-    /// Answers from the command line.
+    /// Answers a question from the command line.
     pub fn answer_by_code(&self, code: &str, what: Answered, because: Option<String>) -> Result<String, String> {
         let ask = self.store.ask_of_code(&code.to_lowercase()).map_err(|error| error.to_string())?;
         let ask =
@@ -113,13 +113,13 @@ impl Approvals {
         self.answer(&ask, &answer, By::Command).map_err(|not| not.to_string())
     }
 
-    /// The question that a text names by its code, and what else it says.
+    /// The question that a text names by its code, and the rest of the text.
     fn coded(&self, text: &str) -> Result<Option<(Ask, Coded)>, StoreError> {
         let Some(coded) = reading::coded(text) else { return Ok(None) };
         Ok(self.store.ask_of_code(&coded.code)?.map(|ask| (ask, coded)))
     }
 
-    /// `quiet 1h` in the owner's chat.
+    /// Handles `quiet 1h` in the owner's chat.
     fn hears_wish(&self, group: &Group, message: &Incoming) -> Heard {
         match quiet::wish(&message.text).filter(|_| group.is_main && self.is_owner(group, message)) {
             None => Heard::Other,
@@ -128,14 +128,14 @@ impl Approvals {
         }
     }
 
-    /// Whether the owner wrote it: whoever sits at the machine, or the one other person of the owner's own chat. Where
-    /// several people write, whoever the configuration says; nobody else is known to be it.
+    /// Whether the owner wrote it: whoever sits at the machine, or the only other person in the owner's own chat. Where
+    /// several people write, only the configured identities are the owner.
     pub fn is_owner(&self, main: &Group, message: &Incoming) -> bool {
         let named = |around: &Around| around.owners.contains(&message.sender.id);
         main.channel == terminal::CHANNEL || !message.group || self.around().is_some_and(named)
     }
 
-    /// Nothing happens, and it says so.
+    /// Nothing happens, and the reply says so.
     fn is_not(&self, group: &Group, not: Not) -> Heard {
         let (reason, told) = match not {
             Not::Approver => ("not_approver", "Only the owner answers questions of Doorward's; nothing happened."),

@@ -1,17 +1,16 @@
-//! What an owner is asked, and what comes of the answers: one queue of questions for the main group's
-//! chat and for the command line. The first answer counts.
+//! Questions to the owner and their answers: one queue for the main group's chat and the command line. The first answer
+//! counts.
 //!
-//! What it is: the gate's `Owner`, who is asked about operations too, the words of questions, and who may
-//! answer. What it is not: the verdict. A yes is a number under which the store keeps what it is for; the gate makes a grant of it for
-//! the one request that it holds, and the policy's decision judges that.
+//! What it is: the gate's `Owner`, who is also asked about operations; the words of questions; and who may answer. What
+//! it is not: the verdict. A yes is a number under which the store keeps what it is for; the gate turns it into a grant
+//! for the one request that it holds, and the policy's decision judges that.
 //!
 //! **Invariants**
-//! - Nothing but an owner's answer gives a yes: their reply to the question, their reaction to it, or
-//!   its code, in the main chat or on the machine. Nothing bare counts, nor what Doorward sent itself.
-//! - A yes is used as often as it says, by what it was given for, and never after its time, by either of
-//!   two clocks; after the daemon's end; after its policy was replaced; or once its chat is the main
-//!   chat no more.
-//! - Every step is in the log before it counts. What cannot be written down is no yes.
+//! - Only an owner's answer gives a yes: a reply to the question, a reaction to it, or its code, in the main chat or on
+//!   the machine. A bare yes does not count, nor does anything that Doorward sent itself.
+//! - A yes is used as often as it says, only for what it was given for, and never after it has expired by either of two
+//!   clocks, the daemon has ended, its policy was replaced, or its chat is no longer the main chat.
+//! - Every step is in the log before it counts. What cannot be logged is no yes.
 //! - Questions, answers and codes reach no agent.
 
 mod answering;
@@ -44,58 +43,58 @@ use crate::home::Home;
 use crate::store::ledger::{AuditLog, Notice};
 use crate::store::{AskId, Say, Store, StoreError};
 
-/// The longest that a question can be answered. A yes to one whose request has gone is for the same
-/// request, and holds as long again.
+/// How long a question can be answered. A yes after its request has gone is for the same request sent again, and holds
+/// as long again.
 pub const LATE: Duration = Duration::from_secs(600);
 
-/// How long a no stands for requests like the one it was said of, without asking again.
+/// How long a no holds for similar requests, which are refused without a question.
 const NO_STANDS: Duration = Duration::from_secs(120);
 
-/// How many noes to a group, within how long, have its owner asked about nothing of it until that is over.
+/// After this many noes to a group within this time, the owner is asked nothing more for it until the time is over.
 const NOES: usize = 5;
 const NOES_WITHIN: Duration = Duration::from_secs(600);
 
-/// The most questions that are open of one group, and the most requests that wait for answers, of one and of all.
+/// The most open questions of one group, and the most requests that wait for answers, of one group and of all.
 const OF_ONE_GROUP: usize = 64;
 const OF_ALL: usize = 1024;
 
-/// The most new questions of a group in a minute.
+/// The most new questions of a group per minute.
 const NEW_A_MINUTE: usize = 128;
 
-/// The questions of one installation.
+/// The questions of an installation.
 pub struct Approvals {
     home: Home,
     store: Arc<Store>,
     ledger: Arc<AuditLog>,
     times: Times,
     book: Mutex<Book>,
-    /// Who waits no longer, until somebody looks at the book: whoever leaves does not wait for that.
+    /// Requests that no longer wait, until the book is next looked at: leaving does not block on it.
     leaving: Mutex<Vec<(AskId, u64)>>,
-    /// Answers, one at a time: the first one counts.
+    /// Answers are taken one at a time: the first one counts.
     deciding: Mutex<()>,
-    /// Who asks has the database to themselves: all others wait without a thread.
+    /// Whoever asks has the database to themselves; the others wait without a thread.
     asking: Semaphore,
-    /// There is something to put, or to put later, or somebody has left.
+    /// There is something to put, now or later, or a request has left.
     changed: Notify,
     around: OnceLock<Around>,
 }
 
-/// Has a group's agent hear a text, under an id.
+/// Sends a group's agent a text, under an id.
 pub type TellAgent = Box<dyn Fn(&GroupName, &str, &str) + Send + Sync>;
 
-/// What stands around: there before anybody is asked.
+/// The surroundings; they are set before anybody is asked.
 pub struct Around {
-    /// What may be said in a chat.
+    /// The check on what may be said in a chat.
     pub say: Say,
-    /// Something was queued for a chat.
+    /// Wakes the outbox after something was queued.
     pub wake_outbox: Box<dyn Fn() + Send + Sync>,
-    /// A group's agent is to hear something, in a turn of its own.
+    /// Sends a group's agent a text, in a turn of its own.
     pub tell_agent: TellAgent,
-    /// A group's policy is looked at anew: its file has changed.
+    /// Looks at a group's policy again after its file has changed.
     pub look_at_policy: Box<dyn Fn(&GroupName) + Send + Sync>,
-    /// Whether nothing of a group's goes out: it is locked.
+    /// Whether a group is locked: nothing of it goes out.
     pub is_locked: Box<dyn Fn(&GroupName) -> bool + Send + Sync>,
-    /// The owner's ids on the channel of a main chat that others write in too.
+    /// The owner's ids on the channel, for a main chat that others write in too.
     pub owners: Vec<String>,
 }
 
@@ -106,7 +105,7 @@ impl std::fmt::Debug for Approvals {
 }
 
 impl Approvals {
-    /// Opens the questions of a home. What was open at the daemon's last end is lost.
+    /// Opens the questions of a home. Those open when the last daemon ended are lost.
     pub fn open(home: &Home, store: Arc<Store>, ledger: Arc<AuditLog>, times: Times) -> Result<Arc<Self>, StoreError> {
         let lost = store.lose_asks()?;
         if lost > 0 {
@@ -127,13 +126,13 @@ impl Approvals {
         }))
     }
 
-    /// Says what stands around, once.
+    /// Sets the surroundings, once.
     pub fn stands_among(&self, around: Around) {
         let _ = self.around.set(around);
     }
 
-    /// A group's policy was replaced: nothing that was given under the one before it counts, and
-    /// nobody can answer any more what was asked under it and waits no longer.
+    /// A group's policy was replaced: nothing granted under the previous one counts, and questions asked under it can
+    /// no longer be answered unless a request waits.
     pub fn policy_changed(&self, group: &GroupName) {
         self.forget(self.times.now());
         let ended = self.store.end_grants(group, "the policy has changed");
@@ -144,7 +143,7 @@ impl Approvals {
                 self.ledger
                     .note(&Notice { count: Some(ended as u64), ..Notice::new("grants_ended", Some(group), text) });
             }
-            // Those of this daemon are known here as well.
+            // Those of this daemon are known in memory as well.
             Err(error) => {
                 tracing::error!(%group, %error, "Grants of an earlier policy could not be ended in the store")
             }
@@ -161,7 +160,7 @@ impl Approvals {
         lock(&self.book)
     }
 
-    /// What stands around. Nobody asks before it does.
+    /// The surroundings. Nobody asks before they are set.
     fn around(&self) -> Option<&Around> {
         self.around.get()
     }

@@ -1,15 +1,15 @@
-//! How often the owner is asked: at most three questions a minute. The first goes at once; what
-//! comes while the next waits goes with it, in one message.
+//! How often the owner is asked: at most three messages a minute. The first goes at once; whatever comes while the next
+//! one waits goes with it, in one message.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// After one question of the last minute, and after two.
+/// After one message in the last minute, and after two.
 const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(20)];
 
-/// When questions went.
+/// When messages went.
 #[derive(Debug, Default)]
 pub(super) struct Pace(VecDeque<Duration>);
 
@@ -25,7 +25,7 @@ impl Pace {
         }
     }
 
-    /// One goes.
+    /// Records that one goes.
     pub(super) fn goes(&mut self, now: Duration) {
         self.0.push_back(now);
         while self.0.len() > PAUSES.len() + 1 {
@@ -52,7 +52,7 @@ mod tests {
         }
         assert_eq!(went[..4], [0, 5, 25, 60]);
         assert!(went.windows(4).all(|four| four[3] - four[0] >= 60), "{went:?}");
-        // After a silence the first goes at once.
+        // After a pause the first goes at once.
         let later = Duration::from_secs(1000);
         assert_eq!(pace.next(later), later);
     }

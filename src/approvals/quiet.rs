@@ -1,4 +1,4 @@
-//! `quiet 1h`: for a while nobody is asked. Hours in which a group is never asked stand in its policy.
+//! `quiet 1h`: for a while nobody is asked. A group's fixed quiet hours are in its policy.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use super::times::{At, Span};
 use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
 
-/// The longest.
+/// The longest quiet time.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// What the owner wants.
+/// The owner's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     For(Duration),
     Off,
 }
 
-/// Reads `quiet 1h` and `quiet off`. `None`: it is something else; `Some(None)`: for how long is not clear.
+/// Parses `quiet 1h` and `quiet off`. `None`: something else; `Some(None)`: the duration is unclear.
 pub(super) fn wish(text: &str) -> Option<Option<Wish>> {
     let text = text.trim().to_lowercase();
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
@@ -41,7 +41,7 @@ impl Book {
 }
 
 impl Approvals {
-    /// Does as the owner wishes; what they are told.
+    /// Applies the owner's wish; returns the reply.
     pub(super) fn be_quiet(&self, wish: Wish) -> Phrases {
         let (quiet, told) = match wish {
             Wish::Off => (None, Phrases::new("asked-again")),

@@ -1,25 +1,24 @@
-//! What an owner's words say to a question. A yes is one of a few words and nothing else; a no may
-//! have a reason behind it.
+//! Parses the owner's answers. A yes is one of a few words and nothing else; a no may be followed by a reason.
 
 use crate::store::Answered;
 
-/// Words that answer a question.
+/// An answer in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What they say.
+    /// The answer.
     pub what: Answered,
-    /// Why not, for the agent.
+    /// The reason for a no, for the agent.
     pub because: Option<String>,
-    /// Whether they say it of all that was asked in one message.
+    /// Whether it answers all questions of one message.
     pub all: bool,
 }
 
 /// An answer that names its question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coded {
-    /// The code, as it is kept.
+    /// The code, as stored.
     pub code: String,
-    /// What is left of the words.
+    /// The rest of the words.
     pub words: String,
 }
 
@@ -32,13 +31,13 @@ const NO: [&str; 6] = ["no", "n", "nein", "non", "nope", "0"];
 /// The longest reason, in characters.
 const LONGEST_REASON: usize = 300;
 
-/// Letters and digits of codes: none that looks like another, and no vowel, so that no code is a word.
+/// The letters and digits of codes: none that look alike, and no vowels, so that no code is a word.
 pub(super) const ALPHABET: &[u8; 27] = b"23456789bcdfghjkmnpqrstvwxz";
 
-/// How long a code is.
+/// The length of a code.
 pub(super) const LENGTH: usize = 6;
 
-/// Reads an answer. `None`: it is none.
+/// Parses an answer. `None`: it is none.
 pub fn answer(text: &str) -> Option<Answer> {
     let plain = folded(text);
     let (words, all) = match plain.strip_suffix(" all") {
@@ -56,9 +55,9 @@ pub fn answer(text: &str) -> Option<Answer> {
     Some(Answer { what, because: None, all })
 }
 
-/// A reaction's sign. Others are none.
+/// Parses a reaction. Other signs are none.
 pub fn reaction(sign: &str) -> Option<Answer> {
-    // Skin tones, and that it is shown as a picture.
+    // Without skin tones and the emoji variation selector.
     let plain: String = sign.chars().filter(|c| !matches!(c, '\u{1f3fb}'..='\u{1f3ff}' | '\u{fe0f}')).collect();
     let what = match plain.trim() {
         "\u{1f44d}" => Answered::Once,
@@ -68,7 +67,7 @@ pub fn reaction(sign: &str) -> Option<Answer> {
     Some(Answer { what, because: None, all: false })
 }
 
-/// `no`, `no: because …`. What follows a no is its reason, however it is set off.
+/// `no`, `no: because …`. Whatever follows a no is its reason, however it is separated.
 fn no(text: &str) -> Option<Answer> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
@@ -84,7 +83,7 @@ fn no(text: &str) -> Option<Answer> {
     Some(Answer { what: Answered::No, because, all })
 }
 
-/// What is made of words before they are compared.
+/// Normalises words before they are compared.
 fn folded(text: &str) -> String {
     let unseen = |c: &char| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
     let text: String = text.chars().filter(unseen).collect();
@@ -92,8 +91,8 @@ fn folded(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// Words with something in them that has the form of a code: `yes k7q2mx`, `k7q2mx no: because`,
-/// and what the command line shows (`ask yes k7q2mx`).
+/// Words that include something in the form of a code: `yes k7q2mx`, `k7q2mx no: because`, and what the command line
+/// shows (`ask yes k7q2mx`).
 pub fn coded(text: &str) -> Option<Coded> {
     let text = text.trim();
     let text = text.strip_prefix("doorward ").unwrap_or(text);

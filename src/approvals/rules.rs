@@ -1,6 +1,5 @@
-//! `always` and `never`: the rule that is written into the group's policy, with a line that says who said so,
-//! when and from where. It is the smallest for the request that was shown, and what it covers beyond that
-//! is said.
+//! `always` and `never`: the rule written into the group's policy, with a comment saying who decided it, when and
+//! where. It is the smallest rule for the request that was shown, and the owner is told what else it covers.
 
 use jiff::Timestamp;
 use policies::{GroupName, Showing};
@@ -13,7 +12,7 @@ use crate::edit::{Edit, EditError, OfPolicy, Rule};
 use crate::store::ledger::Notice;
 use crate::store::{Answered, AskId};
 
-/// What would be written for a request; or why nothing can be.
+/// The rule that would be written for a request, or why there is none.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) always: Result<Smallest, String>,
@@ -38,20 +37,20 @@ impl Rules {
         Rules { always: always.map_err(|why| why.to_string()), never: Ok(never) }
     }
 
-    /// For what no rule can say.
+    /// For requests that no rule can express.
     pub(super) fn none(why: &str) -> Self {
         Rules { always: Err(why.to_owned()), never: Err(why.to_owned()) }
     }
 }
 
-/// What an answer writes, ready to be written: nobody else writes the file meanwhile.
+/// A rule ready to be written; nobody else edits the file meanwhile.
 pub(super) struct Ruled {
     edit: Edit<OfPolicy>,
     told: String,
 }
 
 impl Approvals {
-    /// What an answer writes for good; nothing for an answer that says no such thing.
+    /// The permanent rule of an answer; `None` for an answer that asks for none.
     pub(super) fn rule(
         &self,
         ask: AskId,
@@ -75,7 +74,7 @@ impl Approvals {
         Ok(Some(Ruled { edit, told }))
     }
 
-    /// Writes it, and it is in force then. Where it stands, in words.
+    /// Writes the rule, which is then in force. Returns where it is, in words.
     pub(super) fn write_rule(&self, question: &Question, ask: AskId, rule: Ruled) -> Result<String, NotAnswered> {
         self.book().ruled = Some(ask);
         let written = rule.edit.write();
@@ -86,7 +85,7 @@ impl Approvals {
         written.map(|_| rule.told).inspect_err(|error| self.came_to_nothing(question, error)).map_err(unwritten)
     }
 
-    /// For whoever reads in the log what the owner said.
+    /// Logs that the owner's answer had no effect.
     pub(super) fn came_to_nothing(&self, question: &Question, error: &dyn std::error::Error) {
         let text = format!("what the owner said last came to nothing: {error}");
         self.ledger.note(&Notice::of("not_an_answer", &question.who, text));
@@ -113,7 +112,7 @@ impl Approvals {
         format!("{} by the owner, {}, {}", answer.as_str(), by.how(), at.strftime("%Y-%m-%d %H:%M UTC"))
     }
 
-    /// The file that was written is in force when this returns.
+    /// When this returns, the file just written is in force.
     pub(super) fn look_at_policy(&self, group: &GroupName) {
         if let Some(around) = self.around() {
             (around.look_at_policy)(group);
@@ -125,7 +124,7 @@ fn unwritten(error: EditError) -> NotAnswered {
     NotAnswered::Impossible(format!("The rule could not be written: {error}."))
 }
 
-/// What a rule covers beyond its request: no rule says anything of headers.
+/// What a rule covers beyond its request: rules say nothing about headers.
 pub(super) fn wider(rule: &Smallest) -> String {
     rule.wider.iter().copied().chain(["any headers"]).collect::<Vec<_>>().join("; ")
 }

@@ -1,4 +1,4 @@
-//! A yes that is there already: one that came after its request had gone, or one for a whole answer.
+//! A yes that exists already: one that came after its request had gone, or one for a whole answer.
 
 use policies::{ASKED_AT_MOST, Refusal};
 use proxy::ports::{Question, Yes};
@@ -8,7 +8,7 @@ use super::asking::unavailable;
 use crate::store::{RunId, Wanted};
 
 impl Approvals {
-    /// Takes a yes for exactly this request, if there is one that counts. Whoever gets it may go once.
+    /// Takes a valid yes for exactly this request, if there is one. Whoever gets it may go once.
     pub(super) fn take(&self, question: &Question) -> Result<Option<Yes>, Refusal> {
         let now = self.times.now();
         let (exact, shape) = (exact(question), question.fingerprint.to_string());
@@ -31,7 +31,7 @@ impl Approvals {
     }
 }
 
-/// What identifies a request with its body.
+/// Identifies a request including its body.
 pub(super) fn exact(question: &Question) -> String {
     format!("{}/{}", question.fingerprint, question.body)
 }

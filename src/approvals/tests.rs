@@ -39,7 +39,7 @@ struct Scene {
     now: Daemon,
 }
 
-/// One life of a daemon.
+/// One lifetime of a daemon.
 struct Daemon {
     store: Arc<Store>,
     ledger: Arc<AuditLog>,
@@ -49,10 +49,10 @@ struct Daemon {
 /// A surrogate of the family's: no other chat may read it.
 const SURROGATE: &str = "family-surrogate-0123456789abcdef";
 
-/// A policy of which the daemon has not heard yet.
+/// A policy that the daemon has not noticed yet.
 const SAVED_ANEW: &str = "# saved anew\n";
 
-/// A vault with nothing but that.
+/// A vault with only that.
 struct Guarded;
 
 impl Secrets for Guarded {
@@ -107,7 +107,7 @@ impl Scene {
 
     fn restart(&mut self) {
         let home = Home::at(self.dir.path()).unwrap();
-        // The log has one writer.
+        // The log allows one writer.
         let Daemon { store, ledger, approvals } = std::mem::replace(&mut self.now, Daemon::of_nothing());
         drop((approvals, store, ledger));
         self.now = Daemon::start(&home, &self.wall, &self.steady);
@@ -118,7 +118,7 @@ impl Scene {
         self.wall.fetch_add(i64::try_from(seconds).unwrap() * 1000, Ordering::SeqCst);
     }
 
-    /// Begins to ask; gives what still waits.
+    /// Starts asking; returns the request that still waits.
     fn ask(&self, question: Question) -> Result<Result<Yes, Refusal>, Waiting> {
         self.ask_by(question, held(policy_file::deny_all(&group("family")), ""))
     }
@@ -145,7 +145,7 @@ impl Scene {
         self.now.approvals.answer(&self.last(), &answer(what), By::Command)
     }
 
-    /// What the log says of this kind of event.
+    /// The log's entries of this kind of event.
     fn logged(&self, what: &str) -> Vec<String> {
         let folder = Home::at(self.dir.path()).unwrap().audit_log();
         let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
@@ -156,12 +156,12 @@ impl Scene {
         lines.lines().filter(|line| line.contains(&what)).map(ToOwned::to_owned).collect()
     }
 
-    /// A message in a chat, of its one other person.
+    /// A message in a chat, from its only other person.
     fn hears(&self, chat: &str, message: Incoming) -> Heard {
         self.now.approvals.hears(&self.group(chat), &message).unwrap()
     }
 
-    /// Puts what is due, and gives the network's id of the message.
+    /// Puts what is due; returns the message's id on the network.
     fn put(&self) -> Option<(String, String)> {
         let before = self.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap();
         assert_eq!(before, None, "each message is sent before the next");
@@ -198,7 +198,7 @@ impl Daemon {
         Daemon { store, ledger, approvals }
     }
 
-    /// Between two lives.
+    /// Between two lifetimes.
     fn of_nothing() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path()).unwrap();

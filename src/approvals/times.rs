@@ -1,26 +1,25 @@
-//! Two clocks: the one that shows the time, and may be set; and one that only goes on, through sleep
-//! as well.
+//! Two clocks: the wall clock, which may be set, and a monotonic one that also runs during sleep.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::{self, Millis};
 
-/// How late it is.
+/// A source of the current time.
 #[derive(Clone)]
 pub struct Times {
     wall: Arc<dyn Fn() -> Millis + Send + Sync>,
     steady: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
 
-/// One moment, by both.
+/// A moment by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At {
     pub(super) wall: Millis,
     pub(super) steady: Duration,
 }
 
-/// From a moment on, for a while.
+/// A duration from a moment on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     from: At,
@@ -28,7 +27,7 @@ pub(super) struct Span {
 }
 
 impl Times {
-    /// The machine's.
+    /// The machine's clocks.
     pub fn of_the_machine() -> Self {
         Times::new(store::now, || {
             let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -36,7 +35,7 @@ impl Times {
         })
     }
 
-    /// By these clocks.
+    /// The given clocks.
     pub fn new(
         wall: impl Fn() -> Millis + Send + Sync + 'static,
         steady: impl Fn() -> Duration + Send + Sync + 'static,
@@ -44,7 +43,7 @@ impl Times {
         Times { wall: Arc::new(wall), steady: Arc::new(steady) }
     }
 
-    /// How late it is by both, in milliseconds.
+    /// The time by both, in milliseconds.
     pub fn millis(&self) -> (Millis, u64) {
         let At { wall, steady } = self.now();
         (wall, u64::try_from(steady.as_millis()).unwrap_or(u64::MAX))
@@ -60,8 +59,8 @@ impl Span {
         Span { from, lasts }
     }
 
-    /// Whether it lasts, by both clocks: one that was set back does not make it longer, nor does
-    /// a time before its beginning belong to it.
+    /// Whether it lasts by both clocks: setting the wall clock back does not extend it, and a time before its start is
+    /// outside.
     pub(super) fn holds(&self, now: At) -> bool {
         let lasts = i64::try_from(self.lasts.as_millis()).unwrap_or(i64::MAX);
         let by_wall = self.from.wall <= now.wall && now.wall < self.from.wall.saturating_add(lasts);
@@ -78,7 +77,7 @@ mod tests {
         let at = |wall, seconds| At { wall, steady: Duration::from_secs(seconds) };
         let span = Span::new(at(1_000_000, 50), Duration::from_secs(10));
         assert!(span.holds(at(1_000_000, 50)) && span.holds(at(1_009_999, 59)));
-        // Set forward, set back, and set back by less than has gone by.
+        // Set forward, set back, and set back by less than has passed.
         assert!(!span.holds(at(1_010_000, 51)) && !span.holds(at(999_999, 51)) && !span.holds(at(1_005_000, 60)));
     }
 

@@ -1,4 +1,4 @@
-//! What is said of a request that is asked about: to its owner, and to who asked.
+//! The words about a request: for its owner, and for the agent that asked.
 
 use desk::screen::{name, quotation, with_quotations};
 use percent_encoding::percent_decode_str;
@@ -10,21 +10,21 @@ use super::reading::Answer;
 use super::{deed, rules};
 use crate::store::{Answered, Ask, AskId};
 
-/// The most questions that one message lists.
+/// The most questions listed in one message.
 const LISTED: usize = 10;
 
-/// The most of what others wrote that a question shows, in characters.
+/// The most characters that a question shows of others' text.
 const PATH: usize = 120;
 const REASON: usize = 160;
 const FIELD: usize = 24;
 const FIELDS: usize = 8;
 
-/// What a request would do, in the words of its policy. All of it is said: what others wrote in it was cut before.
+/// What a request would do, in its policy's words. Nothing is cut here: others' text was cut before.
 pub(super) fn sentence(question: &Question) -> String {
     with_quotations(&question.says)
 }
 
-/// The same for the log, which keeps no text that would go to a chat.
+/// The same for the log, which keeps no text meant for a chat.
 pub(super) fn logged(question: &Question) -> String {
     match deed::operation(question) {
         Some(operation) => format!("perform {operation} ({})", bytes(question.bytes)),
@@ -61,13 +61,13 @@ fn listed(names: &[String], one: &str, several: &str) -> Option<String> {
     }
 }
 
-/// What its head says beside what every client's does.
+/// What its headers say beyond what every client sends.
 fn beside(question: &Question) -> Option<String> {
     let names = listed(&question.beside.names, "header", "headers")?;
     Some(format!("{names} ({})", bytes(question.beside.bytes)))
 }
 
-/// A path, and how long it is where not all of it is shown.
+/// A path, with its length if it was cut.
 fn path(question: &Question) -> String {
     let path = question.shown.as_str();
     let shown = quotation(path, PATH);
@@ -76,7 +76,7 @@ fn path(question: &Question) -> String {
     shown + &cut
 }
 
-/// Method, host and path, and what leaves.
+/// Method, host, path and what is sent.
 fn facts(question: &Question) -> String {
     let path = path(question);
     let plain = if question.facts.scheme.as_str() == "http" { " (not encrypted)" } else { "" };
@@ -103,8 +103,8 @@ fn facts(question: &Question) -> String {
     )
 }
 
-/// The message that puts questions, without its mark; and which it puts. A long list is cut: what is left
-/// out follows in the next.
+/// The message that puts questions, without its mark, and the questions in it. A long list is cut; the rest follows in
+/// the next message.
 pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
     let open: Vec<_> = asks.iter().filter_map(|ask| Some((*ask, book.open.get(ask)?))).take(LISTED).collect();
     let text = match open[..] {
@@ -114,7 +114,7 @@ pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
     (text, open.into_iter().map(|(ask, _)| ask).collect())
 }
 
-/// One question, with all that it says.
+/// One question in full.
 pub(super) fn single(open: &Open) -> String {
     let Open { code, question, rules, .. } = open;
     if deed::operation(question).is_some() {
@@ -126,7 +126,7 @@ pub(super) fn single(open: &Open) -> String {
         );
     }
     let Bounds { requests, bytes, seconds } = Bounds::OF_AN_ANSWER;
-    // Not the owner's own words.
+    // These are not the owner's own words.
     let whose = policy_file::skill_of(&question.by.at).map(|name| format!(", as the skill {name} says"));
     let whose = whose.unwrap_or_default();
     let why = question
@@ -162,7 +162,7 @@ pub(super) fn single(open: &Open) -> String {
     )
 }
 
-/// What a question shows that others chose, as they wrote it.
+/// The parts of a question that others chose, as they wrote them.
 pub(super) fn as_it_came(open: &Open) -> String {
     let Open { question, reason, .. } = open;
     let beside = [question.says.as_str(), question.shown.as_str(), reason.as_deref().unwrap_or_default()];
@@ -194,7 +194,7 @@ fn list(open: &[(AskId, &Open)], more: usize) -> String {
     )
 }
 
-/// What a request is told that waited in vain.
+/// The refusal after a wait without an answer.
 pub(super) fn unanswered(question: &Question) -> Refusal {
     let unanswered = question.by.unanswered();
     let why = format!(
@@ -206,7 +206,7 @@ pub(super) fn unanswered(question: &Question) -> Refusal {
     Refusal { why, ..unanswered }
 }
 
-/// The same where nobody was asked.
+/// The refusal when nobody was asked.
 pub(super) fn not_asked(question: &Question) -> Refusal {
     let why = format!(
         "the owner is asked about this first, and does not want to be asked now: {}; try again later",
@@ -215,18 +215,18 @@ pub(super) fn not_asked(question: &Question) -> Refusal {
     Refusal { why, ..question.by.unanswered() }
 }
 
-/// The owner said no.
+/// The refusal after the owner's no.
 pub(super) fn refused(question: &Question, because: Option<&str>, for_good: bool) -> Refusal {
     let always = if for_good { ", now and in future" } else { "" };
     no(question, &format!("the owner said no{always}"), because)
 }
 
-/// The same, a moment ago, of a request like this one.
+/// The refusal because of a recent no to a similar request.
 pub(super) fn refused_before(question: &Question, because: Option<&str>) -> Refusal {
     no(question, "the owner said no to this a moment ago, and is not asked again so soon", because)
 }
 
-/// The same, of whatever a group asks for.
+/// The refusal after many noes to a group.
 pub(super) fn refused_often(question: &Question) -> Refusal {
     no(
         question,
@@ -246,7 +246,7 @@ fn no(question: &Question, said: &str, because: Option<&str>) -> Refusal {
     Refusal { code: Code::AskRefused, why, ..question.by.unanswered() }
 }
 
-/// What the owner is told of an answer that counts. `written`: where a rule was, and which.
+/// What the owner is told about an answer that counts. `written` is the rule, if one was written.
 pub(super) fn answered(answer: &Answer, waited: bool, written: Option<&str>) -> String {
     let late = "Its request waits no longer: the same one goes through if it comes within ten minutes, and its agent is \
                 told.";
@@ -263,7 +263,7 @@ pub(super) fn answered(answer: &Answer, waited: bool, written: Option<&str>) -> 
     }
 }
 
-/// What the owner is told of an answer to a question that is not open.
+/// What the owner is told about an answer to a closed question.
 pub(super) fn closed(ask: Option<&Ask>) -> String {
     match ask.and_then(|ask| Some((ask.answer?, ask.how.as_deref().unwrap_or_default()))) {
         Some((answer, how)) => {
@@ -277,7 +277,7 @@ pub(super) fn closed(ask: Option<&Ask>) -> String {
     }
 }
 
-/// What an agent hears whose request had gone before the yes came.
+/// What an agent is told whose request had gone before the yes came.
 pub(super) fn may_come_again(question: &Question) -> String {
     if let Some(operation) = deed::operation(question) {
         return format!(
@@ -293,7 +293,7 @@ pub(super) fn may_come_again(question: &Question) -> String {
     )
 }
 
-/// What the owner is told of a yes to several questions at once.
+/// What the owner is told about one yes to several questions.
 pub(super) fn which() -> String {
     "Which? Nothing happened: answer each with its code, as \u{201c}yes CODE\u{201d}, or all with \u{201c}yes all\u{201d} or \
      \u{201c}no\u{201d}."

@@ -1,26 +1,26 @@
-//! What of a home is in a backup.
+//! Which parts of a home are in a backup.
 
 use crate::store;
 
-/// What becomes of a name in the data folder.
+/// How a name in the data folder is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// A file, or a folder that is the owner's alone.
+    /// A file, or a folder that only the owner writes.
     Plain,
     /// A folder that an agent may change meanwhile.
     Agents,
-    /// A database of SQLite.
+    /// An SQLite database.
     Database,
     /// The audit log.
     Log,
-    /// Only where secrets were asked for; so is what nobody here knows.
+    /// Included only with secrets; so is anything unknown.
     Secret,
-    /// Of this place or this moment, or made anew.
+    /// Bound to this machine or moment, or rebuilt.
     Left,
 }
 
-/// The names in the data folder. `audit.key` opens nothing: it signs the log, which without it could
-/// not go on as the same.
+/// The names in the data folder. `audit.key` opens nothing: it signs the log, which could not continue as the same log
+/// without it.
 const DATA: &[(&str, Way)] = &[
     ("absence.json", Way::Left),
     ("agents", Way::Agents),
@@ -51,12 +51,12 @@ const DATA: &[(&str, Way)] = &[
     ("version", Way::Plain),
 ];
 
-/// Of the configuration, what can hold no secret; beside it, the files that `[upstream]` names.
+/// The parts of the configuration that can hold no secret; besides them, the files that `[upstream]` names.
 pub(super) const SETTINGS: [&str; 5] = ["doorward.toml", "policies", "groups", "skills", "images"];
 
-/// What becomes of a name in the data folder.
+/// How a name in the data folder is treated.
 pub(super) fn way(name: &str) -> Way {
-    // What belongs to a database goes with it; the index is made of the log.
+    // A database's companion files are in its copy; the index is derived from the log.
     if store::is_beside_a_database(name) || name.starts_with("audit-index") {
         return Way::Left;
     }

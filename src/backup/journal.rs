@@ -1,5 +1,5 @@
-//! The audit log as it is at one moment, while it is written: its files under further names, which
-//! no retention removes, and a copy of the newest up to its last whole line; verified as a whole.
+//! A snapshot of the audit log while it is written: hard links to its files, which retention does not remove, and a
+//! copy of the newest up to its last whole line; verified as a whole.
 
 use std::fs;
 use std::io;
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use super::{BackupError, LogHead, at};
 use crate::store::ledger;
 
-/// The log may go on to a new file, or drop its oldest, while it is looked through.
+/// The log may start a new file, or drop its oldest, during the snapshot.
 const TRIES: usize = 3;
 
-/// Makes `FOLDER/audit` and `FOLDER/audit.key` of the log; says how far it goes.
+/// Makes `FOLDER/audit` and `FOLDER/audit.key` from the log; returns how far it goes.
 pub(super) fn stage(log: &Path, folder: &Path) -> Result<Option<LogHead>, BackupError> {
     if !log.is_dir() {
         return Ok(None);
@@ -40,7 +40,7 @@ fn try_once(log: &Path, staged: &Path) -> Result<LogHead, BackupError> {
         fs::copy(newest, copy).map_err(at(newest))?;
     }
     for (path, copy) in segments.iter().zip(&copies).rev().skip(1) {
-        // Where there are no further names for a file, a copy.
+        // A copy where the file system has no hard links.
         match fs::hard_link(path, copy) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => fs::copy(path, copy).map(drop),
             linked => linked,
@@ -56,7 +56,7 @@ fn try_once(log: &Path, staged: &Path) -> Result<LogHead, BackupError> {
     Ok(LogHead { seq: verified.last.seq, chain: verified.last.chain.to_string() })
 }
 
-/// The log's files, oldest first: their names are numbers of one width.
+/// The log's files, oldest first: their names are numbers of equal width.
 fn segments(log: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(log)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     let mut segments: Vec<_> =

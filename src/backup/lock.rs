@@ -1,4 +1,4 @@
-//! What a backup is locked with: a passphrase, or keys of the `age` tool.
+//! How a backup is encrypted: with a passphrase, or with keys of the `age` tool.
 
 use std::io::{self, Read, Write};
 use std::iter;
@@ -7,32 +7,32 @@ use std::str::FromStr;
 use age::secrecy::SecretString;
 use age::{DecryptError, Decryptor, Encryptor, scrypt, x25519};
 
-/// The cost of trying a passphrase, as a power of two: about a second and 256 MiB, as `age` itself has it.
+/// The cost of trying a passphrase, as a power of two: about a second and 256 MiB, as in `age` itself.
 const WORK: u8 = 18;
 
-/// The greatest that is accepted of a file: a backup of whoever's must not take all memory.
+/// The highest cost accepted from a file: nobody's backup may take all memory.
 const MOST_WORK: u8 = 20;
 
-/// Locks a backup.
+/// Encrypts a backup.
 pub enum Lock {
-    /// Whoever knows it can open the backup.
+    /// Anyone who knows it can open the backup.
     Passphrase(SecretString),
-    /// Whoever has one of their secret keys can.
+    /// Anyone with one of the secret keys can.
     Keys(Vec<x25519::Recipient>),
 }
 
-/// Opens one.
+/// Decrypts a backup.
 pub enum Key {
     /// The passphrase.
     Passphrase(SecretString),
-    /// The keys of a file that `age-keygen` wrote.
+    /// The keys in a file from `age-keygen`.
     File(Vec<x25519::Identity>),
 }
 
-/// Why a backup does not open.
+/// Why a backup cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// A public key that is none.
+    /// An invalid public key.
     #[error("{0:?} is no public key of age: those begin with age1, as `age-keygen` prints them")]
     Recipient(String),
     /// A key file without a key.
@@ -41,16 +41,16 @@ pub enum KeyError {
     /// The file is something else.
     #[error("this is no backup: not a file that age has encrypted")]
     NotAge,
-    /// The other way was used.
+    /// It needs a key, not a passphrase.
     #[error("this backup was locked with a key, not with a passphrase; give its file with --key")]
     WantsKey,
-    /// The other way was used.
+    /// It needs a passphrase, not a key.
     #[error("this backup was locked with a passphrase, not with a key; leave --key out")]
     WantsPassphrase,
-    /// The wrong one.
+    /// The wrong passphrase.
     #[error("this is not the passphrase of this backup")]
     Passphrase,
-    /// The wrong one.
+    /// The wrong keys.
     #[error("none of these keys opens this backup")]
     Key,
     /// Something else is wrong with it.
@@ -65,7 +65,7 @@ impl Lock {
         Ok(Lock::Keys(public.into_iter().map(read).collect::<Result<_, _>>()?))
     }
 
-    /// Encrypts what is written to it, to its end.
+    /// Encrypts everything written to it.
     pub(super) fn seal<W: Write>(&self, output: W) -> io::Result<age::stream::StreamWriter<W>> {
         let encryptor = match self {
             Lock::Passphrase(passphrase) => {
@@ -80,13 +80,13 @@ impl Lock {
 }
 
 impl Key {
-    /// The secret keys of a file that `age-keygen` wrote.
+    /// The secret keys in a file from `age-keygen`.
     pub fn file(text: &str) -> Result<Self, KeyError> {
         let keys: Vec<_> = text.lines().filter_map(|line| x25519::Identity::from_str(line.trim()).ok()).collect();
         if keys.is_empty() { Err(KeyError::Identity) } else { Ok(Key::File(keys)) }
     }
 
-    /// Decrypts what is read from it. A file that was cut off or changed is an error as it is read.
+    /// Decrypts everything read from it. A file that was cut off or changed fails while it is read.
     pub(super) fn open<R: Read>(&self, input: R) -> Result<age::stream::StreamReader<R>, KeyError> {
         let decryptor = Decryptor::new(input).map_err(|_| KeyError::NotAge)?;
         let opened = match (self, decryptor.is_scrypt()) {

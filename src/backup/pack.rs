@@ -1,5 +1,4 @@
-//! The archive inside: a gzipped tar. A file that changes while it is read still takes as many bytes
-//! as were announced.
+//! The archive inside: a gzipped tar. A file that changes while it is read still takes the announced number of bytes.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -21,22 +20,22 @@ use super::{BackupError, at};
 use crate::sandboxes::walk::{Found, walk};
 use crate::store;
 
-/// A file with holes takes less room than it says. One that says much more is left out: it would
-/// be written as the zeros that it says it holds.
+/// A sparse file takes less room than its size. One with a much larger size is left out: all its holes would be written
+/// as zeros.
 const HOLLOW: u64 = 64 << 20;
 
-/// An archive that is being written.
+/// An archive being written.
 pub(super) struct Pack<W: Write> {
     tar: Builder<GzEncoder<W>>,
-    /// How many files it holds.
+    /// How many files it contains.
     pub(super) files: u64,
-    /// What is not in it although it was meant to be, with the reason.
+    /// What is missing from it, with the reasons.
     pub(super) left: Vec<String>,
-    /// What an agent's folder has shown so far: one that changes may show a name twice.
+    /// The names that an agent's folder has shown so far: a changing folder may show one twice.
     seen: Seen,
 }
 
-/// Names by their hashes, of which a million fit.
+/// Names by hash, so that a million fit.
 #[derive(Default)]
 struct Seen {
     hashes: RandomState,
@@ -49,7 +48,7 @@ impl Seen {
         self.hashes.hash_one(name)
     }
 
-    /// Whether a name is new, and in a folder that was one when it was come by.
+    /// Whether a name is new, and its parent was a folder when that was reached.
     fn takes(&mut self, name: &Path, is_folder: bool) -> bool {
         let (hash, above) = (self.hash(name), name.parent().map(|above| self.hash(above)));
         let is_new = !self.folders.contains(&hash) && !self.others.contains(&hash);
@@ -61,7 +60,7 @@ impl Seen {
     }
 }
 
-/// Of what there is, what an entry's head says.
+/// The metadata for an entry's header.
 struct Entry {
     kind: EntryType,
     mode: u32,
@@ -80,20 +79,19 @@ impl<W: Write> Pack<W> {
         }
     }
 
-    /// The end of it.
+    /// Writes the end.
     pub(super) fn finish(self) -> io::Result<W> {
         self.tar.into_inner()?.finish()
     }
 
-    /// Bytes of our own.
+    /// Adds bytes of our own.
     pub(super) fn text(&mut self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
         let entry =
             Entry { kind: EntryType::Regular, mode: 0o600, owner: (0, 0), changed: 0, size: bytes.len() as u64 };
         self.append(Path::new(name), &entry, bytes)
     }
 
-    /// A file of the owner's, or a folder with all that is in it. Links are followed: it is the
-    /// owner who set them.
+    /// Adds a file of the owner's, or a folder with its content. Links are followed: the owner made them.
     pub(super) fn owners(&mut self, from: &Path, name: &Path) -> Result<(), BackupError> {
         let found = std::fs::metadata(from).map_err(at(from))?;
         let mut entry = Entry {
@@ -117,7 +115,7 @@ impl<W: Write> Pack<W> {
         Ok(())
     }
 
-    /// A database, or a folder of a program's with databases in it.
+    /// Adds a database, or a program's folder with databases in it.
     pub(super) fn databases(&mut self, from: &Path, name: &Path, aside: &Path) -> Result<(), BackupError> {
         if from.is_dir() {
             for below in sorted(from)? {
@@ -136,7 +134,7 @@ impl<W: Write> Pack<W> {
         std::fs::remove_file(&copy).map_err(at(&copy))
     }
 
-    /// A folder that an agent may change meanwhile.
+    /// Adds a folder that an agent may change meanwhile.
     pub(super) fn agents(&mut self, root: &Path, name: &Path) -> Result<(), BackupError> {
         let found = std::fs::metadata(root).map_err(at(root))?;
         let entry = Entry {
@@ -187,7 +185,7 @@ impl<W: Write> Pack<W> {
                 Err(_) => self.leave(&name, "changed meanwhile"),
             },
             FileType::RegularFile => {
-                // It may have become something else since: a pipe must not hold us up.
+                // It may be something else by now: a pipe must not block us.
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let file = match openat(found.here, found.name, flags, Mode::empty()) {
                     Ok(file) => File::from(file),
@@ -217,7 +215,7 @@ impl<W: Write> Pack<W> {
 
     fn append(&mut self, name: &Path, entry: &Entry, content: impl Read) -> Result<(), BackupError> {
         self.files += u64::from(entry.kind == EntryType::Regular);
-        // What it has grown by since does not count, and what is gone is zeros.
+        // Later growth does not count, and missing bytes are zeros.
         let content = content.chain(io::repeat(0)).take(entry.size);
         self.tar.append_data(&mut header(entry), name, content).map_err(BackupError::Output)
     }
@@ -231,7 +229,7 @@ impl<W: Write> Pack<W> {
 fn header(entry: &Entry) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(entry.kind);
-    // No set-user-id and its like: whoever restores it may be root.
+    // Without set-user-id and the like: whoever restores it may be root.
     header.set_mode(entry.mode & 0o777);
     header.set_uid(entry.owner.0.into());
     header.set_gid(entry.owner.1.into());
@@ -240,7 +238,7 @@ fn header(entry: &Entry) -> Header {
     header
 }
 
-/// The names in a folder of the owner's.
+/// The sorted names in a folder of the owner's.
 pub(super) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
     let names = std::fs::read_dir(folder).and_then(|all| all.map(|entry| Ok(entry?.file_name().into())).collect());
     let mut names: Vec<PathBuf> = names.map_err(at(folder))?;

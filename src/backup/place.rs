@@ -1,4 +1,4 @@
-//! Where a home is to be: empty, and filled at once.
+//! The place for a restored home: empty, and filled at once.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use super::contents::{Way, way};
 use super::{BackupError, at};
 use crate::home::Home;
 
-/// A place for a home, and what is unpacked beside it.
+/// A place for a home, with its unpacked parts beside it.
 pub(super) struct Place {
     staged: Vec<(TempDir, PathBuf)>,
     config: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// An error where there is a home already. The folders that any command makes are none.
+    /// Fails if there is a home already. Folders that any command creates do not count.
     pub(super) fn for_home(home: &Home) -> Result<Self, BackupError> {
         let (config, data) = (home.config_dir(), home.data());
         for root in [config, data] {
@@ -42,17 +42,17 @@ impl Place {
         Ok(place)
     }
 
-    /// Where settings are unpacked.
+    /// Where the settings are unpacked.
     pub(super) fn config(&self) -> &Path {
         &self.config
     }
 
-    /// Where all else is.
+    /// Where everything else is unpacked.
     pub(super) fn data(&self) -> &Path {
         &self.data
     }
 
-    /// Puts all of it where it belongs, or nothing.
+    /// Moves everything into place, or nothing.
     pub(super) fn put(self) -> Result<(), BackupError> {
         for (staged, _) in &self.staged {
             let all = fs::File::open(staged.path()).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
@@ -65,7 +65,7 @@ impl Place {
                 Ok(old)
             });
             match swapped {
-                // Its name is taken: it is the home now.
+                // Its path is the home's now, so it must not be removed.
                 Ok(old) => put.push((staged.keep(), old, target)),
                 Err(error) => {
                     for (staged, _old, target) in put.iter().rev() {
@@ -79,7 +79,7 @@ impl Place {
     }
 }
 
-/// What is at the target goes away, what is staged takes its place.
+/// Moves the target away and the staged folder into its place.
 fn swap(staged: &Path, target: &Path, old: &Path) -> io::Result<()> {
     match fs::rename(target, old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -88,7 +88,7 @@ fn swap(staged: &Path, target: &Path, old: &Path) -> io::Result<()> {
     fs::rename(staged, target).inspect_err(|_| drop(fs::rename(old, target)))
 }
 
-/// A folder beside another, on the same disk, closed to others from the first.
+/// A folder beside another, on the same disk, private from the start.
 fn stage(target: &Path) -> Result<TempDir, BackupError> {
     let beside = target.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(beside).map_err(at(beside))?;

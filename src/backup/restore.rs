@@ -1,4 +1,4 @@
-//! Makes a home of a backup: unpacked beside its place, verified, then put there.
+//! Restores a home from a backup: unpacked beside its place, verified, then moved there.
 
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, Read};
@@ -14,18 +14,18 @@ use super::{BackupError, FORMAT, Key, MANIFEST, Manifest, at};
 use crate::home::Home;
 use crate::store::{Store, ledger};
 
-/// A home that was made of a backup.
+/// A restored home.
 #[derive(Debug)]
 pub struct Restored {
-    /// What the backup says of itself.
+    /// The backup's manifest.
     pub manifest: Manifest,
-    /// How many files were in it.
+    /// How many files it contained.
     pub files: u64,
     /// The groups, by name.
     pub groups: Vec<String>,
 }
 
-/// Makes this home of a backup. Nothing is there before all of it was verified.
+/// Restores this home from a backup. Nothing is in place before all of it was verified.
 pub fn restore(home: &Home, key: &Key, input: impl Read) -> Result<Restored, BackupError> {
     let mut archive = Archive::new(GzDecoder::new(key.open(input)?));
     let place = Place::for_home(home)?;
@@ -37,7 +37,7 @@ pub fn restore(home: &Home, key: &Key, input: impl Read) -> Result<Restored, Bac
             none => *none = Some(Unpacking::of(manifest(&mut entry)?, &place)),
         }
     }
-    // Its end tells whether it was cut off.
+    // Only the end shows whether it was cut off.
     let mut rest = archive.into_inner();
     io::copy(&mut rest, &mut io::sink()).map_err(BackupError::Input)?;
     io::copy(&mut rest.into_inner(), &mut io::sink()).map_err(BackupError::Input)?;
@@ -63,8 +63,8 @@ fn manifest(entry: &mut tar::Entry<'_, impl Read>) -> Result<Manifest, BackupErr
     serde_json::from_value(value).map_err(|_| other("its first entry is not readable"))
 }
 
-/// The database opens, at this version or an older one, and the log is whole to the line that
-/// the backup names.
+/// Checks that the database opens, at this version or an older one, and that the log is intact up to the line that the
+/// backup names.
 fn verified(place: &Place, manifest: &Manifest) -> Result<Vec<String>, BackupError> {
     let database = place.data().join("doorward.db");
     let mut groups = Vec::new();
@@ -86,8 +86,8 @@ fn verified(place: &Place, manifest: &Manifest) -> Result<Vec<String>, BackupErr
     Ok(groups)
 }
 
-/// An archive on its way into a place. Links come last, so that nothing goes through one, and
-/// modes of folders after what is in them.
+/// An archive being unpacked. Links come last, so that nothing is written through one, and folder modes after the
+/// folder's content.
 struct Unpacking<'a> {
     manifest: Manifest,
     place: &'a Place,
@@ -130,7 +130,7 @@ impl<'a> Unpacking<'a> {
         Ok(())
     }
 
-    /// Where an entry belongs; `None` for what is outside of a home.
+    /// The path for an entry; `None` for one outside of a home.
     fn path(&self, name: &Path) -> Option<PathBuf> {
         let mut parts = name.components();
         let root = match parts.next()? {
@@ -154,7 +154,7 @@ impl<'a> Unpacking<'a> {
         Ok((self.manifest, self.files))
     }
 
-    /// Owner, mode and time, as they were.
+    /// Sets owner, mode and time as they were.
     fn dress(&self, path: &Path, header: &Header, file: Option<&File>) -> Result<(), BackupError> {
         self.own(path, header)?;
         let mode = header.mode().map_err(BackupError::Input)? & 0o777;
@@ -166,7 +166,7 @@ impl<'a> Unpacking<'a> {
         Ok(())
     }
 
-    /// What was its owner's is whoever's restores it; only root can give the rest to groups' users.
+    /// The owner's files go to whoever restores them; only root can give the others to groups' users.
     fn own(&self, path: &Path, header: &Header) -> Result<(), BackupError> {
         let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok());
         let (Some(user), Some(group)) = (number(header.uid()), number(header.gid())) else { return Ok(()) };
@@ -176,7 +176,7 @@ impl<'a> Unpacking<'a> {
         if user != self.manifest.owner {
             return lchown(path, Some(user), Some(group)).map_err(at(path));
         }
-        // Whoever was not root had its agents work as itself; at root's they have users of their own.
+        // Without root, agents ran as the owner; under root they have their own users.
         let agents = ["groups", "agents"].iter().any(|folder| path.starts_with(self.place.data().join(folder)));
         if user != 0 && agents {
             let first = containers::FIXED_UID;
@@ -186,7 +186,7 @@ impl<'a> Unpacking<'a> {
     }
 }
 
-/// A folder and those above it, which are closed until they get their own modes.
+/// Creates a folder and its parents, which are private until they get their own modes.
 fn folder(path: &Path) -> Result<(), BackupError> {
     DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(at(path))
 }

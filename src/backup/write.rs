@@ -10,14 +10,14 @@ use crate::config::Config;
 use crate::home::Home;
 use crate::store;
 
-/// What a backup has come to.
+/// A finished backup.
 #[derive(Debug)]
 pub struct Written {
-    /// What its first entry says.
+    /// Its manifest.
     pub manifest: Manifest,
-    /// How many files are in it.
+    /// How many files it contains.
     pub files: u64,
-    /// What is not, although it was meant to be, with the reason.
+    /// What is missing, with the reasons.
     pub left: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ pub fn write<W: Write>(home: &Home, with_secrets: bool, lock: &Lock, output: W) 
     }
     home.prepare()?;
     let aside = tempfile::Builder::new().prefix("backup").tempdir_in(home.run_dir()).map_err(at(&home.run_dir()))?;
-    // The store first: what it knows of the log is in the log that is copied after it.
+    // The store first: what it knows about the log is then in the log copied after it.
     let database = aside.path().join("doorward.db");
     if home.main_db().exists() {
         store::copy_database(&home.main_db(), &database)?;

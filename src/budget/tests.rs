@@ -9,7 +9,7 @@ use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
 use super::*;
 use crate::store::ledger::{Events, Filter};
 
-/// A daemon's day: its log on disk, and what it counted.
+/// A daemon's day: its log on disk, and its counts.
 struct Day {
     dir: tempfile::TempDir,
     log: Arc<AuditLog>,
@@ -48,7 +48,7 @@ impl Day {
         admitted.map_err(|refusal| refusal.code)
     }
 
-    /// One request as the proxy makes it: admitted, stored, sent, ended.
+    /// One request as the proxy handles it: admitted, stored, sent, ended.
     fn request(&self, limits: &Limits, url: &str, head: u64, body: u64) -> Result<(), Code> {
         let permit = permit(url);
         let by_wildcard = permit.by_wildcard().then(|| &permit.facts().authority.host);
@@ -156,7 +156,7 @@ fn a_minute_has_so_many_requests() {
     assert_eq!([day.request(&limits, API, 1, 0), day.request(&limits, API, 1, 0)], [Ok(()), OVER]);
 }
 
-/// A host that a rule names is no new name; one below a wildcard is new once.
+/// A host that a rule names is not a new name; one under a wildcard is new once.
 #[test]
 fn new_names_are_counted_once_each() {
     let limits = Limits { new_names_per_day: Some(2), ..Limits::default() };
@@ -190,7 +190,7 @@ fn the_owner_is_warned_at_half_and_near_the_end_once_each() {
     assert!(day.warnings()[2].contains("requests_per_day"), "{:?}", day.warnings());
 }
 
-/// Limits that change during the day: what went before counts.
+/// Limits change during the day: earlier traffic counts.
 #[test]
 fn a_limit_that_is_added_counts_what_was_sent_before_it() {
     let (none, minute) = (Limits::default(), Limits { requests_per_minute: Some(99), ..Limits::default() });
@@ -212,7 +212,7 @@ fn another_group_has_its_own() {
     assert!(day.admit(&work, &limits, None, 1000).is_ok());
 }
 
-/// What cannot be read cannot be counted on.
+/// What cannot be read cannot be relied on.
 #[test]
 fn a_log_that_cannot_be_read_lets_nothing_through() {
     let day = Day::new();
@@ -221,7 +221,7 @@ fn a_log_that_cannot_be_read_lets_nothing_through() {
     assert_eq!(day.admit(&family(), &limits, None, 1), Err(Code::AuditUnavailable));
 }
 
-/// What is not limited costs no look at the log.
+/// Without limits the log is not read.
 #[test]
 fn without_limits_nothing_is_counted() {
     let day = Day::new();
@@ -231,8 +231,8 @@ fn without_limits_nothing_is_counted() {
     assert!(lock(&day.budgets.groups).is_empty());
 }
 
-/// While one group's day is read, which takes as long as the day was, no worker waits, and
-/// nobody but the requests of that group.
+/// While one group's day is read, which takes as long as the day was, no worker waits, and only that group's requests
+/// do.
 #[tokio::test]
 async fn a_long_day_is_read_aside_and_holds_up_its_own_group_alone() {
     let Day { budgets, log, dir: _dir, runtime } = Day::new();
@@ -240,7 +240,7 @@ async fn a_long_day_is_read_aside_and_holds_up_its_own_group_alone() {
     let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
     log.decided(&decision(&permit(API), 1)).unwrap();
     let (family, work) = (family(), GroupName::parse("work").unwrap());
-    // As while somebody reads it.
+    // As during a read.
     let turn = lock(&budgets.reading).entry(family.clone()).or_default().clone();
     let reading = turn.lock().await;
     let mut waiting: Vec<_> = (0..4).map(|_| budgets.admit(&family, &limits, None, 1)).collect();
@@ -257,18 +257,18 @@ async fn a_long_day_is_read_aside_and_holds_up_its_own_group_alone() {
     assert_eq!(admitted, 2, "one of three was used before, and each is counted once");
 }
 
-/// A clock that was ahead and came back: what was used is read anew, none of it twice.
+/// A clock was ahead and came back: usage is read again, and nothing counts twice.
 #[test]
 fn a_clock_that_is_set_back_gives_nothing_back() {
     let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
     let day = Day::new();
     assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), Ok(())]);
-    // As after a day that was only the clock's.
+    // As after a day that existed only on the clock.
     *lock(&day.budgets.groups).get_mut(&family()).unwrap() = Used::of(Date::LAST, UsedSince::default());
     assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), OVER]);
 }
 
-/// One that was behind and was set right: the day that it comes to has had its requests before.
+/// A clock was behind and was set right: the day that it reaches has had its requests before.
 #[test]
 fn a_clock_that_is_set_forward_gives_nothing_back() {
     let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
@@ -291,8 +291,7 @@ fn a_new_day_begins_with_nothing_and_asks_the_log_nothing() {
     assert_eq!(day.admit(&family(), &limits, None, 1), OVER);
 }
 
-/// From its end: what lies before the day costs nothing, and a clock that was wrong for a
-/// while in the midst of it hides nothing.
+/// From its end: what precedes the day costs nothing, and a clock that was wrong for a while in between hides nothing.
 #[test]
 fn the_day_is_read_back_to_where_it_began() {
     let day = Day::new();
@@ -311,7 +310,7 @@ fn the_day_is_read_back_to_where_it_began() {
         store(start, wild),
     ];
     day.log.entries(&Filter::default()).unwrap();
-    // As if each had been stored then: the index is made anew of what the lines say.
+    // As if each had been stored then: the index is rebuilt from the lines.
     day.log.sync().unwrap();
     let lines = day.dir.path().join("audit/000000000001.jsonl");
     let mut text = std::fs::read_to_string(&lines).unwrap();

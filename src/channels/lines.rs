@@ -1,8 +1,7 @@
-//! JSON lines over a byte stream, for tasks: one message a line, with a limit on its length.
+//! JSON lines over a byte stream, for tasks: one message per line, with a limit on its length.
 //!
-//! The control socket and the channels read and write through here, so that the limit and
-//! the errors for a bad line are the same everywhere. Reading is cancel-safe: a `next` that
-//! is dropped half-way loses nothing.
+//! The control socket and the channels read and write through this module, so that the limit and the errors for a bad
+//! line are the same everywhere. Reading is cancel-safe: dropping a `next` half-way loses nothing.
 
 use std::io;
 
@@ -14,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// How much is read at a time.
 const CHUNK: usize = 8 << 10;
 
-/// Reads messages, one a line.
+/// Reads messages, one per line.
 #[derive(Debug)]
 pub struct LineReader<R> {
     stream: R,
@@ -22,7 +21,7 @@ pub struct LineReader<R> {
     chunk: Vec<u8>,
 }
 
-/// Writes messages, one a line.
+/// Writes messages, one per line.
 #[derive(Debug)]
 pub struct LineWriter<W> {
     stream: W,
@@ -31,7 +30,7 @@ pub struct LineWriter<W> {
 /// Why a line cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// The other side is gone, or the system reports an error.
+    /// The other side has gone, or the system reports an error.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
     /// Longer than the limit.
@@ -40,14 +39,14 @@ pub enum LineError {
     /// The stream ended in the middle of a line.
     #[error("the connection ended in the middle of a line")]
     Cut,
-    /// Not JSON, or an unknown message. The line itself is not shown: it may be from an
-    /// unregistered chat, of which nothing is kept (invariant 14).
+    /// Not JSON, or an unknown message. The line itself is not shown: it may be from an unregistered chat, of which
+    /// nothing is kept (invariant 14).
     #[error("there is {0}")]
     Malformed(#[from] Malformed),
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
-    /// Reads from `stream`; a line may hold `limit` bytes, its newline included.
+    /// Reads from `stream`; a line may have `limit` bytes, including its newline.
     pub fn new(stream: R, limit: usize) -> Self {
         LineReader { stream, lines: LineBuffer::new(limit), chunk: vec![0; CHUNK] }
     }
@@ -68,7 +67,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
 }
 
 impl<R> LineReader<R> {
-    /// Changes the limit for the lines that follow.
+    /// Changes the limit for the following lines.
     pub fn set_limit(&mut self, limit: usize) {
         self.lines.set_limit(limit);
     }

@@ -1,6 +1,5 @@
-//! What the daemon says to a channel. The protocol's own type has texts in it, so a link takes
-//! this one instead: a message for a chat is a row of the outbox, with a [`Sayable`] in it, and nothing
-//! else here is for a chat.
+//! The daemon's lines to a channel. The protocol's own type contains plain texts, so a link takes this one instead: a
+//! message for a chat is an outbox row with a [`Sayable`], and nothing else here is for a chat.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
@@ -15,7 +14,7 @@ use crate::store::{Group, Queued, Sayable, SayableFile, StoreError};
 pub struct Outward(ToChannel);
 
 impl Outward {
-    /// A message for a chat: a row of the outbox, whose text is a [`Sayable`], with its file if it has one.
+    /// A message for a chat: an outbox row, whose text is a [`Sayable`], and its file, if any.
     pub fn send(row: &Queued, file: Option<&SayableFile>) -> Self {
         let text: &Sayable = &row.text;
         let file = file.map(|file| OutgoingFile {
@@ -36,18 +35,18 @@ impl Outward {
         }))
     }
 
-    /// Shows or hides the typing sign of a chat.
+    /// Shows or hides a chat's typing indicator.
     pub fn typing(chat: String, on: bool) -> Self {
         Outward(ToChannel::Typing { chat, on })
     }
 
-    /// More of an answer that is being written, for the chat of the group that it was checked for.
+    /// More of a growing answer, for the chat of the group for which it was checked.
     pub fn growing(group: &Group, in_reply_to: String, text: &Sayable) -> Option<Self> {
         let (is_theirs, text) = (*text.goes_to(&group.name) == group.name, text.as_str().to_owned());
         is_theirs.then(|| Outward(ToChannel::Growing { chat: group.chat.clone(), in_reply_to, text }))
     }
 
-    /// The answer to its hello, with its registered chats.
+    /// The reply to its hello, with its registered chats.
     pub fn welcome(chats: Vec<String>) -> Self {
         Outward(ToChannel::Welcome { v: VERSION, chats })
     }
@@ -57,18 +56,18 @@ impl Outward {
         Outward(ToChannel::Chats { chats })
     }
 
-    /// A message is committed.
+    /// A message was committed.
     pub fn accepted(id: String) -> Self {
         Outward(ToChannel::Accepted { id })
     }
 
-    /// A message of a chat that is not registered.
+    /// A message was from an unregistered chat.
     pub fn of_no_group(id: String) -> Self {
         let why = "this chat belongs to no group; `doorward group add` makes one".to_owned();
         Outward(ToChannel::Ignored { id, why })
     }
 
-    /// A message that could not be kept; a person at a terminal reads why.
+    /// A message could not be stored; a person at a terminal reads why.
     pub fn not_kept(id: String, error: &StoreError) -> Self {
         Outward(ToChannel::Ignored { id, why: error.to_string() })
     }
@@ -81,7 +80,7 @@ impl Outward {
         }
     }
 
-    /// The line, to look at: no link takes it.
+    /// The line itself, for reading: no link takes it.
     pub fn into_line(self) -> ToChannel {
         self.0
     }

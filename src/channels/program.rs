@@ -1,8 +1,8 @@
-//! A channel that is a program of its own: starts it with an empty environment, speaks with
-//! it over stdin and stdout, and restarts it when it ends.
+//! A channel that is a separate program: started with an empty environment, spoken to over stdin and stdout, and
+//! restarted when it ends.
 //!
-//! What it is not: it knows nothing of the network behind the program, whose lines go through
-//! the same queues as a terminal's.
+//! What it is not: it knows nothing of the network behind the program, whose lines go through the same queues as a
+//! terminal's.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -98,7 +98,7 @@ where
             pause = pauses.first;
         }
         let wait = match ended {
-            // The router has logged why; a program that repeats it is not news.
+            // The router has logged the reason; the program's repetition is not news.
             Ok(status) if status.code() == Some(NOT_LINKED) => pauses.not_linked,
             Ok(status) => {
                 tracing::warn!(channel = program.channel, %status, seconds = pause.as_secs(), "a channel's program has ended and is started again");
@@ -141,7 +141,7 @@ where
         }
         _ = ending.wait_for(|ending| *ending) => {}
     }
-    // Its stdin is closed by now, which asks it to end.
+    // Its stdin is closed by now, which tells it to end.
     if let Ok(status) = tokio::time::timeout(ENDING, child.wait()).await {
         return status;
     }

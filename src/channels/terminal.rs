@@ -1,8 +1,7 @@
-//! The terminal channel: the channel protocol over a connection to the control socket. It
-//! runs inside the daemon; the other end is `doorward chat`.
+//! The terminal channel: the channel protocol over a connection to the control socket. It runs inside the daemon; the
+//! other end is `doorward chat`.
 //!
-//! What it is not: it knows no groups and no store. It moves lines between a
-//! stream and the two queues of a [`Link`].
+//! What it is not: it knows no groups and no store. It moves lines between a stream and the two queues of a [`Link`].
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -41,7 +40,7 @@ pub fn link() -> (Link, Pump) {
 }
 
 impl Pump {
-    /// Moves lines until either side is done, in order within each direction.
+    /// Moves lines until either side is done, keeping the order in each direction.
     pub async fn run<R, W>(self, mut reader: LineReader<R>, mut writer: LineWriter<W>) -> Result<(), LineError>
     where
         R: AsyncRead + Unpin,

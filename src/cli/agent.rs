@@ -1,4 +1,4 @@
-//! `doorward agent`: who answers in a group, with all that it takes.
+//! `doorward agent`: sets a group's agent, with everything that it needs.
 
 use std::process::ExitCode;
 
@@ -59,7 +59,6 @@ struct SetArgs {
     no_question: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: AgentArgs) -> Result<ExitCode, Failure> {
     let AgentCommand::Set(args) = args.command;
     let groups = change::registered(home)?;
@@ -87,11 +86,11 @@ pub(super) async fn run(home: &Home, args: AgentArgs) -> Result<ExitCode, Failur
     }
 }
 
-/// Its file, and what its policy lacks.
+/// Writes the group's file, and adds to its policy what is missing.
 fn write(home: &Home, args: &SetArgs) -> Result<(), Failure> {
     let SetArgs { group, agents, model, endpoint, dry_run, .. } = args;
     let edit = Edit::group(home, group).map_err(failed)?;
-    // What is set stays where it stands.
+    // A key that is set keeps its place.
     let stays = |key: &str| match key {
         "agent" => agents.len() == 1,
         "agents" => agents.len() > 1,
@@ -135,7 +134,7 @@ fn thinks(compiled: &policy_file::Compiled) -> bool {
     compiled.policy.rules().allows.iter().any(|rule| rule.model)
 }
 
-/// What lets an agent think with its model.
+/// The preset through which an agent reaches its model.
 fn preset(agent: &str, model: Option<&str>) -> Result<Option<&'static str>, Failure> {
     let provider = model.and_then(|model| model.split_once('/')).map(|(provider, _)| provider);
     Ok(match (agent, provider) {
@@ -155,7 +154,7 @@ fn preset(agent: &str, model: Option<&str>) -> Result<Option<&'static str>, Fail
     })
 }
 
-/// A rule for a model at home, which may be nowhere else.
+/// A rule for a model at home, which may be at this address only.
 fn at_home(edit: Edit<crate::edit::OfPolicy>, endpoint: &str) -> Result<Edit<crate::edit::OfPolicy>, Failure> {
     let asked = format!("{}/chat/completions", endpoint.trim_end_matches('/'));
     let facts = Facts::parse("POST", &asked).map_err(|error| usage(anyhow!("--endpoint: {error}")))?;
@@ -183,7 +182,7 @@ fn at_home(edit: Edit<crate::edit::OfPolicy>, endpoint: &str) -> Result<Edit<cra
     edit.add_allow(&rule.note(&change::note("doorward agent set"))).map_err(failed)
 }
 
-/// What a million tokens cost, where that is known.
+/// What a million tokens cost, if known.
 fn costs(config: &Config, settings: &GroupSettings) -> Result<(), Failure> {
     let prices = config.prices.with_shipped();
     for agent in settings.agents() {
@@ -209,7 +208,7 @@ fn costs(config: &Config, settings: &GroupSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Each has what it needs to think, or the command ends with what is missing.
+/// Checks that each agent has what it needs to think; fails with what is missing.
 fn keys(home: &Home, group: &GroupName, config: &Config, settings: &GroupSettings) -> Result<(), Failure> {
     let compiled = PolicyFiles::compile(home, group).map_err(refused)?;
     for agent in settings.agents() {
@@ -221,7 +220,7 @@ fn keys(home: &Home, group: &GroupName, config: &Config, settings: &GroupSetting
     Ok(())
 }
 
-/// A first question, in a sandbox of its own.
+/// Asks a first question, in a sandbox of its own.
 async fn ask(home: &Home, group: &GroupName) -> Result<ExitCode, Failure> {
     let mut reached = reach::daemon(home).await?;
     let client = reached.client().await?;

@@ -1,4 +1,4 @@
-//! A moment that is still to come, as people write it.
+//! A moment in the future, as people write it.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::clock;
 /// `1h`, `22:00`, `sat 22:00`, `2026-12-05`, `2026-12-05 22:00`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ahead {
-    /// A length of time from now on.
+    /// A duration from now on.
     For(Duration),
-    /// The next moment that is called so.
+    /// The next moment that matches.
     At(At),
 }
 
@@ -24,11 +24,11 @@ impl FromStr for Ahead {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let text = text.trim();
-        // `8:00` is meant as `08:00`, and a day may be written out.
+        // `8:00` means `08:00`, and a weekday may be written out.
         let (day, time) = text.rsplit_once(' ').map_or(("", text), |(day, time)| (day.trim(), time));
         let padded = if time.find(':') == Some(1) { format!("0{time}") } else { time.to_owned() };
         let at = [day.to_lowercase(), padded.to_lowercase()].map(short).join(" ");
-        // `22:00` could be read as a length, and is a time.
+        // `22:00` would also parse as a duration, but is a time.
         match (At::parse(at.trim()), duration::read(text)) {
             (Some(at), _) => Ok(Ahead::At(at)),
             (None, Some(length)) if !length.is_zero() => Ok(Ahead::For(length)),
@@ -39,14 +39,14 @@ impl FromStr for Ahead {
     }
 }
 
-/// `saturday` as `sat`; anything else as it is.
+/// `saturday` as `sat`; anything else unchanged.
 fn short(word: String) -> String {
     const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     if DAYS.contains(&word.as_str()) { word[..3].to_owned() } else { word }
 }
 
 impl Ahead {
-    /// That moment, which is after `now`. A day alone is meant whole.
+    /// That moment, after `now`. A date alone means the whole day.
     pub(crate) fn after(&self, now: &Zoned) -> anyhow::Result<Zoned> {
         let then = match self {
             Ahead::For(length) => now.checked_add(*length)?,
@@ -64,7 +64,7 @@ fn next(at: At, now: &Zoned) -> anyhow::Result<Zoned> {
     let day = if at.has_time() { meant.date() } else { meant.date().tomorrow() };
     let time = if at.has_time() { meant.time() } else { TimeOfDay::MIDNIGHT };
     let then = zoned(Moment::new(day, time), now)?;
-    // A time that was today, and a day of the week whose time was, are the next of that name.
+    // A time that has passed today, and a weekday whose time has passed, mean the next one.
     Ok(match (at.has_date(), at.has_weekday()) {
         (false, false) if then <= *now => then.tomorrow()?,
         (false, true) if then <= *now => then.checked_add(Span::new().days(7))?,

@@ -1,4 +1,4 @@
-//! `doorward ask`: what the owner is asked, and their answers.
+//! `doorward ask`: the questions to the owner, and their answers.
 
 use std::process::ExitCode;
 
@@ -66,7 +66,6 @@ enum Yes {
     Always,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: AskArgs) -> Result<ExitCode, Failure> {
     match args.command {
         None => list(home, args.json).await,
@@ -76,7 +75,7 @@ pub(super) async fn run(home: &Home, args: AskArgs) -> Result<ExitCode, Failure>
 
 async fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     let asks = match Client::connect(home).await.map_err(environment)? {
-        // Without a daemon no request waits, and no answer counts.
+        // Without a daemon no request waits and no answer counts.
         None => Vec::new(),
         Some(client) => match client.ask(&Request::Asks {}).await? {
             (Answer::Asks(asks), _) => asks,

@@ -1,6 +1,6 @@
-//! `doorward audit`: what was asked at the door, and what became of it.
+//! `doorward audit`: the requests at the door and their results.
 //!
-//! Reads the log's own file: works with a running daemon and without one.
+//! Reads the log's own files: works with or without a running daemon.
 
 mod csv;
 mod digest;
@@ -100,7 +100,7 @@ struct ShowArgs {
     csv: bool,
 }
 
-/// What an entry is written as.
+/// The form of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Table,
@@ -108,13 +108,13 @@ enum Form {
     Csv,
 }
 
-/// How often a followed log is looked at. The question itself is one short read.
+/// How often a followed log is checked. Each check is one short read.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// So many records of an export are read at a time.
+/// How many records of an export are read at a time.
 const AT_ONCE: u32 = 1_000;
 
-/// So many a table holds where nothing is said, and is begun with where it is followed.
+/// The default length of a table, and of the start of a followed one.
 const IN_A_TABLE: u32 = 50;
 
 /// Runs the command; writes to standard output.
@@ -128,7 +128,7 @@ pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// All of a home's log as the command shows it: for the tour.
+/// A home's whole log as the command shows it: for the tour.
 pub(super) fn whole(home: &Home, screen: Screen) -> anyhow::Result<Styled> {
     let mut text = Vec::new();
     table(&open(home, false)?, &Filter { events: Events::With, ..Filter::default() }, screen, &mut text)?;
@@ -146,7 +146,7 @@ fn list(args: &ShowArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> an
         }
         return Ok(ExitCode::SUCCESS);
     }
-    // Whoever follows may come before the daemon's first start.
+    // A follower may start before the daemon's first start.
     while args.follow && !is_there(home, false) {
         std::thread::sleep(LOOK_EVERY);
     }
@@ -169,7 +169,7 @@ fn list(args: &ShowArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> an
     Ok(ExitCode::SUCCESS)
 }
 
-/// A table that does not hold all of it says so.
+/// A note if a table does not show everything.
 fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow::Result<Option<String>> {
     let all = match filter.limit {
         Some(limit) if shown >= u64::from(limit) => reader.count(filter)?,
@@ -190,8 +190,7 @@ fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow:
     Ok(newest.into_iter().chain(routine).reduce(|one, other| format!("{one}\n{other}")))
 }
 
-/// A table as wide as its widest cells, which are looked for first, or as its screen; says how
-/// many entries it has.
+/// A table as wide as its widest cells, which are measured first, or as its screen; returns the number of entries.
 fn table(reader: &AuditReader, filter: &Filter, screen: Screen, out: &mut dyn Write) -> anyhow::Result<u64> {
     let (zone, until) = (times::zone(), reader.last()?);
     let mut columns = table::columns();
@@ -210,14 +209,13 @@ fn table(reader: &AuditReader, filter: &Filter, screen: Screen, out: &mut dyn Wr
     })
 }
 
-/// All that matches, one by one; says how much that was.
+/// Writes all matching entries one by one; returns their number.
 fn export(reader: &AuditReader, filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<u64> {
     export_of(&[], form, true, out)?;
     pages(reader, filter, reader.last()?, |entries| export_of(entries, form, false, out))
 }
 
-/// What matches up to a record, a part at a time: a log may be larger than memory. Says how much
-/// it was.
+/// Passes on the matching entries up to a record, page by page: a log may be larger than memory. Returns their number.
 fn pages(
     reader: &AuditReader,
     mut filter: Filter,
@@ -271,7 +269,7 @@ fn follow(
     }
 }
 
-/// Entries line by line, for programs; the first of a CSV file are preceded by its headings.
+/// Entries line by line, for programs; the first of a CSV file come after its headings.
 fn export_of(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -> std::io::Result<()> {
     if first && form == Form::Csv {
         write!(out, "{}\r\n", csv::HEADINGS)?;
@@ -290,7 +288,7 @@ fn is_there(home: &Home, old: bool) -> bool {
     if old { home.old_audit_db().exists() } else { home.audit_log().exists() }
 }
 
-/// Opens the log, or the one that an older Doorward kept.
+/// Opens the log, or an older version's.
 fn open(home: &Home, old: bool) -> anyhow::Result<AuditReader> {
     match old {
         true => Ok(AuditReader::open_old(&home.old_audit_db())?),
@@ -326,7 +324,7 @@ impl ShowArgs {
             alarms: self.alarms,
             since,
             until,
-            // The numbers of records begin with 1.
+            // Record numbers start at 1.
             after: self.from_seq.map(|from| Seq(from.saturating_sub(1))),
             limit: self.limit().filter(|limit| *limit > 0),
             events,

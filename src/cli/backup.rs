@@ -35,13 +35,12 @@ pub struct BackupArgs {
     to: Vec<String>,
 }
 
-/// The shortest passphrase: whoever has the file can try as many as they like.
+/// The shortest passphrase: whoever has the file can try any number.
 const SHORTEST: usize = 10;
 
 /// The longest.
 const LONGEST: u64 = 1 << 10;
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: BackupArgs) -> Result<ExitCode, Failure> {
     let file = std::path::absolute(&args.file)?;
     if file.exists() {
@@ -77,7 +76,7 @@ fn lock(keys: &[String]) -> Result<Lock, Failure> {
     Ok(Lock::Passphrase(first.as_str().into()))
 }
 
-/// A prompt takes one line, so a passphrase is one. Said twice, as at a prompt, it is the same.
+/// A prompt takes one line, so a passphrase is one. If it is given twice, as at a prompt, both must match.
 fn one_line(said: Zeroizing<String>) -> Result<Zeroizing<String>, Failure> {
     let mut lines = said.lines();
     match (lines.next(), lines.next(), lines.next()) {
@@ -89,7 +88,7 @@ fn one_line(said: Zeroizing<String>) -> Result<Zeroizing<String>, Failure> {
     }
 }
 
-/// Written aside and put in place whole; an interrupted one leaves nothing.
+/// Written aside and renamed into place; an interrupted one leaves nothing.
 fn write(home: &Home, with_secrets: bool, lock: &Lock, file: &Path, stop: Stop) -> Result<(Written, u64), Failure> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     let failed = |error: io::Error| refused(anyhow!("{}: {error}", file.display()));

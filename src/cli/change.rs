@@ -1,5 +1,5 @@
-//! What commands that change a file have in common: what would be written is shown, written
-//! unless `--dry-run` is there, and told in a sentence.
+//! Common to commands that edit a file: the change is shown, written unless `--dry-run` is given, and explained in a
+//! sentence.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::edit::{Edit, EditError, Kind};
 use crate::home::Home;
 use crate::store::{Store, now};
 
-/// Shows what changes, writes it, and says what it means.
+/// Shows the change, writes it, and says what it means.
 pub(super) fn finish<Of: Kind>(edit: Edit<Of>, dry_run: bool, meaning: &str) -> Result<ExitCode, Failure> {
     let warnings = edit.check_what_is_new().map_err(failed)?;
     if !edit.changes() {
@@ -35,7 +35,7 @@ pub(super) fn finish<Of: Kind>(edit: Edit<Of>, dry_run: bool, meaning: &str) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// An edit that was refused, with the lines that it is about.
+/// A refused edit, with the lines that it concerns.
 pub(super) fn failed(error: EditError) -> Failure {
     match (&error, error.problems().map(|problems| show::report_on(problems, Screen::PIPE).plain())) {
         (EditError::WrongAlready { file, .. }, Some(lines)) => {
@@ -48,31 +48,30 @@ pub(super) fn failed(error: EditError) -> Failure {
     }
 }
 
-/// Who wrote a rule, when and by what: the comment above it.
+/// Who wrote a rule, when and how: the comment above it.
 pub(super) fn note(by: &str) -> String {
     format!("{}, by {by}", times::time(now(), &times::zone()))
 }
 
-/// A group that is registered or has a policy; with a word of what may have been meant, where it is neither.
+/// Checks that a group is registered or has a policy; if not, suggests a similar name.
 pub(super) fn known_group(home: &Home, name: &GroupName) -> Result<(), Failure> {
     if home.policy_file(name).exists() {
         return Ok(());
     }
     match registered(home) {
-        // Who cannot be asked is no reason to refuse.
+        // An error in asking is no reason to refuse.
         Err(_) => Ok(()),
         Ok(groups) if groups.contains(name) => Ok(()),
         Ok(groups) => Err(no_group(name, &groups)),
     }
 }
 
-/// A group that is registered; with a word of what may have been meant, where it is not.
+/// Checks that a group is registered; if not, suggests a similar name.
 pub(super) fn registered_group(home: &Home, name: &GroupName) -> Result<(), Failure> {
     let groups = registered(home)?;
     if groups.contains(name) { Ok(()) } else { Err(no_group(name, &groups)) }
 }
 
-/// The registered groups.
 pub(super) fn registered(home: &Home) -> anyhow::Result<Vec<GroupName>> {
     let Some(store) = Store::open_existing(&home.main_db())? else { return Ok(Vec::new()) };
     Ok(store.groups()?.into_iter().map(|group| group.name).collect())

@@ -20,8 +20,7 @@ use crate::store::{Group, NewGroup, Store};
 
 use conversation::Conversation;
 
-/// The longest message; a JSON line of it stays below the channel's limit even where
-/// every character needs six.
+/// The longest message; its JSON line stays below the channel's limit even if every character takes six bytes.
 const MESSAGE_LIMIT: usize = 160 << 10;
 
 /// Talk to a group.
@@ -49,17 +48,16 @@ pub struct ChatArgs {
     json: bool,
 }
 
-/// A chat with a group, for whoever sits there.
+/// A chat with a group, at this terminal.
 pub(super) async fn with(home: &Home, group: &GroupName) -> Result<ExitCode, Failure> {
     run(home, ChatArgs { group: Some(group.clone()), once: None, json: false }).await
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure> {
     let message = one_message(&args)?;
     let store = group::open_store(home)?;
     let group = find_or_make(home, &store, args.group.as_ref())?;
-    // What is wrong with its file is told by the sandbox that does not start.
+    // An error in its file is reported when its sandbox fails to start.
     let agent = GroupSettings::load(home, &group.name).unwrap_or_default().agent.to_string();
     let mut reached = reach::daemon(home).await?;
     let talk = async {
@@ -82,7 +80,7 @@ pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure
             if reached.stays() {
                 show::aside(format!("\nWhat you sent goes on; `doorward stop {}` ends it.", group.name));
             }
-            // As a shell reports a command that SIGINT ended.
+            // As a shell reports a command ended by SIGINT.
             Ok(ExitCode::from(130))
         }
     };
@@ -90,7 +88,7 @@ pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure
     done
 }
 
-/// The message of `--once` or of stdin; `None` where a person sits at a terminal.
+/// The message from `--once` or stdin; `None` at a terminal.
 fn one_message(args: &ChatArgs) -> Result<Option<String>, Failure> {
     let text = match &args.once {
         Some(text) => text.clone(),
@@ -113,7 +111,7 @@ fn one_message(args: &ChatArgs) -> Result<Option<String>, Failure> {
     Ok(Some(text.trim_end_matches('\n').to_owned()))
 }
 
-/// The group to talk to. The very first time it is made.
+/// The group to talk to. The very first one is created.
 fn find_or_make(home: &Home, store: &Store, wanted: Option<&GroupName>) -> Result<Group, Failure> {
     let groups = store.groups()?;
     let Some(name) = wanted else { return usual(home, store, groups) };
@@ -125,7 +123,7 @@ fn find_or_make(home: &Home, store: &Store, wanted: Option<&GroupName>) -> Resul
     Ok(group)
 }
 
-/// Where no group is named: the main group, or the one of the terminal where the main group is elsewhere.
+/// The default: the main group, or the terminal's group if the main group is elsewhere.
 fn usual(home: &Home, store: &Store, groups: Vec<Group>) -> Result<Group, Failure> {
     let main = groups.iter().find(|group| group.is_main).cloned();
     if groups.is_empty() {

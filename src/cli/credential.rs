@@ -1,4 +1,4 @@
-//! `doorward credential`: a key for a service, with the hosts that it may go to, in one step.
+//! `doorward credential`: a service's key and the hosts to which it may go, in one step.
 
 use std::process::ExitCode;
 
@@ -60,7 +60,6 @@ struct AddArgs {
     dry_run: bool,
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: CredentialArgs) -> Result<ExitCode, Failure> {
     match args.command {
         CredentialCommand::Add(args) => add(home, &args),
@@ -80,7 +79,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
             "{name} is no service that is known: name its hosts with --host, like --host api.{name}.example{meant}"
         )));
     }
-    // What would be refused is refused before a secret is asked for.
+    // Whatever would be refused is refused before a secret is asked for.
     written(home, args, None, &kept::place_of(home, name, args.store)?)?.check().map_err(failed)?;
     if args.dry_run {
         let edit = written(home, args, None, &kept::place_of(home, name, args.store)?)?;
@@ -101,7 +100,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     Ok(done)
 }
 
-/// A credential that doorward.toml has: its secret is kept where it was lost, and else stays.
+/// A credential that doorward.toml already has: a lost secret is stored again, an existing one stays.
 fn again(home: &Home, credential: &Credential) -> Result<ExitCode, Failure> {
     let Credential { name, source, .. } = credential;
     let name: &str = name;
@@ -129,7 +128,7 @@ fn meaning(args: &AddArgs) -> String {
     format!("the key {} goes to the hosts above, and only where a group's policy has a rule that names it.", args.name)
 }
 
-/// What stands in doorward.toml: what was said, and else what the service needs.
+/// The text for doorward.toml: the given values, else the service's.
 fn written(
     home: &Home,
     args: &AddArgs,

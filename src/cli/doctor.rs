@@ -36,15 +36,15 @@ pub struct DoctorArgs {
 /// The result of one check.
 #[derive(Debug, Serialize)]
 struct Check {
-    /// What was looked at.
+    /// The subject.
     what: String,
     state: State,
-    /// What was found.
+    /// The finding.
     found: String,
-    /// What to do about it.
+    /// The remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
-    /// What of that can be done by itself.
+    /// The part of it that can be done automatically.
     #[serde(skip)]
     mend: Option<Mend>,
 }
@@ -53,13 +53,12 @@ struct Check {
 #[serde(rename_all = "snake_case")]
 enum State {
     Fine,
-    /// It was not, until `--fix`.
+    /// It was wrong until `--fix`.
     Fixed,
     Warning,
     Broken,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failure> {
     let mut checks = checks::all(home).await;
     if args.fix {
@@ -92,7 +91,7 @@ pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failu
     Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
-/// What the owner has shut or lets rest, and how that ends: lines for whoever asks without a daemon.
+/// What the owner has locked or paused, and how to end that: for commands without a daemon.
 pub(super) fn held(home: &Home) -> String {
     let line = |check: Check| format!("\n{}; `{}` ends that", check.found, check.fix.unwrap_or_default());
     held::check(home).into_iter().map(line).collect()
@@ -111,12 +110,12 @@ impl Check {
         Check { what: what.into(), state: State::Broken, found: found.into(), fix: Some(fix.into()), mend: None }
     }
 
-    /// Can be mended by itself.
+    /// It can be mended automatically.
     fn mended_by(self, mend: Mend) -> Self {
         Check { mend: Some(mend), ..self }
     }
 
-    /// Mends what can be mended; what cannot stays as it was found.
+    /// Mends what can be mended; the rest stays as found.
     fn mend(&mut self) {
         let Some(mend) = self.mend.take() else { return };
         match mend.done() {

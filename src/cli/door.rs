@@ -38,7 +38,6 @@ pub struct DoorArgs {
     env: PathBuf,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: DoorArgs) -> Result<ExitCode, Failure> {
     let mut reached = reach::daemon(home).await?;
     let done = open(&mut reached, &args).await;
@@ -63,16 +62,16 @@ async fn open(reached: &mut reach::Reached<'_>, args: &DoorArgs) -> Result<ExitC
         () = up::interrupted() => Ok(ExitCode::SUCCESS),
         () = held.closed() => Err(refused(anyhow::anyhow!("the door was shut: the group was stopped or the daemon ended"))),
     };
-    // Whoever waits for this command may take it that the socket is gone.
+    // When this command has ended, the socket is gone.
     held.release().await;
     for file in [&args.ca, &args.env] {
-        // Both are worth nothing without the door.
+        // Both are worthless without the door.
         let _ = std::fs::remove_file(file);
     }
     code
 }
 
-/// Surrogates are no secrets, but they are this door's alone.
+/// Surrogates are not secret, but they are only for this door.
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || {
         let mut options = std::fs::OpenOptions::new();

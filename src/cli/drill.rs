@@ -1,4 +1,4 @@
-//! `doorward drill`: attack your own installation, and read what came of it.
+//! `doorward drill`: attacks your own installation and reports the result.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -52,7 +52,6 @@ enum Hole {
     Proxy,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let weaken = args.weaken.map(|hole| match hole {
@@ -70,7 +69,7 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One drill for a group, told in a sentence; whether nothing got out.
+/// Runs one drill for a group and reports it in a sentence; returns whether nothing got out.
 pub(super) async fn in_short(home: &Home, group: &GroupName) -> Result<bool, Failure> {
     let started = Instant::now();
     let (report, cleared) = hold(Order { home, group: Some(group.clone()), weaken: None }).await?;
@@ -79,7 +78,7 @@ pub(super) async fn in_short(home: &Home, group: &GroupName) -> Result<bool, Fai
     Ok(report.passed())
 }
 
-/// Holds a drill; the report, and whether all of it could be removed.
+/// Holds a drill; returns the report, and whether everything could be removed.
 async fn hold(order: Order<'_>) -> Result<(Report, Result<(), Failure>), Failure> {
     let (home, weaken) = (order.home, order.weaken);
     let config = Config::load(home)?;
@@ -102,7 +101,7 @@ async fn hold(order: Order<'_>) -> Result<(Report, Result<(), Failure>), Failure
     Ok((held?, cleared.map_err(environment)))
 }
 
-/// For `doorward status` and the daily digest. A drill whose file cannot be written was held all the same.
+/// For `doorward status` and the daily digest. A failure to write it does not undo the drill.
 fn keep(home: &Home, report: &Report) {
     if !home.data().is_dir() {
         return;
@@ -154,7 +153,7 @@ fn as_text(report: &Report, weaken: Option<Weaken>, seconds: u64) -> Styled {
     text + "\n" + amiss(report) + verdict(report, seconds)
 }
 
-/// What is wrong besides attacks.
+/// Problems other than attacks.
 fn amiss(report: &Report) -> Styled {
     let mut text = Styled::default();
     for finding in &report.findings {
@@ -178,19 +177,19 @@ fn attack_as_text(tried: &Tried, width: usize) -> Styled {
     text
 }
 
-/// What happened, under its attack: words of a sandbox too.
+/// What happened, for below its attack: may contain a sandbox's words.
 fn happened(text: &str) -> String {
     format!("{:INDENT$}{}\n", "", cut(text))
 }
 
-/// In one line, and no longer than is read.
+/// In one line of bounded length.
 fn cut(text: &str) -> String {
     const MOST: usize = 300;
     let words: Vec<_> = text.split_whitespace().collect();
     words.join(" ").chars().take(MOST).collect()
 }
 
-/// Where what happened starts.
+/// The indent of what happened.
 const INDENT: usize = 11;
 
 fn verdict(report: &Report, seconds: u64) -> Styled {
@@ -277,7 +276,7 @@ mod tests {
     use crate::drill::Attempt;
     use crate::drill::attacks::ATTACKS;
 
-    /// With every attack there is, each of which came to something else.
+    /// With every attack, each with a different result.
     #[test]
     fn a_report_fits_every_terminal() {
         let attempt = |through: bool, what: &str| Attempt { through, what: what.to_owned() };

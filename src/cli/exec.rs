@@ -31,14 +31,13 @@ pub struct ExecArgs {
     command: Vec<String>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ExecArgs) -> Result<ExitCode, Failure> {
     let config = Config::load(home)?;
     change::registered_group(home, &args.group)?;
     let mut reached = reach::daemon(home).await?;
     let done = tokio::select! {
         done = in_sandbox(&config, &mut reached, &args) => done,
-        // As a shell reports a command that SIGINT ended.
+        // As a shell reports a command ended by SIGINT.
         () = up::interrupted() => Ok(ExitCode::from(130)),
     };
     reached.leave().await;
@@ -61,11 +60,11 @@ async fn in_sandbox(config: &Config, reached: &mut reach::Reached<'_>, args: &Ex
         }
     };
     drop(raw);
-    // Killed: by itself, or with its sandbox, which then is gone at once.
+    // Killed: by itself, or with its sandbox, which is then gone at once.
     if matches!(ran, Ok(137)) && tokio::time::timeout(LET_GO, held.closed()).await.is_ok() {
         return Err(gone());
     }
-    // Codes of processes are 0 to 255; anything else is no success.
+    // Exit codes are 0 to 255; anything else is a failure.
     Ok(ExitCode::from(u8::try_from(ran?).unwrap_or(1)))
 }
 
@@ -79,7 +78,7 @@ fn gone() -> Failure {
     ))
 }
 
-/// The caller's terminal, handing every key on; as it was before once dropped.
+/// The caller's terminal in raw mode; restored when dropped.
 struct RawTerminal {
     before: Termios,
     size: TerminalSize,

@@ -1,4 +1,4 @@
-//! How a command fails: what a person reads, and the exit code.
+//! A command's failure: the text for a person, and the exit code.
 
 use std::process::ExitCode;
 
@@ -23,20 +23,20 @@ pub fn usage(error: impl Into<anyhow::Error>) -> Failure {
     Failure { error: error.into(), code: 2 }
 }
 
-/// The surroundings are wrong (no engine, home in use, no space): exit code 3.
+/// The environment is wrong (no engine, home in use, no space): exit code 3.
 pub fn environment(error: impl Into<anyhow::Error>) -> Failure {
     Failure { error: error.into(), code: 3 }
 }
 
-/// A person broke it off: 130, as a shell reports a command that SIGINT ended.
+/// A person interrupted it: 130, as a shell reports a command ended by SIGINT.
 pub(super) fn broken_off(error: impl Into<anyhow::Error>) -> Failure {
     Failure { error: error.into(), code: 130 }
 }
 
 impl Failure {
-    /// Says it on stderr and gives the exit code.
+    /// Prints it on stderr and returns the exit code.
     pub fn tell(&self) -> ExitCode {
-        // A reader that has gone away (`doorward audit | head`) is not a failure.
+        // A closed pipe (`doorward audit | head`) is not a failure.
         if self.error.chain().any(is_broken_pipe) {
             return ExitCode::SUCCESS;
         }
@@ -44,7 +44,7 @@ impl Failure {
         ExitCode::from(self.code)
     }
 
-    /// What went wrong. Problems of a file are drawn with its lines.
+    /// What went wrong. A file's problems are drawn with its lines.
     fn words(&self) -> Styled {
         let Some(problems) = self.error.chain().find_map(|error| error.downcast_ref::<Problems>()) else {
             return Styled::from(in_words(&self.error));
@@ -61,7 +61,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// An error with its causes, but for those that it has said already.
+/// An error with its causes, without those that it already includes.
 pub(super) fn in_words(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -78,7 +78,7 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// Most things that fail in a command without further ado are refusals.
+/// Most failures in a command are refusals.
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         refused(error)

@@ -1,4 +1,4 @@
-//! `doorward group`: registers chats as groups, lists and forgets them.
+//! `doorward group`: registers chats as groups, lists and removes them.
 
 mod remove;
 mod set;
@@ -17,7 +17,7 @@ use crate::registration::whatsapp as ids;
 use crate::registration::{self, Registered};
 use crate::store::{Group, NewGroup, Store};
 
-/// The channels that a group's messages can come from.
+/// The channels for a group's chat.
 const CHANNELS: [&str; 2] = [terminal::CHANNEL, config::WHATSAPP];
 
 /// Register, list and remove groups.
@@ -94,7 +94,6 @@ struct AddArgs {
     chat: Option<String>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: GroupArgs) -> Result<ExitCode, Failure> {
     match args.command {
         GroupCommand::Add(args) => add(home, &args),
@@ -105,13 +104,13 @@ pub(super) async fn run(home: &Home, args: GroupArgs) -> Result<ExitCode, Failur
     }
 }
 
-/// The store of a home, made where it is missing.
+/// The store of a home, created if it is missing.
 pub(super) fn open_store(home: &Home) -> anyhow::Result<Store> {
     home.prepare()?;
     Ok(Store::open(&home.main_db())?)
 }
 
-/// Registers a group, and says what of an earlier one of its name is in force.
+/// Registers a group, and reports files of an earlier group of that name that are in force.
 pub(super) fn register(home: &Home, store: &Store, new: &NewGroup<'_>, agent: &Agent) -> Result<Group, Failure> {
     let Registered { group, stayed } = registration::register(home, store, new, agent).map_err(refused)?;
     for path in stayed {
@@ -121,7 +120,7 @@ pub(super) fn register(home: &Home, store: &Store, new: &NewGroup<'_>, agent: &A
 }
 
 fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
-    // What is wrong with doorward.toml is told by what needs it.
+    // An error in doorward.toml is reported by commands that need it.
     let config = Config::load(home).unwrap_or_default();
     let chat = chat(args, &config)?;
     let store = open_store(home)?;
@@ -150,7 +149,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An alarm must never be told to nobody.
+/// Alarms must always reach somebody.
 fn no_main(group: &GroupName) -> String {
     format!(
         "No group is the main group yet, so alarms and questions reach nobody. If {group} is your own chat: `doorward \
@@ -158,7 +157,7 @@ fn no_main(group: &GroupName) -> String {
     )
 }
 
-/// The chat that was named, as far as something of it can be heard.
+/// The named chat, if messages from it can arrive.
 fn chat(args: &AddArgs, config: &Config) -> Result<String, Failure> {
     let of_whatsapp = args.channel == config::WHATSAPP;
     match &args.chat {
@@ -174,20 +173,20 @@ fn chat(args: &AddArgs, config: &Config) -> Result<String, Failure> {
     }
 }
 
-/// A shell answers its owner; people want an assistant.
+/// In a terminal a shell answers the owner; people want an assistant.
 fn agent_of(args: &AddArgs) -> Result<Agent, String> {
     let usual = if args.channel == terminal::CHANNEL { "shell" } else { "claude" };
     Agent::parse(args.agent.as_deref().unwrap_or(usual))
 }
 
-/// Whether the new group is to be the main group in the place of the one that is.
+/// Whether the new group is to become the main group instead of the present one.
 fn takes_over(main: &Group, new: &GroupName) -> Result<bool, Failure> {
     let question = format!(
         "The main group is {}, a chat on {}. Make {new} the main group in its place? {} stays as an ordinary group.",
         main.name, main.channel, main.name
     );
     if !show::is_interactive() || main.name == *new {
-        // The store says what to do.
+        // The store's error says what to do.
         return Ok(false);
     }
     if show::asks(&question)? {
@@ -256,15 +255,15 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a file that does not load says.
+/// Shown for a file that does not load.
 const WRONG: &str = "?";
 
-/// `?` where the group's file is wrong; `doorward doctor` says how.
+/// `?` if the group's file is wrong; `doorward doctor` explains it.
 fn agent(home: &Home, group: &Group) -> &'static str {
     GroupSettings::load(home, &group.name).map_or(WRONG, |settings| settings.agent.name())
 }
 
-/// Whether its policy refuses what no rule names; `?` where the file is wrong.
+/// Whether its policy refuses what no rule names; `?` if the file is wrong.
 fn mode(home: &Home, group: &Group) -> String {
     match PolicyFiles::compile(home, &group.name) {
         Ok(compiled) => match observed_until(home, &compiled.policy) {
@@ -275,7 +274,7 @@ fn mode(home: &Home, group: &Group) -> String {
     }
 }
 
-/// The last day on which a policy lets out what no rule names, if that goes on.
+/// The last day on which a policy allows what no rule names, if it does now.
 pub(super) fn observed_until(home: &Home, policy: &Policy) -> Option<Date> {
     policy.observe_until().filter(|last| times::clock(home).now().date() <= *last)
 }
@@ -308,7 +307,7 @@ async fn reset(home: &Home, name: &GroupName) -> Result<ExitCode, Failure> {
     }
     let had_session = store.set_session(name, None)?;
     stop::stop(home, name).await?;
-    // What was ending may have named its session once more.
+    // A run that was ending may have stored its session again.
     store.set_session(name, None)?;
     let begins = match had_session {
         true => format!("The next message to {name} begins a new conversation."),

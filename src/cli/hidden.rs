@@ -1,4 +1,4 @@
-//! Asking for what a terminal must not show.
+//! Input that a terminal must not show.
 
 use std::io::{self, IsTerminal as _, Read as _};
 
@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::{Failure, failure, question};
 
-/// Asks for a secret at the terminal; without one, takes `at_most` bytes of what stands on standard
-/// input. Ends of lines are left out. Whoever breaks it off gets their terminal back as it was.
+/// Asks for a secret at the terminal; without one, reads up to `at_most` bytes from standard input. Line endings are
+/// removed. An interruption restores the terminal.
 pub(super) fn ask(what: &str, at_most: u64) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     if io::stdin().is_terminal() {

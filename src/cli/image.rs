@@ -1,4 +1,4 @@
-//! `doorward image`: the images that sandboxes run.
+//! `doorward image`: the images of sandboxes.
 
 mod fetch;
 mod new;
@@ -62,7 +62,6 @@ enum ImageCommand {
 /// Doorward's own images: the base, and one for each agent that is a program.
 const NAMES: [&str; 4] = ["base", "claude", "opencode", "codex"];
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failure> {
     let engine = async || {
         let config = Config::load(home)?;
@@ -99,7 +98,7 @@ fn no_image(home: &Home, name: &str) -> Failure {
     usage(anyhow!("there is no image {name}; {help}"))
 }
 
-/// An image that is needed, built first where it is missing: says so on stderr.
+/// A needed image, built first if it is missing, with a note on stderr.
 pub(super) async fn ensure(home: &Home, engine: &Engine, name: &str) -> Result<(), Failure> {
     if !images::exists(engine, &tag(name)).await.map_err(environment)? {
         let how_long = match AgentProgram::named(name) {
@@ -112,7 +111,7 @@ pub(super) async fn ensure(home: &Home, engine: &Engine, name: &str) -> Result<(
     Ok(())
 }
 
-/// Each step with the seconds since the beginning.
+/// Prints each step with the seconds since the start.
 fn progress() -> impl Fn(&str) + Send + Sync {
     let started = Instant::now();
     move |step: &str| show::aside(format!("  {:>3} s  {step}", started.elapsed().as_secs()))
@@ -124,7 +123,7 @@ async fn build(home: &Home, engine: &Engine, name: &str) -> Result<ImageId, Fail
             return Ok(images::build_base(engine, &progress()).await?);
         };
         home.prepare()?;
-        // Removed with all that is in it, whether the build ends well, badly or is broken off.
+        // Removed with its content, however the build ends.
         let staging = tempfile::tempdir_in(home.run_dir())?;
         Ok::<_, anyhow::Error>(images::build_agent(engine, program, staging.path(), &progress()).await?)
     };
@@ -138,7 +137,7 @@ fn tag(name: &str) -> String {
     AgentProgram::named(name).map_or_else(images::base_tag, images::agent_tag)
 }
 
-/// What the images of the owner's are called by the engine, and how they stand.
+/// The engine's names of the owner's images, and their states.
 async fn standing_of(home: &Home, engine: &Engine) -> Result<Vec<(Extension, Standing)>, Failure> {
     let mut all = Vec::new();
     for own in owners::all(home).into_iter().filter_map(|(_, own)| own.ok()) {
@@ -148,7 +147,7 @@ async fn standing_of(home: &Home, engine: &Engine) -> Result<Vec<(Extension, Sta
     Ok(all)
 }
 
-/// The names of those that are used now.
+/// The names of those in use.
 fn in_use(theirs: &[(Extension, Standing)]) -> Vec<String> {
     let current = theirs.iter().filter(|(_, standing)| *standing == Standing::Current);
     NAMES.map(tag).into_iter().chain(current.map(|(own, _)| own.tag())).collect()
@@ -190,7 +189,7 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
             let (state, what) = tried(home, engine, AgentProgram::named(name), &tag, &mut broken).await?;
             row(tag, state, what);
         } else {
-            // Nobody needs an agent's before a group has it.
+            // An agent's image is only needed once a group has that agent.
             broken |= name == "base";
             row(tag.clone(), Tone::Warning.of("missing"), images::how_to_get(&tag));
         }
@@ -219,7 +218,7 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(broken)))
 }
 
-/// Whether what is in an image runs.
+/// Whether an image's programs run.
 async fn tried(
     home: &Home,
     engine: &Engine,
@@ -236,7 +235,7 @@ async fn tried(
     })
 }
 
-/// What the image's main program says its version is; or why that is not to be had.
+/// The version that the image's main program reports, or why there is none.
 async fn try_out(
     home: &Home,
     engine: &Engine,

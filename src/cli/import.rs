@@ -1,4 +1,4 @@
-//! `doorward import`: takes over what another assistant has kept.
+//! `doorward import`: takes over another assistant's data.
 
 mod files;
 mod group;
@@ -53,11 +53,11 @@ struct NanoclawArgs {
     dry_run: bool,
 }
 
-/// An import that is under way.
+/// An import in progress.
 struct Import<'a> {
     home: &'a Home,
     config: Config,
-    /// Nothing where there is no database yet, and none is to be made.
+    /// `None` if there is no database yet and none is to be created.
     store: Option<Store>,
     source: NanoClaw,
     dir: &'a Path,
@@ -66,10 +66,9 @@ struct Import<'a> {
     report: Report,
 }
 
-/// NanoClaw's own name where nobody chose one.
+/// NanoClaw's default name.
 const USUAL_NAME: &str = "Andy";
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: ImportArgs) -> Result<ExitCode, Failure> {
     let ImportCommand::Nanoclaw(NanoclawArgs { dir, mount_allowlist, dry_run }) = args.command;
     let allowlist = mount_allowlist.or_else(usual_allowlist);
@@ -112,7 +111,7 @@ fn usual_allowlist() -> Option<PathBuf> {
     Some(PathBuf::from(home).join(".config/nanoclaw/mount-allowlist.json"))
 }
 
-/// What people call it; of `.env`, which holds keys as well, nothing else is looked at.
+/// The assistant's name from `.env`; nothing else in it is used, since it contains keys as well.
 fn assistant_of(dir: &Path) -> String {
     let text = std::fs::read_to_string(dir.join(".env")).unwrap_or_default();
     let name = text.lines().find_map(|line| line.trim().strip_prefix("ASSISTANT_NAME="));
@@ -121,7 +120,7 @@ fn assistant_of(dir: &Path) -> String {
 }
 
 impl Import<'_> {
-    /// People go on calling it by its name, unless the owner has chosen one here.
+    /// Keeps the assistant's name, unless the owner has chosen one here.
     fn name(&mut self) -> Result<(), Failure> {
         if self.config.assistant.name != Assistant::default().name || self.config.assistant.name == self.assistant {
             return Ok(());
@@ -136,7 +135,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// What all groups read.
+    /// The memory of all groups.
     fn shared_memory(&mut self) -> Result<(), Failure> {
         let (from, to) = (self.dir.join("groups/global"), self.home.global_dir());
         if !from.is_dir() {
@@ -152,7 +151,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The folders that may be mounted.
+    /// The list of folders that may be mounted.
     fn allowlist(&mut self, from: Option<&Path>) -> Result<(), Failure> {
         let Some((from, text)) = from.and_then(|from| Some((from, std::fs::read_to_string(from).ok()?))) else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! `doorward lock` and `unlock`: every door shut at once, until the owner opens it here.
+//! `doorward lock` and `unlock`: shuts every door at once, until the owner opens it here.
 
 use std::process::ExitCode;
 
@@ -34,9 +34,8 @@ pub struct UnlockArgs {
     group: Option<GroupName>,
 }
 
-/// Locks.
 pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failure> {
-    // A store that cannot be read keeps nobody from locking what they can name.
+    // An unreadable store must not keep anybody from locking.
     if let (Some(group), Ok(groups)) = (&args.group, change::registered(home))
         && !groups.contains(group)
     {
@@ -62,9 +61,8 @@ pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failur
     Ok(ExitCode::SUCCESS)
 }
 
-/// Unlocks.
 pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Failure> {
-    // What a group that is gone has left locked can be unlocked.
+    // A lock that a removed group left can be released.
     if let (Some(group), Ok(groups)) = (&args.group, change::registered(home))
         && !groups.contains(group)
         && !left_locked(home, group)
@@ -96,7 +94,7 @@ pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a group's own lock is written down.
+/// Whether a group's own lock is stored.
 pub(super) fn left_locked(home: &Home, group: &GroupName) -> bool {
     LatchFile::at(home.latch_file()).read().0.groups.contains(group)
 }

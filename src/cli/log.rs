@@ -1,6 +1,6 @@
-//! The daemon's own log, on standard error and in two files. What a sandbox, a chat or a broken disk causes as
-//! often as it likes is said [`WRITTEN`] times a minute, and then how often it was: nobody
-//! fills the machine's journal.
+//! The daemon's own log, on standard error and in two files. Lines that a sandbox, a chat or a broken disk can cause
+//! without limit are written [`WRITTEN`] times a minute and then counted, so that nobody can fill the machine's
+//! journal.
 
 pub(super) mod file;
 
@@ -22,43 +22,43 @@ use super::show::Screen;
 use crate::home::Home;
 use file::LogFile;
 
-/// So many lines of one kind and group are written in a minute.
+/// How many lines of one kind and group are written per minute.
 const WRITTEN: u64 = 20;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How often at most it is looked whose minute is over.
+/// The shortest interval between two checks for expired minutes.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// The log; what it still owes is said when this is dropped.
+/// The log; when this is dropped, it writes the outstanding counts.
 pub(super) struct Log(Bounded);
 
-/// Bounds its lines.
+/// Bounds the log's lines.
 #[derive(Clone)]
 struct Bounded {
     kinds: Arc<Mutex<Pace<Kind, String>>>,
     said: Arc<Notify>,
 }
 
-/// The place in the program that says it, and the group it says it of.
+/// The source of a line, and the group that it concerns.
 type Kind = (Identifier, String);
 
-/// What is known of one line.
+/// The state of one kind of line.
 #[derive(Default)]
 struct Line {
     says: String,
     group: String,
 }
 
-/// Sets the log up, for the life of the process: on standard error, and in the home's own files.
+/// Sets up the log for the life of the process: on standard error, and in the home's own files.
 #[expect(clippy::disallowed_methods, reason = "what is logged is no setting of a home's")]
 pub(super) fn begin(home: &Home, json: bool) -> anyhow::Result<Log> {
-    // What agents say over MCP is theirs; at every level, that library logs some of it.
+    // Agents' MCP messages are private, and at every level that library logs some of them.
     let filter = wanted(std::env::var("RUST_LOG").ok().as_deref()).with_target("rmcp", LevelFilter::OFF);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(Screen::stderr().colours());
     let lines = if json { lines.json().boxed() } else { lines.compact().boxed() };
     let bounded = Bounded::default();
-    // Without them the daemon goes on; standard error says why they are not there.
+    // Without the files the daemon carries on; standard error says why they are missing.
     let files = LogFile::open(home);
     let kept = files.as_ref().ok().map(|files| fmt::layer().with_writer(files.clone()).with_ansi(false).compact());
     let set = tracing_subscriber::registry().with(lines).with(kept).with(bounded.clone()).with(filter).try_init();
@@ -70,13 +70,13 @@ pub(super) fn begin(home: &Home, json: bool) -> anyhow::Result<Log> {
     Ok(Log(bounded))
 }
 
-/// What is shown: as `RUST_LOG` says, which may be `debug` or `doorward=debug,proxy=trace`.
+/// The level to show: from `RUST_LOG`, which may be `debug` or `doorward=debug,proxy=trace`.
 fn wanted(said: Option<&str>) -> Targets {
     let said = said.filter(|said| !said.trim().is_empty()).and_then(|said| said.parse().ok());
     said.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }
 
-/// Says how many more there were, as their minutes end. Where nothing was said of late, it sleeps.
+/// Writes the counts as their minutes end. Sleeps while nothing was logged lately.
 async fn tell(bounded: Bounded) {
     loop {
         let next = lock(&bounded.kinds).next();
@@ -104,11 +104,11 @@ impl Default for Bounded {
 }
 
 impl Bounded {
-    /// Says how many more there were of those whose minute is over by now; of all with `None`.
+    /// Writes the counts of expired minutes; all with `None`.
     fn tell_due(&self, now: Option<Instant>) {
         let due = lock(&self.kinds).due(now);
         for ((_, group), Counted { count: more, kept: says }) in due {
-            // It passes its own bound: see `event_enabled`.
+            // Exempt from its own bound: see `event_enabled`.
             if group.is_empty() {
                 tracing::warn!(more, "More of the same within a minute, not written one by one: {says}");
             } else {
@@ -121,7 +121,7 @@ impl Bounded {
 impl<S: Subscriber> Layer<S> for Bounded {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let about = event.metadata();
-        // Whoever asks for more than is said by itself gets all of it.
+        // More detail than the default is not bounded.
         if *about.level() > Level::INFO || about.target() == module_path!() {
             return true;
         }
@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    /// What is written of a flood, with a minute's end after it.
+    /// The output of a flood, including the end of its minute.
     fn written(flood: impl FnOnce(&Bounded)) -> Vec<String> {
         let (written, bounded) = (Written::default(), Bounded::default());
         let to = written.clone();

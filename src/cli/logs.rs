@@ -1,4 +1,4 @@
-//! `doorward logs`: what the daemon has said of late.
+//! `doorward logs`: the daemon's recent log.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -32,10 +32,9 @@ pub struct LogsArgs {
     follow: bool,
 }
 
-/// Between two looks at what has come.
+/// The interval between two checks.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: LogsArgs) -> Result<ExitCode, Failure> {
     let [before, now] = file::paths(home);
     if !now.exists() && !args.follow {
@@ -56,13 +55,13 @@ pub(super) async fn run(home: &Home, args: LogsArgs) -> Result<ExitCode, Failure
     }
 }
 
-/// The last lines of what went by.
+/// The last lines seen.
 struct Tail {
     lines: VecDeque<String>,
     most: usize,
 }
 
-/// How far a file was read, and which.
+/// The position in a file, and which file.
 #[derive(Clone, Copy, Default)]
 struct At {
     inode: u64,
@@ -78,7 +77,7 @@ impl Tail {
             line.clear();
             let count = reader.read_until(b'\n', &mut line)?;
             if !line.ends_with(b"\n") {
-                // One that is being written comes with the next look.
+                // An incomplete line is read at the next check.
                 return Ok(At { inode, offset });
             }
             offset += count as u64;
@@ -90,7 +89,7 @@ impl Tail {
     }
 }
 
-/// Shows what has come; a new file is read from its beginning, and what the one before it still got is in that.
+/// Shows new lines; a new file is read from its start, after the rest of the previous one.
 fn follow(path: &Path, at: At) -> anyhow::Result<At> {
     let Some(mut file) = open(path)? else { return Ok(at) };
     let inode = file.metadata()?.ino();

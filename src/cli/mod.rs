@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
-//! To add a command: a file with its arguments (a `clap::Args` whose doc comment is
-//! its help) and `run`, a line in `Command`, a line in `Command::run`.
+//! To add a command: a file with its arguments (a `clap::Args` whose doc comment is its help) and `run`, a line in
+//! `Command`, a line in `Command::run`.
 
 pub mod ask;
 pub mod audit;
@@ -142,7 +142,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it says itself what is wrong with a home, or needs none.
+    /// Whether it reports itself what is wrong with a home, or needs none.
     fn looks_by_itself(&self) -> bool {
         matches!(self, Command::Doctor(_) | Command::Tour(_) | Command::Pages(_))
     }
@@ -189,13 +189,13 @@ impl Command {
     }
 }
 
-/// On a terminal that is as wide, no example of a command is broken.
+/// On a terminal of this width, no example of a command is broken.
 const BROKEN_BY_CLAP: usize = 80;
 
-/// The program: reads the command line, runs the command, says what went wrong.
+/// The program: parses the command line, runs the command, reports failures.
 pub fn run() -> ExitCode {
     let mut line = Cli::command();
-    // What it breaks, it breaks anywhere; on a narrow terminal that is left to `show`, which leaves commands whole.
+    // clap breaks lines anywhere; on a narrow terminal `show` wraps them and keeps commands whole.
     if show::Screen::stdout().columns().is_some_and(|columns| columns < BROKEN_BY_CLAP) {
         line = line.term_width(0);
     }
@@ -217,13 +217,13 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
     times::go_by(&home);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(environment)?;
     let code = runtime.block_on(cli.command.run(&home));
-    // A terminal that is being read must not hold the program back.
+    // A pending read from the terminal must not delay the exit.
     runtime.shutdown_background();
     code
 }
 
-/// An error where a folder of a home is there and this user may not look into it, or is no folder: nothing in it is to be
-/// seen then, which is not to say that nothing is in it.
+/// Fails if a folder of a home exists but is no folder, or this user may not read it: it would look empty without being
+/// so.
 fn can_be_read(home: &Home) -> anyhow::Result<()> {
     let settings = [home.config_dir().to_owned(), home.policies_dir(), home.groups_dir(), home.skills_files_dir()];
     for dir in settings.into_iter().chain([home.data().to_owned(), home.audit_log()]) {
@@ -262,7 +262,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// A command that is new is one on the page, too.
+    /// Every new command is on the page, too.
     #[test]
     fn the_page_has_every_command() {
         let page = include_str!("../../docs/command-line.md");
@@ -274,7 +274,7 @@ mod tests {
         }
     }
 
-    /// The help of each command, at each width: no line is longer, no word broken.
+    /// The help of each command, at each width: no line is too long, no word broken.
     #[test]
     fn help_fits_every_terminal() {
         fn look(command: &clap::Command) -> usize {

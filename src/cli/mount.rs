@@ -1,4 +1,4 @@
-//! `doorward mount`: which folders of yours a group's sandboxes see.
+//! `doorward mount`: the owner's folders that a group's sandboxes see.
 
 use std::process::ExitCode;
 
@@ -41,7 +41,6 @@ enum MountCommand {
     },
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: MountArgs) -> Result<ExitCode, Failure> {
     let MountCommand::Check { group, json } = args.command;
     if let Some(group) = &group {

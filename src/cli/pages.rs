@@ -1,5 +1,5 @@
-//! `doorward pages`: manual pages and completions, made of the command line's own description for the
-//! package and `make install`.
+//! `doorward pages`: manual pages and completions, generated from the command line's definition for the package and
+//! `make install`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,6 @@ pub struct PagesArgs {
     folder: PathBuf,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &PagesArgs) -> Result<ExitCode, Failure> {
     write(&args.folder).with_context(|| format!("cannot write in {}", args.folder.display()))?;
     Ok(ExitCode::SUCCESS)
@@ -41,7 +40,7 @@ fn write(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A page for a command, and one for each below it.
+/// A page for a command, and one for each subcommand.
 fn page(command: &Command, folder: &Path) -> std::io::Result<()> {
     let name = command.get_display_name().unwrap_or(command.get_name());
     let man = Man::new(command.clone()).manual("Doorward");
@@ -61,7 +60,7 @@ fn page(command: &Command, folder: &Path) -> std::io::Result<()> {
     command.get_subcommands().filter(|below| !below.is_hide_set()).try_for_each(|below| page(below, folder))
 }
 
-/// Examples and tables, line by line: a manual page would fill paragraphs with them.
+/// Examples and tables, line by line: a manual page would reflow them.
 fn as_it_stands(text: &str) -> String {
     let text =
         ["Examples:\n", "Example:\n"].iter().fold(text, |text, heading| text.strip_prefix(heading).unwrap_or(text));

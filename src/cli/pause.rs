@@ -1,4 +1,4 @@
-//! `doorward pause` and `resume`: nothing is begun for a while.
+//! `doorward pause` and `resume`: nothing starts for a while.
 
 use std::process::ExitCode;
 
@@ -40,7 +40,6 @@ pub struct ResumeArgs {
     group: Option<GroupName>,
 }
 
-/// Pauses.
 pub(super) async fn pause(home: &Home, args: PauseArgs) -> Result<ExitCode, Failure> {
     let (group, time) = match &args.what[..] {
         [time] => (None, time),
@@ -75,7 +74,6 @@ pub(super) async fn pause(home: &Home, args: PauseArgs) -> Result<ExitCode, Fail
     Ok(ExitCode::SUCCESS)
 }
 
-/// Resumes.
 pub(super) async fn resume(home: &Home, args: ResumeArgs) -> Result<ExitCode, Failure> {
     let group = args.group;
     if let Some(group) = &group {

@@ -1,6 +1,5 @@
-//! `doorward policy`: what a group may reach: checked, shown, explained, tested, compared,
-//! suggested and changed. Reads the files as they are now; needs no daemon and no container
-//! engine.
+//! `doorward policy`: what a group may reach: checked, shown, explained, tested, compared, suggested and changed. Reads
+//! the files as they are now; needs no daemon and no container engine.
 
 mod accept;
 mod asked;
@@ -175,7 +174,6 @@ enum PolicyCommand {
     },
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
     match args.command {
         PolicyCommand::Allow(args) => change::allow(home, &args),
@@ -201,7 +199,7 @@ pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failu
     }
 }
 
-/// Every policy file of the home, by the group it belongs to.
+/// Every policy file of the home, by its group.
 pub(super) fn groups_with_files(home: &Home) -> anyhow::Result<Vec<GroupName>> {
     let folder = home.policies_dir();
     let entries = match std::fs::read_dir(&folder) {
@@ -247,8 +245,8 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
     Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// A group without a file and without a registration is a typing error. One that is registered has a policy all the
-/// same: nothing is allowed but what its skills may.
+/// A group with neither a file nor a registration is a typing error. A registered one always has a policy: nothing is
+/// allowed except what its skills may.
 fn compile_named(home: &Home, group: &GroupName) -> Result<Result<Compiled, PolicyError>, Failure> {
     let file = home.policy_file(group);
     if file.exists() {
@@ -279,7 +277,7 @@ fn compile_file_of(home: &Home, group: &GroupName, text: &str) -> Result<Result<
     Ok(policy_file::compile_all(group, &texts).map_err(PolicyError::Wrong))
 }
 
-/// Any file, as if it were a group's: the one that is said, with its skills, or the one that its name says.
+/// Any file as if it were a group's: the given one with its skills, or the one in the file's name.
 fn compile_file(home: &Home, path: &Path, group: Option<&GroupName>) -> Result<Result<Compiled, PolicyError>, Failure> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let file = Source { name: path.display().to_string(), text };
@@ -302,7 +300,7 @@ fn tell_check(home: &Home, name: &str, compiled: Result<Compiled, PolicyError>) 
                 show::line(show::report(&warnings))?;
             }
             show::line(show::Styled::from(name) + ": " + Tone::Good.of("OK") + format!(", {}", rules_of(&policy)))?;
-            // A doorward.toml that is wrong is told by whatever needs it.
+            // An error in doorward.toml is reported by commands that need it.
             let config = Config::load(home).unwrap_or_default();
             let missing = keys_not_there(&policy, &config).filter_map(|rule| rule.credential.as_ref());
             for credential in missing.collect::<BTreeSet<_>>() {
@@ -322,13 +320,13 @@ fn tell_check(home: &Home, name: &str, compiled: Result<Compiled, PolicyError>) 
     }
 }
 
-/// Rules that put on a key which doorward.toml does not have.
+/// Rules with a credential that doorward.toml does not have.
 pub(super) fn keys_not_there<'p>(policy: &'p Policy, config: &'p Config) -> impl Iterator<Item = &'p AllowRule> {
     let is_there = |name: &Arc<str>| config.credentials.contains_key(name);
     policy.rules().allows.iter().filter(move |rule| rule.credential.as_ref().is_some_and(|name| !is_there(name)))
 }
 
-/// What to know of a key that is not there.
+/// A note about a missing key.
 fn without_a_key(name: &str) -> String {
     format!(
         "doorward.toml has no credential {name}, so the request goes out without a key; `doorward credential add {name}` \
@@ -336,7 +334,7 @@ fn without_a_key(name: &str) -> String {
     )
 }
 
-/// How much a policy says: `4 rules`.
+/// A policy's size: `4 rules`.
 pub(super) fn rules_of(policy: &Policy) -> String {
     match policy.rules().count() {
         1 => "1 rule".to_owned(),
@@ -361,7 +359,7 @@ fn policy_of(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<Poli
     }
 }
 
-/// A command that needs a policy, and finds a wrong one.
+/// The failure of a command whose policy is wrong.
 fn wrong(name: &str, problems: Problems) -> Failure {
     refused(anyhow::Error::new(problems).context(format!("the policy of {name} is wrong")))
 }
@@ -386,7 +384,7 @@ fn at(text: &str) -> Result<At, String> {
     At::parse(text).ok_or_else(|| At::FORM.to_owned())
 }
 
-/// Whether the door answers this itself: by its one name, in plain HTTP.
+/// Whether the door answers this itself: under its own name, in plain HTTP.
 fn is_answered_here(url: &str) -> bool {
     url.strip_prefix("http://doorward.internal").is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }

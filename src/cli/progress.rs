@@ -1,4 +1,4 @@
-//! A sign of life on stderr for what takes longer than two seconds.
+//! A sign of life on stderr for work that takes longer than two seconds.
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -10,8 +10,7 @@ use super::show;
 
 const QUIET: Duration = Duration::from_secs(2);
 
-/// Waits for `work`; says `doing` once it has taken two seconds: a spinner with the
-/// time on a terminal, one plain line elsewhere.
+/// Waits for `work`; shows `doing` after two seconds: a spinner with the time on a terminal, one plain line elsewhere.
 pub(crate) async fn while_waiting<T>(doing: &str, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     match tokio::time::timeout(QUIET, &mut work).await {

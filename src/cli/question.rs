@@ -1,5 +1,4 @@
-//! Questions at a terminal, laid out for it: no word of theirs is broken, and a list takes no more rows than
-//! there are.
+//! Questions at a terminal, fitted to it: no word is broken, and a list takes no more rows than there are.
 
 use std::fmt;
 use std::io;
@@ -11,33 +10,33 @@ use inquire::{Confirm, MultiSelect, Password, PasswordDisplayMode, Select, Text}
 
 use super::show::{self, Screen};
 
-/// An answer that can be chosen, in words.
+/// An answer to choose, in words.
 #[derive(Debug)]
 pub(super) struct Choice<T> {
     pub(super) is: T,
     pub(super) words: String,
 }
 
-/// A rule for what is typed: why it will not do.
+/// A rule for typed input: why it is not acceptable.
 pub(super) type Rule = fn(&str) -> Result<(), String>;
 
-/// What stands before a question.
+/// The prefix of a question.
 const MARK: usize = "? ".len();
 
-/// What stands before a choice, and before one that can be marked.
+/// The prefix of a choice, and of one that can be marked.
 const CURSOR: usize = "> ".len();
 const BOX: usize = "> [x] ".len();
 
-/// What stands behind a question whose answer is yes or no.
+/// The suffix of a question with a yes or no answer.
 const YES_OR_NO: usize = " (Y/n) yes ".len();
 
-/// What somebody types wants room.
+/// The least room for typed input.
 const TYPED: usize = 20;
 
 /// Longer lists are paged.
 const LONGEST: usize = 10;
 
-/// One of some; `usual` is proposed.
+/// One of several; `usual` is proposed.
 pub(super) fn one<T>(question: &str, from: Vec<Choice<T>>, usual: usize) -> Result<T, InquireError> {
     let room = Room::now();
     let question = room.asks(question, 0);
@@ -49,7 +48,7 @@ pub(super) fn one<T>(question: &str, from: Vec<Choice<T>>, usual: usize) -> Resu
     Ok(select.with_help_message(&help).with_formatter(&answer).prompt()?.is)
 }
 
-/// Any of some, those in `usual` marked at first.
+/// Any of several; those in `usual` are marked at first.
 pub(super) fn any<T>(question: &str, from: Vec<Choice<T>>, usual: &[usize]) -> Result<Vec<Choice<T>>, InquireError> {
     let room = Room::now();
     let question = room.asks(question, 0);
@@ -85,7 +84,7 @@ pub(super) fn text(question: &str, rule: Rule) -> Result<String, InquireError> {
     Text::new(&question).with_validator(check).prompt()
 }
 
-/// A line of which nothing is shown, not even how long it is.
+/// A hidden line, whose length is not shown either.
 pub(super) fn hidden(question: &str) -> Result<String, InquireError> {
     let question = Room::now().asks(&format!("{question} (it is not shown):"), 0);
     let nothing = |_: &str| String::new();
@@ -93,14 +92,14 @@ pub(super) fn hidden(question: &str) -> Result<String, InquireError> {
     hidden.without_confirmation().prompt()
 }
 
-/// How large the terminal is.
+/// The terminal's size.
 #[derive(Clone, Copy, Debug)]
 struct Room {
     columns: usize,
     rows: usize,
 }
 
-/// A choice as it stands in its list.
+/// A choice in its list.
 struct Listed<T> {
     is: T,
     words: String,
@@ -113,36 +112,36 @@ impl Room {
         Room { columns: Screen::stdout().columns().unwrap_or(80), rows: if rows == 0 { 24 } else { rows } }
     }
 
-    /// Lines of at most so many columns, those after the first further in.
+    /// Lines of limited width, the further ones indented.
     fn lines(self, text: &str, indent: usize, behind: usize) -> String {
         let columns = self.columns.saturating_sub(indent + behind).max(1);
         show::wrap(text, columns).replace('\n', &format!("\n{}", " ".repeat(indent)))
     }
 
-    /// A question, with room for what stands behind each of its lines.
+    /// A question, with room for what follows on each line.
     fn asks(self, question: &str, behind: usize) -> String {
         self.lines(question, MARK, behind)
     }
 
-    /// A hint or an error, between its signs.
+    /// A hint or an error, in its decoration.
     fn below(self, text: &str) -> String {
         self.lines(text, MARK, 1)
     }
 
-    /// How many columns are left in the last line of a question.
+    /// How many columns are left after the last line of a question.
     fn left_behind(self, question: &str) -> usize {
         let last = question.lines().last().unwrap_or_default();
         let mark = if question.contains('\n') { 0 } else { MARK };
         self.columns.saturating_sub(mark + last.chars().map(Screen::width).sum::<usize>() + 1)
     }
 
-    /// An answer, behind its question where it has room there, else below.
+    /// An answer: after its question if it fits there, else below.
     fn behind(self, question: &str, answer: &str) -> String {
         let fits = answer.chars().map(Screen::width).sum::<usize>() < self.left_behind(question);
         if fits { answer.to_owned() } else { format!("\n  {}", self.lines(answer, MARK, 0)) }
     }
 
-    /// Choices, and how many of them are shown at a time: what is redrawn must be on the screen.
+    /// The choices, and how many are shown at a time: what is redrawn must fit on the screen.
     fn list<T>(self, question: &str, from: Vec<Choice<T>>, mark: usize) -> (Vec<Listed<T>>, usize) {
         let listed = |Choice { is, words }: Choice<T>| Listed { is, lines: self.lines(&words, mark, 1), words };
         let listed: Vec<Listed<T>> = from.into_iter().map(listed).collect();
@@ -153,7 +152,7 @@ impl Room {
 }
 
 impl<T> Listed<T> {
-    /// Whether it is one of those that are searched for, in the order in which they stand.
+    /// Whether it matches the search, keeping the order.
     fn fits(&self, typed: &str) -> Option<i64> {
         self.words.to_lowercase().contains(&typed.to_lowercase()).then_some(0)
     }

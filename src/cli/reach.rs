@@ -1,12 +1,12 @@
-//! The daemon that serves a home: the one that runs, or one inside this process for
-//! as long as the command takes. Both are reached over the same socket.
+//! The daemon that serves a home: the running one, or one inside this process for as long as the command takes. Both
+//! are reached over the same socket.
 
 use super::{Failure, environment, progress, show, up};
 use crate::control::client::Client;
 use crate::daemon::Daemon;
 use crate::home::Home;
 
-/// A way to the daemon.
+/// Access to the daemon.
 pub(crate) struct Reached<'a> {
     home: &'a Home,
     first: Option<Client>,
@@ -43,12 +43,12 @@ impl Reached<'_> {
         client.ok_or_else(|| environment(anyhow::anyhow!("the daemon went away; start it again with `doorward up`")))
     }
 
-    /// Whether the daemon goes on when this command has ended.
+    /// Whether the daemon keeps running after this command.
     pub(crate) fn stays(&self) -> bool {
         self.own.is_none()
     }
 
-    /// Ends the daemon, if it is this command's own.
+    /// Ends the daemon if it is this command's own.
     pub(crate) async fn leave(self) {
         if let Some(own) = self.own {
             progress::while_waiting("stopping the daemon", own.stop()).await;

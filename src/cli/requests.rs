@@ -1,4 +1,4 @@
-//! `doorward requests`: what agents asked their owner to be allowed, and the owner's answers.
+//! `doorward requests`: agents' requests for access, and the owner's answers.
 
 use std::process::ExitCode;
 
@@ -63,7 +63,6 @@ enum RequestsCommand {
     },
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure> {
     let store = group::open_store(home)?;
     let asked = store.access_requests()?;
@@ -111,7 +110,7 @@ fn policy_of(request: &AccessRequest) -> String {
     format!("the policy of {}", request.group)
 }
 
-/// Writes the smallest rule that allows it; it is off the list once it is allowed.
+/// Writes the smallest rule that allows it; once it is allowed, it is off the list.
 fn approve(home: &Home, store: &Store, request: &AccessRequest, dry_run: bool) -> Result<ExitCode, Failure> {
     let what = on_screen(&format!("{} {} {}", request.method, request.authority, request.path));
     match stands(home, request) {
@@ -138,17 +137,17 @@ fn approve(home: &Home, store: &Store, request: &AccessRequest, dry_run: bool) -
     }
 }
 
-/// Where a request stands under the policy that its group has now.
+/// A request's state under its group's present policy.
 enum Stands {
-    /// It is refused, and these lines would allow it.
+    /// Refused; these lines would allow it.
     Refused(String),
-    /// It is allowed by now.
+    /// Allowed by now.
     Allowed,
-    /// The owner is asked each time: in words.
+    /// The owner is asked each time; in words.
     Asked(String),
-    /// A rule allows it, and not at this time: in words.
+    /// A rule allows it, but not at this time; in words.
     OutsideHours(String),
-    /// A deny closes it, or it cannot be judged: in words.
+    /// A deny closes it, or it cannot be judged; in words.
     Closed(String),
 }
 
@@ -173,7 +172,7 @@ impl Stands {
 
 fn stands(home: &Home, request: &AccessRequest) -> Stands {
     let facts = match asked_facts(&request.authority, &request.method, &request.path) {
-        // A star of an agent's is no more than a star.
+        // A star from an agent is only a character.
         Ok(facts) => Facts { path: facts.path.spelt(), ..facts },
         Err(why) => return Stands::Closed(why),
     };
@@ -188,7 +187,7 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
         }
     };
     let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &[(facts, Some(Code::NotAllowed))]);
-    // Whole: what is new is told.
+    // Destructured in full, so that a new field cannot be forgotten.
     let Suggestion { toml, requests: _, denied, asked, outside_hours, beyond_rules } = suggestion;
     match (outside_hours.first(), asked.first(), denied.first()) {
         (Some((_, why)), ..) => Stands::OutsideHours(why.clone()),
@@ -239,7 +238,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// What a rule allows at another time is not allowed by now.
+    /// A rule that allows it at another time does not allow it now.
     #[test]
     fn a_request_stands_by_the_clock() {
         let dir = tempfile::tempdir().unwrap();

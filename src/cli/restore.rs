@@ -1,4 +1,4 @@
-//! `doorward restore`: a home of a backup.
+//! `doorward restore`: restores a home from a backup.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,6 @@ pub struct RestoreArgs {
     key: Option<PathBuf>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: RestoreArgs) -> Result<ExitCode, Failure> {
     if home.is_served() {
         return Err(environment(anyhow!("a daemon serves {home}; a home is restored into an empty place only")));

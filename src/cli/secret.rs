@@ -1,5 +1,5 @@
-//! `doorward secret`: which credentials there are, whether each can be read, and the
-//! files of those that Doorward keeps itself (`kept`). Never shows a value.
+//! `doorward secret`: which credentials exist, whether each can be read, and the secrets that Doorward stores itself
+//! (`kept`). Never shows a value.
 
 use std::process::ExitCode;
 
@@ -77,7 +77,6 @@ enum SecretCommand {
     },
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: SecretArgs) -> Result<ExitCode, Failure> {
     match args.command {
         SecretCommand::List { json } => list(home, &Config::load(home)?, json),
@@ -102,7 +101,7 @@ fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// For a doorward.toml without credentials: a secret that is kept already is not forgotten.
+/// For a doorward.toml without credentials: reports a secret that is stored already.
 fn none(home: &Home) -> Styled {
     let file = home.config_file();
     match kept::known(home) {

@@ -1,4 +1,4 @@
-//! `doorward service`: the daemon as a service of systemd's.
+//! `doorward service`: the daemon as a systemd service.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,6 @@ enum ServiceCommand {
     Remove,
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: ServiceArgs) -> Result<ExitCode, Failure> {
     match args.command {
         ServiceCommand::Install { now, user, dry_run } => install(home, user, now, dry_run),
@@ -66,7 +65,7 @@ pub(super) fn run(home: &Home, args: ServiceArgs) -> Result<ExitCode, Failure> {
 fn install(home: &Home, user: Option<String>, now: bool, dry_run: bool) -> Result<ExitCode, Failure> {
     let manager = manager(user.as_deref())?;
     let program = std::env::current_exe().context("cannot tell where this program is")?;
-    // Another user's home is where theirs is, unless one was named.
+    // Another user's home is at its default place, unless one was named.
     let places = if user.is_some() { home.where_it_was_named() } else { home.environment() };
     let unit = units::unit(&manager, &program, &places).map_err(refused)?;
     let file = file(&manager, home)?;
@@ -119,12 +118,12 @@ fn status(home: &Home) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(active != "active")))
 }
 
-/// Writes the unit of whoever asks, and starts it anew, now and at each boot.
+/// Writes the caller's unit, and (re)starts it, now and at each boot.
 pub(super) fn start(home: &Home) -> Result<(), Failure> {
     install(home, None, true, false).map(drop)
 }
 
-/// Stops the service of whoever asks until it is started again; `false`: there is none.
+/// Stops the caller's service until it is started again; `false` if there is none.
 pub(super) fn pause(home: &Home) -> Result<bool, Failure> {
     let Some((manager, _)) = installed(home).filter(|(manager, _)| runs_systemd() && is_active(manager)) else {
         return Ok(false);
@@ -133,12 +132,12 @@ pub(super) fn pause(home: &Home) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Starts again what was paused.
+/// Starts a paused service again.
 pub(super) fn resume(home: &Home) -> Result<(), Failure> {
     installed(home).map_or(Ok(()), |(manager, _)| systemctl(&manager, &["start", units::NAME]))
 }
 
-/// Stops the service and removes its unit; tells which file that was.
+/// Stops the service and removes its unit; returns that file's path.
 pub(super) fn remove(home: &Home) -> Result<Option<PathBuf>, Failure> {
     let Some((manager, file)) = installed(home) else { return Ok(None) };
     if runs_systemd() {
@@ -151,7 +150,7 @@ pub(super) fn remove(home: &Home) -> Result<Option<PathBuf>, Failure> {
     Ok(Some(file))
 }
 
-/// The unit that `install` has written for whoever asks.
+/// The unit that `install` has written for the caller.
 pub(super) fn installed(home: &Home) -> Option<(Manager, PathBuf)> {
     let manager = manager(None).ok()?;
     let file = manager.file(home).filter(|file| file.exists())?;
@@ -196,7 +195,7 @@ fn runs_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-/// What to do about it where systemd does not run; `None` where it does.
+/// What to do if systemd does not run; `None` if it does.
 pub(super) fn without_systemd() -> Option<String> {
     if runs_systemd() {
         return None;
@@ -214,7 +213,7 @@ fn needs_systemd() -> Result<(), Failure> {
     without_systemd().map_or(Ok(()), |what_to_do| Err(environment(anyhow!(what_to_do))))
 }
 
-/// A service of a user's own ends with their last session, unless they linger.
+/// A user's own service ends with their last session, unless lingering is enabled.
 fn linger(manager: &Manager) -> String {
     if *manager != Manager::Own {
         return String::new();
@@ -239,7 +238,7 @@ fn said(manager: &Manager) -> String {
     std::iter::once("systemctl").chain(manager.arguments().iter().copied()).collect::<Vec<_>>().join(" ")
 }
 
-/// The one word that systemctl answers.
+/// systemctl's one-word answer.
 fn asked(manager: &Manager, arguments: &[&str]) -> Option<String> {
     let output = program("systemctl").args(manager.arguments()).args(arguments).stdout(Stdio::piped()).output().ok()?;
     let word = String::from_utf8_lossy(&output.stdout).trim().to_owned();

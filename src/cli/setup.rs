@@ -1,7 +1,7 @@
 //! `doorward setup`: from nothing to a first answer, by questions.
 //!
-//! Each step looks at what is there, writes its answer at once and is skipped where nothing is left to do, so
-//! setup can be broken off anywhere and begun again. All that it writes are the files that an owner edits.
+//! Each step checks the present state, writes its answer at once, and is skipped if there is nothing left to do, so
+//! setup can be interrupted anywhere and run again. It writes only files that an owner edits.
 
 mod ask;
 mod chats;
@@ -92,25 +92,24 @@ enum Whether {
     No,
 }
 
-/// A setup that goes on.
+/// A setup in progress.
 struct Setup<'a> {
     home: &'a Home,
     args: &'a SetupArgs,
     ask: Ask,
-    /// The daemon that ran before something was written.
+    /// The daemon that was running before anything was written.
     stopped: Option<Stopped>,
 }
 
-/// What kept a daemon running that setup has stopped.
+/// What was running the daemon that setup has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stopped {
     /// systemd.
     Service,
-    /// Somebody, with `doorward up`.
+    /// Somebody's `doorward up`.
     Up,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: SetupArgs) -> Result<ExitCode, Failure> {
     let mut setup = Setup { home, args: &args, ask: Ask::new(args.yes), stopped: None };
     let done = tokio::select! {
@@ -127,7 +126,7 @@ pub(super) async fn run(home: &Home, args: SetupArgs) -> Result<ExitCode, Failur
 }
 
 impl Setup<'_> {
-    /// All of it; gives the main group.
+    /// All steps; returns the main group.
     async fn hold(&mut self) -> Result<Group, Failure> {
         self.check_flags()?;
         self.home.prepare()?;
@@ -164,14 +163,13 @@ impl Setup<'_> {
         Ok(main)
     }
 
-    /// What cannot be is refused before anything is asked, stopped or written.
+    /// Refuses impossible flags before anything is asked, stopped or written.
     fn check_flags(&self) -> Result<(), Failure> {
         reached::check(self.args.may.as_deref())?;
         chats::check(self.args.phone.as_deref())
     }
 
-    /// A daemon that runs has the old settings, and the keys of WhatsApp in use: it ends before the first file is
-    /// written.
+    /// A running daemon has the old settings and uses WhatsApp's keys: it is stopped before the first file is written.
     async fn rest_of_the_daemon(&mut self) -> Result<(), Failure> {
         let Some(client) = Client::connect(self.home).await.map_err(environment)? else { return Ok(()) };
         show::line("Doorward is running. It is stopped now, so that it starts with what changes here.\n")?;
@@ -188,7 +186,7 @@ impl Setup<'_> {
         waited.map_err(|_| environment(anyhow!("it did not end; stop it, then run `doorward setup` again")))
     }
 
-    /// However setup ends: what ran before it runs again, or its owner hears that it does not.
+    /// However setup ends: what ran before runs again, or its owner is told that it does not.
     fn start_again(&self) -> Result<(), Failure> {
         match self.stopped {
             None => Ok(()),
@@ -216,7 +214,7 @@ impl Setup<'_> {
         self.ask.one("Where do you want to write to your assistant?", flag, from, usual).await
     }
 
-    /// The main group of somebody who writes in the terminal.
+    /// The main group of an owner who writes in the terminal.
     fn main_here(&self, store: &Store, agent: &Agent) -> Result<Group, Failure> {
         let groups = store.groups()?;
         if let Some(main) = groups.iter().find(|group| group.is_main) {
@@ -230,7 +228,7 @@ impl Setup<'_> {
         Ok(main)
     }
 
-    /// Makes a chat the main group, be it new or not.
+    /// Makes a chat the main group, new or existing.
     fn make_main(
         &self,
         store: &Store,
@@ -244,7 +242,7 @@ impl Setup<'_> {
         Ok(Group { is_main: true, ..group })
     }
 
-    /// A chat as a group: the one that it is, or a new one.
+    /// A chat as a group: the existing one, or a new one.
     fn have_group(
         &self,
         store: &Store,
@@ -283,7 +281,7 @@ impl Setup<'_> {
             None if service::installed(self.home).is_some() => Ok(true),
             None => {
                 let question = "Keep Doorward running, from each boot on (a service of systemd's)?";
-                // Nobody's machine gets a service that was not asked for.
+                // No machine gets a service that nobody asked for.
                 self.ask.confirm(question, "--service yes or --service no", !self.args.yes).await
             }
         }
@@ -305,7 +303,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// Says in the main chat that all is set up, and here what comes next.
+    /// Reports in the main chat that everything is set up, and here what comes next.
     async fn end(&self, main: &Group, groups: &[&Group], service: bool) -> Result<(), Failure> {
         if service {
             self.until_served().await?;
@@ -319,7 +317,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// Until the daemon that was started answers.
+    /// Waits until the started daemon answers.
     async fn until_served(&self) -> Result<(), Failure> {
         let answers = async {
             while !matches!(Client::connect(self.home).await, Ok(Some(_))) {
@@ -332,7 +330,7 @@ impl Setup<'_> {
     }
 }
 
-/// What somebody on WhatsApp sees, and has to see to.
+/// What an owner on WhatsApp sees, and has to take care of.
 fn on_the_phone(delivered: bool, runs: bool) -> String {
     let told = match delivered {
         true => "Your main chat has a message from Doorward: look at your phone.",
@@ -360,7 +358,7 @@ fn last_words(home: &Home, groups: &[&Group], asked: usize, phone: &str) -> Stri
         + "  doorward doctor          is everything there?\n  doorward setup           again, whenever something is to change"
 }
 
-/// A name for a group that none has.
+/// A free name for a group.
 fn free_name(store: &Store, wanted: &str) -> Result<GroupName, Failure> {
     let taken: Vec<GroupName> = store.groups()?.into_iter().map(|group| group.name).collect();
     let numbered = (2..).map(|number| format!("{wanted}-{number}"));

@@ -1,7 +1,7 @@
-//! Writing for a person and for programs: the one place that commands write through.
+//! Output for people and for programs: all commands write through this module.
 //!
-//! What a person reads is laid out for the screen: wrapped at words, tables fitted, verdicts
-//! in colours. In a pipe the same text stands in lines of its own, without any code.
+//! Text for people is laid out for the screen: wrapped at words, tables fitted, verdicts in colour. In a pipe the same
+//! text keeps its own lines, without control codes.
 
 mod columns;
 mod report;
@@ -19,13 +19,12 @@ pub(crate) use screen::Screen;
 pub(crate) use styled::{Styled, Tone};
 pub(crate) use wrap::wrap;
 
-/// Writes a text and a newline to stdout. A reader that has gone away is an error,
-/// so that a long listing ends there.
+/// Writes a text and a newline to stdout. A closed pipe is an error, so that a long listing ends there.
 pub(crate) fn line(text: impl Into<Styled>) -> io::Result<()> {
     write(&text.into().on(Screen::stdout()))
 }
 
-/// Writes lines for a program, or to be copied, to stdout: as they are.
+/// Writes lines for a program, or for copying, to stdout: unchanged.
 pub(crate) fn verbatim(text: &str) -> io::Result<()> {
     write(text)
 }
@@ -37,13 +36,13 @@ fn write(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes codes that a terminal obeys and does not show. Nobody obeying is fine.
+/// Writes control codes for a terminal. A terminal that ignores them is fine.
 pub(crate) fn codes(codes: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(codes.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Writes a line to stderr: what goes on, never the result. Nobody reading is fine.
+/// Writes a line to stderr: progress, never the result. A closed pipe is fine.
 pub(crate) fn aside(text: impl Into<Styled>) {
     let _ = writeln!(io::stderr(), "{}", text.into().on(Screen::stderr()));
 }
@@ -53,8 +52,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(write(&serde_json::to_string(value)?)?)
 }
 
-/// Writes what the reader of the command line has to say: help to stdout, what is wrong with
-/// the line to stderr.
+/// Writes the command line parser's message: help to stdout, errors to stderr.
 pub(crate) fn about_the_line(answer: &clap::Error) {
     let screen = if answer.use_stderr() { Screen::stderr() } else { Screen::stdout() };
     let text = answer.render();
@@ -66,12 +64,12 @@ pub(crate) fn about_the_line(answer: &clap::Error) {
     };
 }
 
-/// Whether a person sits in front of both ends.
+/// Whether a person is at both ends.
 pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Asks the person who sits there; only a plain yes is one.
+/// Asks the person at the terminal; only a plain yes counts.
 pub(crate) fn asks(question: &str) -> io::Result<bool> {
     let mut out = io::stdout();
     let question = Styled::from(format!("{question} [y/N]")).on(Screen::stdout());
@@ -81,7 +79,7 @@ pub(crate) fn asks(question: &str) -> io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Rows under headings, as stdout has room for them.
+/// Rows under headings, fitted to stdout.
 pub(crate) fn table<C: Clone + Into<Styled>>(headings: &[&str], rows: &[Vec<C>]) -> Styled {
     table_on(Screen::stdout(), headings, rows)
 }
@@ -95,7 +93,7 @@ fn table_on<C: Clone + Into<Styled>>(screen: Screen, headings: &[&str], rows: &[
     Styled::drawn(lines.join("\n"))
 }
 
-/// Fails where a text is wider than a terminal of 40, 80 or 120 columns, or broken inside of a word.
+/// Fails if a text is wider than a terminal of 40, 80 or 120 columns, or breaks a word.
 #[cfg(test)]
 #[track_caller]
 pub(crate) fn assert_fits(text: &Styled) {

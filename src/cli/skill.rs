@@ -1,4 +1,4 @@
-//! `doorward skill`: what a group's agent can do beyond itself, and what it may reach for that. Needs no daemon.
+//! `doorward skill`: a group's skills and what they may reach. Needs no daemon.
 
 mod add;
 mod check;
@@ -79,7 +79,6 @@ enum SkillCommand {
     Update(update::UpdateArgs),
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: SkillArgs) -> Result<ExitCode, Failure> {
     match args.command {
         SkillCommand::Add(args) => add::run(home, &args),
@@ -99,7 +98,7 @@ fn remove(home: &Home, skill: &str, group: &GroupName) -> Result<ExitCode, Failu
     if !installed.iter().any(|one| one.name == skill) {
         return Err(not_installed(skill, group, &installed));
     }
-    // As in `add::put`; what is removed now goes with the next.
+    // As in `add::put`; contents removed now go with the next cleanup.
     skills::remove_unused(home);
     edit.remove_skill(skill).and_then(Edit::write).map_err(change::failed)?;
     show::line(format!(
@@ -108,7 +107,7 @@ fn remove(home: &Home, skill: &str, group: &GroupName) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-/// A setting as it is said: `server=cloud.example.org`.
+/// A setting: `server=cloud.example.org`.
 fn setting(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "write it as NAME=VALUE".to_owned())
@@ -118,7 +117,6 @@ fn values(said: &[(String, String)]) -> Values {
     said.iter().cloned().collect()
 }
 
-/// The skills of a group.
 fn installed(home: &Home, group: &GroupName) -> Result<Vec<Accepted>, Failure> {
     skills::read(home, group).map_err(anyhow::Error::new)?.map_err(refused)
 }
@@ -131,7 +129,7 @@ fn not_installed(skill: &str, group: &GroupName, installed: &[Accepted]) -> Fail
     refused(anyhow!("{group} has no skill {skill}; {help}"))
 }
 
-/// A skill that is wrong, with its lines.
+/// An invalid skill, with its lines.
 fn failed(error: SkillError) -> Failure {
     match error {
         SkillError::Wrong(problems) => {

@@ -1,4 +1,4 @@
-//! `doorward status`: who is being answered, who waits, and which task is next.
+//! `doorward status`: which groups are being answered, which wait, and which task is next.
 
 use std::process::ExitCode;
 
@@ -34,10 +34,9 @@ pub struct StatusArgs {
     json: bool,
 }
 
-/// So many tasks are named that something is wrong with; `doorward task list` has them all.
+/// The most tasks with problems that are named; `doorward task list` has them all.
 const LINES_AT_MOST: usize = 10;
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failure> {
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
         let held = doctor::held(home);
@@ -59,19 +58,19 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the daemon says, and what it need not be asked.
+/// The daemon's report, and what is known without it.
 #[derive(Serialize)]
 struct Whole {
     #[serde(flatten)]
     status: Status,
-    /// Nothing where the log cannot be read.
+    /// `None` if the log cannot be read.
     today: Option<Today>,
     last_drill: Option<LastDrill>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed_skills: Vec<String>,
 }
 
-/// The owner's MCP servers, as the groups' files name them.
+/// The owner's MCP servers, from the groups' files.
 fn servers(home: &Home) -> String {
     let of_group = |group: &GroupName| {
         let servers = GroupSettings::load(home, group).map(|settings| settings.servers).unwrap_or_default();
@@ -90,7 +89,7 @@ fn server(server: &McpServer) -> String {
     }
 }
 
-/// What the models of all groups used up since midnight.
+/// What all groups' models have used since midnight.
 #[derive(Debug, Default, Serialize)]
 struct Today {
     tokens: u64,
@@ -104,7 +103,7 @@ impl Today {
             return Ok(Today::default());
         }
         let used = AuditReader::open(&home.audit_log())?.tokens_since(None, times::clock(home).start_of_day())?;
-        // Settings that are wrong are the doctor's business.
+        // Wrong settings are reported by the doctor.
         let prices = Config::load(home).unwrap_or_default().prices.with_shipped();
         let add = |sum: Today, report: Report| Today {
             tokens: sum.tokens.saturating_add(report.tokens),
@@ -114,7 +113,7 @@ impl Today {
     }
 }
 
-/// What they used up, in words. A log that cannot be read hides nothing else of how the daemon stands.
+/// That usage in words. An unreadable log hides nothing else of the daemon's state.
 fn spent(today: &anyhow::Result<Today>) -> String {
     match today {
         Ok(Today { tokens: 0, .. }) => String::new(),
@@ -125,7 +124,7 @@ fn spent(today: &anyhow::Result<Today>) -> String {
     }
 }
 
-/// What is around it, and what waits for the owner.
+/// The daemon's surroundings, and what waits for the owner.
 fn beside(status: &Status) -> String {
     let mut lines = vec![format!("Engine: {}", status.engine)];
     lines.extend(status.channels.iter().map(|channel| {
@@ -146,7 +145,7 @@ fn beside(status: &Status) -> String {
     lines.iter().map(|line| format!("\n{line}")).collect()
 }
 
-/// The next task, and those that something is wrong with.
+/// The next task, and those with problems.
 fn tasks(PlannedTasks { planned, next, failed, paused }: &PlannedTasks) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(next) = next {
@@ -165,7 +164,7 @@ fn tasks(PlannedTasks { planned, next, failed, paused }: &PlannedTasks) -> Vec<S
     lines
 }
 
-/// The skills that are not what was accepted.
+/// The skills that differ from what was accepted.
 fn changed_skills(home: &Home) -> Vec<String> {
     let groups = change::registered(home).unwrap_or_default();
     let of_group = |group: &GroupName| {

@@ -1,4 +1,4 @@
-//! `doorward stop`: ends what runs for a group, at once.
+//! `doorward stop`: ends whatever runs for a group, at once.
 
 use std::process::ExitCode;
 
@@ -24,9 +24,8 @@ pub struct StopArgs {
     all: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: StopArgs) -> Result<ExitCode, Failure> {
-    // A store that cannot be read keeps nobody from stopping what they can name.
+    // An unreadable store must not keep anybody from stopping.
     let groups = change::registered(home);
     let named = match (args.group, groups) {
         (Some(group), Ok(groups)) if !groups.contains(&group) => return Err(change::no_group(&group, &groups)),
@@ -56,7 +55,7 @@ pub(super) async fn run(home: &Home, args: StopArgs) -> Result<ExitCode, Failure
     failed.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-/// Whether anything ran; `None` where no daemon serves the home.
+/// Returns whether anything was running; `None` if no daemon serves the home.
 pub(super) async fn stop(home: &Home, group: &GroupName) -> Result<Option<bool>, Failure> {
     let Some(client) = Client::connect(home).await.map_err(environment)? else { return Ok(None) };
     let request = Request::Stop { group: group.to_string() };

@@ -1,4 +1,4 @@
-//! Long work on another thread that ends early when its owner wants no more of it.
+//! Long work on another thread that ends early when its owner cancels it.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -6,16 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Failure, environment, progress, up};
 
-/// Reads and writes as what is in it does, until the owner has had enough: then with an error, by
-/// which whoever works with it cleans up.
+/// Passes reads and writes through until the owner cancels, and then fails, so that whoever uses it cleans up.
 pub(super) struct Stoppable<T> {
     inner: T,
     stop: Stop,
-    /// How many bytes have gone through.
+    /// How many bytes have passed through.
     pub(super) bytes: u64,
 }
 
-/// Whether the owner has had enough.
+/// Whether the owner has cancelled.
 #[derive(Clone, Default)]
 pub(super) struct Stop(Arc<AtomicBool>);
 
@@ -54,7 +53,7 @@ impl<R: Read> Read for Stoppable<R> {
     }
 }
 
-/// Does it on a thread of its own; Ctrl-C ends it as soon as it reads or writes again.
+/// Runs the work on a separate thread; Ctrl-C ends it at its next read or write.
 pub(super) async fn work<T: Send + 'static>(
     doing: &str,
     work: impl FnOnce(Stop) -> T + Send + 'static,

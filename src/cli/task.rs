@@ -1,4 +1,4 @@
-//! `doorward task`: what agents are to do at a time.
+//! `doorward task`: scheduled work for agents.
 
 mod add;
 mod change;
@@ -52,7 +52,6 @@ enum TaskCommand {
     RunNow(change::ChangeArgs),
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: TaskArgs) -> Result<ExitCode, Failure> {
     match args.command {
         TaskCommand::Add(args) => add::run(home, &args).await,
@@ -82,7 +81,7 @@ fn not_changed(error: NotChanged) -> Failure {
     refused(error)
 }
 
-/// Tells the daemon, so that nothing has to look again and again.
+/// Tells the daemon, so that it need not poll.
 pub(super) async fn tell_daemon(home: &Home) -> Result<(), Failure> {
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
         show::aside("No daemon runs for this home: tasks are carried out while `doorward up` runs.");

@@ -1,5 +1,5 @@
-//! Times for people: by the owner's clock, with its distance from UTC, so that an
-//! hour that comes twice when summer time ends is told apart.
+//! Times for people: by the owner's clock, with the UTC offset, so that the repeated hour at the end of summer time is
+//! unambiguous.
 
 use std::sync::OnceLock;
 
@@ -12,21 +12,21 @@ use crate::config::{self, Config};
 use crate::home::Home;
 use crate::store::Millis;
 
-/// Whose command this is, once [`go_by`] has said so.
+/// The home of this command, once [`go_by`] has set it.
 static HOME: OnceLock<Home> = OnceLock::new();
 
-/// Times of this command are those of the home's owner (`[assistant] time_zone`).
+/// Times of this command follow the home's owner (`[assistant] time_zone`).
 pub(super) fn go_by(home: &Home) {
     HOME.get_or_init(|| home.clone());
 }
 
-/// The time zone in which times are shown.
+/// The time zone for displayed times.
 pub(super) fn zone() -> TimeZone {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
     ZONE.get_or_init(|| HOME.get().map_or_else(local, zone_of)).clone()
 }
 
-/// Now, by the clock of the command's owner.
+/// The current time by the owner's clock.
 pub(super) fn zoned_now() -> jiff::Zoned {
     Timestamp::now().to_zoned(zone())
 }
@@ -36,7 +36,7 @@ pub(super) fn clock(home: &Home) -> OwnersClock {
     OwnersClock::new(zone_of(home))
 }
 
-/// Settings that are wrong keep nobody from reading the log.
+/// Wrong settings must not keep anybody from reading the log.
 fn zone_of(home: &Home) -> TimeZone {
     match Config::load(home) {
         Ok(config) if config.assistant.time_zone != TimeZone::system() => config.assistant.time_zone,
@@ -44,8 +44,7 @@ fn zone_of(home: &Home) -> TimeZone {
     }
 }
 
-/// The zone of whoever runs this. One that `TZ` names and nobody knows is said, once a
-/// command.
+/// The zone of this process's user. An unknown one in `TZ` is reported once per command.
 fn local() -> TimeZone {
     let (zone, unknown) = config::local_zone();
     if let Some(unknown) = unknown {

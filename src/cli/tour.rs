@@ -1,5 +1,5 @@
-//! `doorward tour`: the first run, told step by step. Whatever is shown is what
-//! happened; what did not happen as told fails the command.
+//! `doorward tour`: the first run, told step by step. Everything shown has really happened; any deviation fails the
+//! command.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -23,9 +23,8 @@ use crate::tour::{Place, Tour, TourError, VARIABLE};
 #[derive(Debug, clap::Args)]
 pub struct TourArgs {}
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, _args: TourArgs) -> Result<ExitCode, Failure> {
-    // Of the owner's own installation it takes only where the engine is.
+    // Of the owner's own installation it uses only the engine's address.
     let config = Config::load(home).unwrap_or_default();
     let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
     image::ensure(home, &engine, "base").await?;
@@ -50,7 +49,7 @@ pub(super) async fn run(home: &Home, _args: TourArgs) -> Result<ExitCode, Failur
     Ok(ExitCode::FAILURE)
 }
 
-/// Tells the story; gives what did not happen as told.
+/// Tells the story; returns its deviations.
 async fn tell(place: &Place) -> Result<Vec<String>, Failure> {
     show::line(WELCOME)?;
     let tour =
@@ -64,7 +63,7 @@ async fn tell(place: &Place) -> Result<Vec<String>, Failure> {
 
 struct Story {
     tour: Tour,
-    /// What did not happen as told.
+    /// Deviations from the story.
     unlike: Vec<String>,
 }
 
@@ -203,7 +202,7 @@ Everything that went out or was refused is written down, before it goes out. Thi
         Ok(())
     }
 
-    /// Shows a command of the agent's and its reply.
+    /// Shows an agent's command and its reply.
     async fn command(&mut self, command: &str) -> Result<String, Failure> {
         let reply = self.tour.ask(command).await.map_err(failed)?;
         let typed = Tone::Faint.of("\n    agent $ ") + Tone::Strong.of(command);
@@ -222,7 +221,7 @@ fn failed(error: TourError) -> Failure {
     environment(anyhow::Error::new(error).context("the tour ended early"))
 }
 
-/// The lines of the refusal, and the one that a site on this computer needs.
+/// The refusal's lines, and the one that a site on this computer needs.
 fn lines_of(entry: &AuditEntry) -> Vec<String> {
     let mut lines = entry.lift().to_vec();
     if !lines.is_empty() {

@@ -1,5 +1,5 @@
-//! `doorward undelivered`: what chats could not be told. A text that cannot be sent is
-//! kept; here is where its owner reads it.
+//! `doorward undelivered`: texts that could not be sent to their chats. They are stored, and their owner reads them
+//! here.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -41,7 +41,6 @@ pub struct UndeliveredArgs {
     save: Option<PathBuf>,
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failure> {
     let store = group::open_store(home)?;
     if let Some(group) = &args.group {
@@ -60,7 +59,7 @@ pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each under its number and its name. What is there already stays.
+/// Each under its number and name. Existing files stay.
 fn save(store: &Store, texts: &[Undelivered], folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut saved = false;

@@ -1,4 +1,4 @@
-//! `doorward uninstall`: takes off this machine what Doorward has put there.
+//! `doorward uninstall`: removes from this machine what Doorward has put there.
 
 use std::fs;
 use std::io;
@@ -40,7 +40,7 @@ pub struct UninstallArgs {
     yes: bool,
 }
 
-/// What is there to be removed.
+/// What there is to remove.
 struct Found {
     service: Option<PathBuf>,
     served: bool,
@@ -51,7 +51,6 @@ struct Found {
     data: Vec<PathBuf>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: UninstallArgs) -> Result<ExitCode, Failure> {
     let found = progress::while_waiting("looking", look(home, &args)).await?;
     let plan = found.plan();
@@ -129,7 +128,7 @@ fn named(image: &Image) -> String {
     if image.tags.is_empty() { image.id.clone() } else { image.tags.join(", ") }
 }
 
-/// What is not removed, and how it is.
+/// What is not removed, and how to remove it.
 fn rest(home: &Home, data: bool) -> String {
     let mut text = String::new();
     if !data && !home.everything().is_empty() {
@@ -169,7 +168,7 @@ async fn remove(home: &Home, found: &Found) -> Result<Vec<String>, Failure> {
         removed(path).with_context(|| path.display().to_string())?;
         done.push(format!("Removed {}.", path.display()));
     }
-    // Where a folder was made for Doorward alone, nothing is left in it.
+    // Folders made only for Doorward are left empty.
     if !found.data.is_empty() {
         let _ = fs::remove_dir(home.config_dir());
     }
@@ -180,7 +179,7 @@ fn removed(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-/// Ends the daemon that serves the home, and waits until it has.
+/// Ends the daemon that serves the home, and waits for its end.
 async fn end_daemon(home: &Home) -> Result<(), Failure> {
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
         return match home.is_served() {

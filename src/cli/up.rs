@@ -30,14 +30,13 @@ pub struct UpArgs {
     json_logs: bool,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
     let _log = log::begin(home, args.json_logs)?;
     if let (_, Some(unknown)) = config::local_zone() {
         tracing::warn!("{unknown}");
     }
     leave_no_core();
-    // From here on, so that none that comes between two steps ends it in the middle of one.
+    // From here on, so that a signal between two steps does not end the process in the middle of one.
     let mut asked_to_stop = pin!(interrupted());
     let daemon = tokio::select! {
         started = progress::while_waiting("starting", Daemon::start(home)) => started.map_err(failed)?,
@@ -54,8 +53,8 @@ pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> 
     let again = interrupted();
     tokio::select! {
         () = progress::while_waiting("stopping", daemon.stop()) => Ok(ExitCode::SUCCESS),
-        // An engine that hangs must not hold a person up. Every door is shut when the
-        // process ends, and what is left on the engine is removed at the next start.
+        // A hanging engine must not keep a person waiting. Every door is shut when the process ends, and the remains on
+        // the engine are removed at the next start.
         () = again => {
             show::aside("Ended at once; what is left on the container engine is removed at the next start.");
             Ok(ExitCode::from(1))
@@ -63,8 +62,8 @@ pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> 
     }
 }
 
-/// A crash must not write the memory, and with it the secrets, to a file, nor hand it to a program: where cores
-/// go to one, a limit of 0 is not looked at, and with 1 there is none (core(5)).
+/// A crash must not write memory, and thus secrets, to a file or pass it to a program: where cores are piped to one, a
+/// limit of 0 is ignored, but a limit of 1 prevents it (core(5)).
 fn leave_no_core() {
     let nothing = Rlimit { current: Some(1), maximum: Some(1) };
     if let Err(error) = setrlimit(Resource::Core, nothing) {
@@ -72,8 +71,8 @@ fn leave_no_core() {
     }
 }
 
-/// Why no daemon came up, with the exit code that says whose turn it is: a wrong
-/// configuration or version is for the owner to mend (1), all else is the surroundings (3).
+/// Why no daemon started, with an exit code for the kind: a wrong configuration or version is the owner's to mend (1),
+/// everything else is the environment (3).
 pub(super) fn failed(error: DaemonError) -> Failure {
     match error {
         DaemonError::Config(_) | DaemonError::Newer(_) => refused(error),
@@ -84,8 +83,8 @@ pub(super) fn failed(error: DaemonError) -> Failure {
     }
 }
 
-/// Resolves with Ctrl-C, SIGTERM or SIGHUP, also with one that came between this call and
-/// the first look at it. Where signals cannot be waited for, they end the process.
+/// Resolves on Ctrl-C, SIGTERM or SIGHUP, including one between this call and the first poll. Where signals cannot be
+/// caught, they end the process.
 pub(super) fn interrupted() -> impl Future<Output = ()> {
     let listen = |kind| signal(kind).ok();
     let listening = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(listen);

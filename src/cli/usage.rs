@@ -1,4 +1,4 @@
-//! `doorward usage`: what models used up, and how much of each limit that is.
+//! `doorward usage`: model usage, and how much of each limit that is.
 
 mod openmetrics;
 
@@ -47,7 +47,6 @@ pub struct UsageArgs {
 
 const HEADINGS: [&str; 7] = ["GROUP", "MODEL", "REQUESTS", "READ", "CACHED", "WRITTEN", "COST"];
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &UsageArgs) -> Result<ExitCode, Failure> {
     let period = if args.month { Period::Month } else { Period::Day };
     let clock = times::clock(home);
@@ -61,7 +60,7 @@ pub(super) fn run(home: &Home, args: &UsageArgs) -> Result<ExitCode, Failure> {
         meters::report(used, &prices).into_iter().map(|report| (report.group.clone(), report)).collect();
     let store = group::open_store(home)?;
     if let (Some(group), true) = (&args.group, reports.is_empty()) {
-        // What a group has used that is gone is still told.
+        // A removed group's usage is still shown.
         change::registered_group(home, group)?;
     }
     for group in store.groups()?.into_iter().map(|group| group.name) {
@@ -91,7 +90,7 @@ pub(super) fn run(home: &Home, args: &UsageArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A policy that does not load limits nothing that could be shown.
+/// A policy that does not load has no limits to show.
 fn limits_of(home: &Home, group: &str) -> Limits {
     let group = GroupName::parse(group).ok();
     let compiled = group.and_then(|group| PolicyFiles::compile(home, &group).ok());
@@ -118,7 +117,7 @@ fn text(reports: &[(Report, Limits)], period: Period, screen: Screen) -> Styled 
     Styled::joined(lines, "\n")
 }
 
-/// What it comes to for one group, in a line; nothing where that is nothing and is not limited.
+/// One group's usage in a line; `None` if it is zero and unlimited.
 fn of_group(report: &Report, limits: &Limits, period: Period) -> Option<String> {
     let mut parts = Vec::new();
     if report.runs > 0 {

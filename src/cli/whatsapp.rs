@@ -1,4 +1,4 @@
-//! `doorward whatsapp`: runs the channel's program for what a person does with it.
+//! `doorward whatsapp`: runs the channel's program for a person.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -64,19 +64,19 @@ pub(super) struct Account {
     folder: PathBuf,
 }
 
-/// How the link stands, as the program says it.
+/// The link's state, as reported by the program.
 #[derive(Debug, Deserialize)]
 pub(super) struct Standing {
-    /// Whether there are keys that the phone has not taken back.
+    /// Whether there are keys that the phone has not revoked.
     pub(super) linked: bool,
-    /// What the channel said last.
+    /// The channel's last report.
     pub(super) last: Option<Last>,
 }
 
-/// What the channel said last.
+/// The channel's last report.
 #[derive(Debug, Deserialize)]
 pub(super) struct Last {
-    /// In one word.
+    /// The state in one word.
     pub(super) state: crate::channels::protocol::ChannelState,
     /// In plain words.
     pub(super) detail: String,
@@ -94,37 +94,36 @@ pub(super) struct Listed {
 /// A group on WhatsApp.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct ListedGroup {
-    /// WhatsApp's id of it.
+    /// Its id on WhatsApp.
     pub(super) id: String,
-    /// What its members call it.
+    /// Its name for its members.
     pub(super) name: String,
 }
 
-/// What the program says while it waits for a code.
+/// A line of the program while it waits for a code.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Heard {
-    /// It came from this chat.
+    /// The code came from this chat.
     Proven {
         /// The chat.
         chat: String,
-        /// What its writer is called there.
+        /// The sender's name there.
         name: String,
     },
-    /// From now on codes are heard.
+    /// Codes are received from now on.
     Listens {},
-    /// Something came without it.
+    /// A message without the code arrived.
     Other {},
 }
 
-/// A program that waits for a code; it ends when this is dropped.
+/// A program waiting for a code; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Expecting {
     child: Child,
     lines: LineReader<tokio::process::ChildStdout>,
 }
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Failure> {
     home.prepare()?;
     let account = Account::find(home, &Config::load(home)?).map_err(environment)?;
@@ -165,7 +164,7 @@ impl Account {
         Ok(Account { program, folder: home.channel_dir("whatsapp") })
     }
 
-    /// How the link stands.
+    /// The link's state.
     pub(super) async fn standing(&self) -> Result<Standing, Failure> {
         self.json(&["status", "--json"]).await
     }
@@ -175,12 +174,12 @@ impl Account {
         self.json(&["chats", "--json"]).await
     }
 
-    /// Links it, in front of whoever sits there.
+    /// Links the account, for the person at the terminal.
     pub(super) async fn link(&self, phone: Option<&str>) -> Result<bool, Failure> {
         self.run(&link_words(phone)?).await
     }
 
-    /// Waits for a code; what comes from `registered` chats is left to the daemon.
+    /// Waits for a code; messages from `registered` chats are left to the daemon.
     pub(super) fn expect(
         &self,
         mode: WhatsappMode,
@@ -204,7 +203,7 @@ impl Account {
         Ok(output.status.success())
     }
 
-    /// What it says, as the screen has room for it.
+    /// Shows its output, fitted to the screen; returns whether it succeeded.
     async fn shown(&self, words: &[OsString]) -> Result<bool, Failure> {
         let output = self.command(words).output().await.map_err(|why| self.not(&why))?;
         tell(&output.stderr);
@@ -232,7 +231,7 @@ impl Account {
     }
 }
 
-/// What the program has to say beside its result, as the screen has room for it.
+/// Shows the program's other output, fitted to the screen.
 fn tell(words: &[u8]) {
     if !words.is_empty() {
         show::aside(String::from_utf8_lossy(words).trim_end());
@@ -240,7 +239,7 @@ fn tell(words: &[u8]) {
 }
 
 impl Expecting {
-    /// What it says next; an error once it has given up, with its own words on the terminal.
+    /// Its next line; an error once it has given up, with its own words on the terminal.
     pub(super) async fn next(&mut self) -> Result<Heard, Failure> {
         match self.lines.next().await? {
             Some(heard) => Ok(heard),

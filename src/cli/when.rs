@@ -1,4 +1,4 @@
-//! A time as people write it, read where the owner is.
+//! A past time as people write it, in the owner's time zone.
 
 use std::str::FromStr;
 
@@ -13,23 +13,23 @@ use crate::store::Millis;
 /// `2h`, `yesterday`, `monday 17:00`, `17:00`, `2026-11-23`, `2026-11-23T18:30`.
 #[derive(Clone, Debug)]
 pub(crate) enum When {
-    /// A length of time back from now.
+    /// A duration before now.
     Ago(Span),
-    /// A moment with its distance from UTC, as tables show it.
+    /// A moment with its UTC offset, as in tables.
     At(Timestamp),
-    /// A date, with a time.
+    /// A date and time.
     On(DateTime),
-    /// A day that is named by how far it is back, with a time.
+    /// A relative day and a time.
     Day(Day, Time),
     /// The last time that a clock showed this.
     Time(Time),
 }
 
-/// A day, seen from today.
+/// A day relative to today.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Day {
     Ago(i32),
-    /// The last one of that name; today is one too.
+    /// The last one of that name, which may be today.
     Named(Weekday),
 }
 
@@ -102,7 +102,7 @@ fn unread(word: &str) -> anyhow::Error {
 }
 
 impl When {
-    /// The moment that is meant, by the owner's clock.
+    /// The moment by the owner's clock.
     pub(crate) fn millis(&self) -> anyhow::Result<Millis> {
         self.before(&times::zoned_now())
     }
@@ -131,7 +131,7 @@ const TOO_LONG_AGO: &str = "that is longer ago than time is counted";
 
 const DAY: Millis = 24 * 60 * 60 * 1000;
 
-/// From when on, and until when. A time of day alone that ends before it begins is that of the next day.
+/// The start and the end. A bare time of day that ends before its start means the next day.
 pub(crate) fn span(since: Option<&When>, until: Option<&When>) -> anyhow::Result<(Option<Millis>, Option<Millis>)> {
     span_at(since, until, &times::zoned_now())
 }

@@ -1,5 +1,4 @@
-//! When the machine's clock is set, or the machine has slept: an event of the kernel's, so that nobody has
-//! to look again and again.
+//! Reports when the machine's clock is set, or the machine has slept, from a kernel event, so that nothing has to poll.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,29 +9,29 @@ use rustix::time::{
 };
 use tokio::net::unix::pipe;
 
-/// No clock of a machine that is right shows it.
+/// A time that no correct clock shows.
 const NEVER: Timespec = Timespec { tv_sec: 1 << 33, tv_nsec: 0 };
 
-/// Watches the machine's clock: a timer that a change cancels, read like any pipe.
+/// Watches the machine's clock with a timer that is cancelled when it is set, read like a pipe.
 #[derive(Debug)]
 pub struct ClockChanges(pipe::Receiver);
 
 impl ClockChanges {
-    /// From now on.
+    /// Starts watching.
     pub fn watch() -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         arm(&timer)?;
         Ok(ClockChanges(pipe::Receiver::from_owned_fd_unchecked(timer)?))
     }
 
-    /// Until it is set, or the machine wakes. Cancel-safe.
+    /// Waits until it is set, or the machine wakes. Cancel-safe.
     pub async fn next(&self) -> io::Result<()> {
         loop {
             self.0.readable().await?;
             match self.0.try_read(&mut [0; 8]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.raw_os_error() != Some(Errno::CANCELED.raw_os_error()) => return Err(error),
-                // Armed anew it waits for the next one.
+                // Armed again for the next change.
                 Ok(_) | Err(_) => return Ok(arm(self.0.as_fd())?),
             }
         }
@@ -52,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// That it is cancelled takes a clock that is set, which no test may do.
+    /// Testing the cancellation would mean setting the clock, which no test may do.
     #[tokio::test]
     async fn a_clock_that_goes_on_is_no_change() {
         let changes = ClockChanges::watch().unwrap();

@@ -1,7 +1,7 @@
-//! A secret that a program gives: `pass`, `op`, `bw` and the like.
+//! Secrets printed by a program: `pass`, `op`, `bw` and the like.
 //!
-//! Its words stand in the owner's configuration, nothing that a sandbox says is among them,
-//! and no shell reads them. What else is started outside of a sandbox: docs/exits.md.
+//! The command is from the owner's configuration, contains nothing from a sandbox, and is not run by a shell. Other
+//! programs started outside of sandboxes: docs/exits.md.
 
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -18,8 +18,7 @@ use super::secret::{LONGEST, SecretUnreadable};
 /// How long a program may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The words of a command: blanks part them, quotes of either kind keep them together.
-/// Nothing else has a meaning.
+/// The words of a command: separated by blanks, kept together by quotes of either kind. Nothing else is special.
 pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -45,8 +44,8 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// What the program writes to its standard output; `input` is what it reads. Its standard
-/// error goes nowhere: it could hold anything.
+/// The program's standard output; `input` is its standard input. Its standard error is discarded: it could contain
+/// anything.
 pub(super) fn output(
     words: &[String],
     input: Option<&SecretString>,
@@ -57,11 +56,11 @@ pub(super) fn output(
     let child = start(program, arguments, stdin).map_err(|error| failed(program, error.to_string()))?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let (done, ended) = mpsc::sync_channel(1);
-    // Reading and waiting have no time limit of their own, so they are another thread's.
+    // Reading and waiting have no timeout of their own, so they run on another thread.
     let input = input.cloned();
     std::thread::spawn(move || done.send(read_to_the_end(child, input)));
     let Ok(ended) = ended.recv_timeout(patience) else {
-        // What it started dies with it: it is the leader of a group.
+        // It leads a process group, so its children are killed with it.
         if let Some(group) = group {
             let _ = kill_process_group(group, Signal::KILL);
         }
@@ -83,12 +82,12 @@ fn start(program: &str, arguments: &[String], stdin: Stdio) -> std::io::Result<C
 
 fn read_to_the_end(mut child: Child, input: Option<SecretString>) -> std::io::Result<(ExitStatus, Zeroizing<Vec<u8>>)> {
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-        // Short enough for the pipe; one that does not read it says so by its status.
+        // It fits into the pipe; a program that does not read it reports that by its exit status.
         let _ = stdin.write_all(input.expose_secret().as_bytes());
     }
     let mut text = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
     if let Some(stdout) = child.stdout.take() {
-        // One more than fits, so that what is longer is noticed.
+        // One byte more than fits, so that a longer output is noticed.
         stdout.take(LONGEST as u64 + 2).read_to_end(&mut text)?;
     }
     Ok((child.wait()?, text))
@@ -133,7 +132,7 @@ mod tests {
         assert!(missing.contains("doorward-test-surely-missing"), "{missing}");
     }
 
-    /// Also where what it started still holds the output open.
+    /// Even if a child still holds the output open.
     #[test]
     fn a_program_that_does_not_answer_is_killed_with_what_it_started() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A credential: a real secret with the hosts, places and requests it may be used for.
+//! A credential: a real secret with the hosts, places and requests for which it may be used.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{OAuth, SecretSource};
 /// One `[credentials.NAME]`.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// What policies and the audit log call it.
+    /// Its name in policies and in the audit log.
     pub name: Arc<str>,
     /// Where the real secret is.
     pub source: SecretSource,
@@ -19,20 +19,19 @@ pub struct Credential {
     pub hosts: Vec<CredentialHost>,
     /// Where in a request its surrogate may stand. Never empty.
     pub place: Vec<Place>,
-    /// Headers and parameters that authenticate nobody at its hosts, whatever they are called.
+    /// Headers and parameters that authenticate nobody at its hosts, whatever their names.
     pub harmless: Vec<Place>,
-    /// The requests it may be used for; empty: all. A ceiling that a group's
-    /// policy can only narrow.
+    /// The requests for which it may be used; empty for all. A ceiling that a group's policy can only narrow.
     pub only: Vec<RequestPattern>,
-    /// The variable that shows a sandbox the surrogate.
+    /// The variable in which a sandbox finds the surrogate.
     pub env: Option<String>,
-    /// What the surrogate begins with; derived from the secret where nothing is said.
+    /// The surrogate's prefix; derived from the secret by default.
     pub prefix: Option<String>,
-    /// What the rest of it looks like; derived likewise.
+    /// The form of the rest; derived likewise.
     pub shape: Option<Shape>,
-    /// Where access tokens come from; then the secret is the refresh token.
+    /// Where access tokens come from; the secret is then the refresh token.
     pub oauth: Option<OAuth>,
-    /// Which of its hosts' answers bring new keys.
+    /// The answers of its hosts that contain new keys.
     pub mints: Vec<Mint>,
 }
 
@@ -41,7 +40,7 @@ pub struct Credential {
 pub struct CredentialHost {
     /// The host, exactly.
     pub host: Host,
-    /// Its port; 443 where nothing is said.
+    /// Its port; 443 by default.
     pub port: u16,
 }
 
@@ -87,7 +86,7 @@ impl Shape {
     }
 }
 
-/// A field of an answer that holds a new key.
+/// A field of an answer that contains a new key.
 pub(super) fn field(text: &str) -> Result<Field, String> {
     Field::parse_many(text).map_err(|_| {
         "the keys to the field are wanted, parted by dots: \"key\", \"data.token\"; in each item of a list \
@@ -96,7 +95,7 @@ pub(super) fn field(text: &str) -> Result<Field, String> {
     })
 }
 
-/// What a surrogate may begin with: it is sent in headers and shown in logs.
+/// A surrogate's prefix: it is sent in headers and shown in logs.
 pub(super) fn prefix(text: &str) -> Result<String, String> {
     if text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         return Ok(text.to_owned());

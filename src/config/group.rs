@@ -1,5 +1,5 @@
-//! `groups/NAME.toml`: what runs in a group's sandboxes. The one place where a group's
-//! agent is said. What it may reach stands in its policy.
+//! `groups/NAME.toml`: what runs in a group's sandboxes. The only place that names a group's agent. What it may reach
+//! is in its policy.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,35 +12,35 @@ use super::{ConfigError, Mount, read, values};
 use crate::home::{Home, read_text};
 use crate::phrases::Language;
 
-/// What a group's file says. No file: a shell.
+/// A group's settings. Without a file: a shell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupSettings {
-    /// Who answers.
+    /// The agent that answers.
     pub agent: Agent,
-    /// Who answers where that one's model is overloaded or out of credit, the next one first.
+    /// The agents that take over while the one before is overloaded or out of credit, in order.
     pub others: Vec<Agent>,
-    /// What is answered; what calls the assistant in a chat of several people, and
-    /// everything elsewhere, where nothing is said.
+    /// The messages that are answered; by default those that call the assistant in a chat of several people, and all
+    /// elsewhere.
     pub trigger: Option<Trigger>,
-    /// The language that Doorward speaks in its chat; as `[chat]` says where nothing is said.
+    /// Doorward's language in its chat; that of `[chat]` by default.
     pub language: Option<Language>,
-    /// How its model gets to know the people there.
+    /// How its model knows the people there.
     pub people: People,
-    /// The image of its sandboxes: one of the owner's, or one of the engine's; the agent's own where nothing is said.
+    /// The image of its sandboxes: one of the owner's, or one of the engine's; the agent's own by default.
     pub image: Option<String>,
-    /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
+    /// What one sandbox may use of the machine; as in `[engine]` by default.
     pub limits: GroupLimits,
-    /// What its agents may have helpers do.
+    /// The limits on its agents' helpers.
     pub helpers: HelperLimits,
-    /// MCP servers that its agents are told of.
+    /// MCP servers announced to its agents.
     pub servers: Vec<McpServer>,
     /// Folders of the host that its sandboxes see.
     pub mounts: Vec<Mount>,
-    /// How long its messages are kept; as `[messages]` says where nothing is said.
+    /// How long its messages are kept; as in `[messages]` by default.
     pub keep: Option<Duration>,
 }
 
-/// Who answers in a group.
+/// The agent that answers in a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Agent {
     /// No model: each message is a command.
@@ -48,26 +48,26 @@ pub enum Agent {
     Shell,
     /// Claude Code.
     Claude {
-        /// As Claude Code names it; its own choice where nothing is said.
+        /// Claude Code's name for it; its own choice by default.
         model: Option<String>,
     },
     /// opencode.
     Opencode {
-        /// `PROVIDER/MODEL`, or the model alone where an endpoint is said.
+        /// `PROVIDER/MODEL`, or only the model if an endpoint is given.
         model: Option<String>,
-        /// The address of a server that speaks as OpenAI's does, `/v1` included: a model at home.
+        /// The address of a server with OpenAI's API, `/v1` included: a model at home.
         endpoint: Option<String>,
     },
     /// Codex.
     Codex {
-        /// As OpenAI names it.
+        /// OpenAI's name for it.
         model: Option<String>,
     },
-    /// Another one that speaks the Agent Client Protocol.
+    /// Another agent that speaks the Agent Client Protocol.
     Acp {
-        /// How it is started.
+        /// The command that starts it.
         command: Vec<String>,
-        /// As it names it.
+        /// The agent's name for it.
         model: Option<String>,
     },
 }
@@ -75,11 +75,11 @@ pub enum Agent {
 /// How many helpers a group's agent may have, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HelperLimits {
-    /// How many at once; none: it may have no helpers.
+    /// The most at once; 0 for no helpers.
     pub most: u32,
-    /// How long one may take.
+    /// The longest that one may take.
     pub longest: Duration,
-    /// Whether the chat hears what each of them has found.
+    /// Whether the chat is told each one's result.
     pub voices: bool,
 }
 
@@ -92,26 +92,26 @@ impl Default for HelperLimits {
 /// Which messages are answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// All of them.
+    /// All messages.
     Always,
-    /// Those that call the assistant: `@Name` at the start, a mention, an answer to it.
+    /// Messages that call the assistant: `@Name` at the start, a mention, a reply to it.
     Name,
-    /// The same, and those that call it by another name, which it has in this chat beside its own.
+    /// The same, and calls by another name that it has in this chat besides its own.
     Called(String),
 }
 
-/// How a group's model gets to know the people in its chat.
+/// How a group's model knows the people in its chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum People {
     /// By their names.
     #[default]
     Names,
-    /// By stand-ins, which come back as names in answers.
+    /// By stand-ins, which are turned back into names in answers.
     StandIns,
 }
 
 impl People {
-    /// As the file spells it.
+    /// Parses the file's spelling.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "names" => Ok(People::Names),
@@ -122,7 +122,7 @@ impl People {
 }
 
 impl Trigger {
-    /// As the file spells it.
+    /// Parses the file's spelling.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "always" => Ok(Trigger::Always),
@@ -133,20 +133,20 @@ impl Trigger {
     }
 }
 
-/// What one sandbox of a group may use of the machine, and what the group may keep.
+/// What one sandbox of a group may use of the machine, and what the group may store.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GroupLimits {
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: Option<u64>,
-    /// Processors' worth of time.
+    /// Number of processors, in fractions.
     pub cpus: Option<f64>,
     /// Processes and threads.
     pub pids: Option<u32>,
     /// Open files per process.
     pub open_files: Option<u32>,
-    /// Bytes that the group may keep in its folders.
+    /// The most bytes that the group may keep in its folders.
     pub disk: Option<u64>,
-    /// Files and folders that it may keep there.
+    /// The most files and folders that it may keep there.
     pub files: Option<u64>,
 }
 
@@ -161,24 +161,24 @@ impl GroupSettings {
         }
     }
 
-    /// Reads a group's text; `name` is what problems call the file.
+    /// Parses a group's settings; `name` is what problems call the file.
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         read::group(name, text)
     }
 }
 
 impl GroupSettings {
-    /// Everybody who may answer, in order.
+    /// All its agents, in order.
     pub fn agents(&self) -> impl Iterator<Item = &Agent> {
         std::iter::once(&self.agent).chain(&self.others)
     }
 }
 
 impl Agent {
-    /// Every agent that needs no more than its name.
+    /// The agents that need only a name.
     pub const NAMES: [&str; 4] = ["shell", "claude", "opencode", "codex"];
 
-    /// By its name.
+    /// The agent with this name.
     pub fn parse(name: &str) -> Result<Self, String> {
         match name {
             "shell" => Ok(Agent::Shell),
@@ -203,7 +203,7 @@ impl Agent {
         }
     }
 
-    /// With less than that it does not start reliably.
+    /// With less memory it does not start reliably.
     pub fn least_memory(&self) -> u64 {
         match self {
             Agent::Shell | Agent::Acp { .. } => 32 << 20,

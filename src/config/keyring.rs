@@ -1,9 +1,9 @@
-//! Secrets in the desktop's keyring (GNOME Keyring, KWallet, KeePassXC: whatever speaks
-//! the Secret Service protocol), by its own command line, `secret-tool`.
+//! Secrets in the desktop's keyring (GNOME Keyring, KWallet, KeePassXC: anything with the Secret Service protocol),
+//! through its command line tool, `secret-tool`.
 //!
-//! Why a program and no library: a client of that protocol brings a D-Bus client with
-//! some thirty crates into the daemon. The kernel's keyring would need three, but it
-//! belongs to a user id, which a sandbox shares, and it is empty after a reboot.
+//! Why a program and not a library: a client of that protocol brings a D-Bus client and some thirty crates into the
+//! daemon. The kernel's keyring would need three, but it belongs to a user id, which a sandbox shares, and it is empty
+//! after a reboot.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,25 +12,25 @@ use super::secret::SecretUnreadable;
 
 const PROGRAM: &str = "secret-tool";
 
-/// The secret of that name.
+/// The secret with that name.
 pub(super) fn read(name: &str) -> Result<String, SecretUnreadable> {
     command::output(&words("lookup", &[], name), None, command::PATIENCE).map_err(|error| missing(name, &error))
 }
 
-/// Puts a value in the place of the one that is there, if one is.
+/// Stores a value, replacing an existing one.
 pub(super) fn replace(name: &str, value: &SecretString) -> Result<(), SecretUnreadable> {
     let label = format!("--label=Doorward: {name}");
     let words = words("store", &[&label], name);
     let stored = command::output(&words, Some(value), command::PATIENCE);
     stored.map_err(|error| SecretUnreadable::Keyring { name: name.to_owned(), why: in_words(&error) })?;
-    // Some keyrings take a value and forget it, such as one that stays locked.
+    // Some keyrings accept a value and lose it, such as one that stays locked.
     match read(name) {
         Ok(there) if there == value.expose_secret() => Ok(()),
         _ => Err(SecretUnreadable::Keyring { name: name.to_owned(), why: "it did not keep the value".to_owned() }),
     }
 }
 
-/// Takes it out.
+/// Removes it.
 pub(super) fn remove(name: &str) -> Result<(), SecretUnreadable> {
     command::output(&words("clear", &[], name), None, command::PATIENCE)
         .map(drop)
@@ -44,7 +44,7 @@ fn words(verb: &str, options: &[&str], name: &str) -> Vec<String> {
 
 fn missing(name: &str, error: &SecretUnreadable) -> SecretUnreadable {
     let why = match error {
-        // It says no more than that, whatever is wrong.
+        // It reports no details, whatever is wrong.
         SecretUnreadable::Command { why, .. } if why.contains("exit status: 1") => {
             "it holds no such secret, is locked, or does not run".to_owned()
         }

@@ -1,7 +1,7 @@
-//! Folders of the host that sandboxes see: the allowlist (`[mounts]` in `doorward.toml`), and
-//! what a group wants of it (`[[mount]]` in its own file).
+//! Folders of the host that sandboxes see: the allow-list (`[mounts]` in `doorward.toml`), and a group's wishes
+//! (`[[mount]]` in its own file).
 //!
-//! What it is not: whether a mount is fine is looked at when it is to be used (`crate::sandboxes`).
+//! What it is not: whether a mount is safe is checked when it is to be used (`crate::sandboxes`).
 
 mod pattern;
 
@@ -9,31 +9,31 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use pattern::Pattern;
 
-/// `[mounts]`: below which folders groups may be given any. Nothing said: none.
+/// `[mounts]`: the folders below which groups may be given any. By default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mounts {
     /// Folders below which groups may read.
     pub read: Vec<PathBuf>,
-    /// Folders below which a group may write, too.
+    /// Folders below which a group may also write.
     pub write: Vec<PathBuf>,
-    /// Names that are refused beside those that always are.
+    /// Names that are refused in addition to the built-in ones.
     pub refuse: Vec<String>,
 }
 
 /// One `[[mount]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The folder, with its whole path.
+    /// The folder's absolute path.
     pub path: PathBuf,
     /// Its name in `/workspace/extra`.
     pub name: String,
-    /// What the sandbox may do with it.
+    /// The sandbox's access.
     pub access: Access,
-    /// Files in it, by their paths from there, that look like secrets and are none.
+    /// Files in it, by their relative paths, that look like secrets but are not.
     pub known: Vec<PathBuf>,
 }
 
-/// What a sandbox may do with a mount.
+/// A sandbox's access to a mount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
     /// Read it.
@@ -41,12 +41,12 @@ pub enum Access {
     Read,
     /// Read and write it.
     Write,
-    /// Read a copy that is made for each sandbox.
+    /// Read a copy made for each sandbox.
     Copy,
 }
 
-/// A pattern of names: `*.kdbx` is such a file anywhere, `.config/op` that folder anywhere. It is for paths in small
-/// letters and without the first `/`.
+/// A pattern of names: `*.kdbx` is such a file anywhere, `.config/op` that folder anywhere. Matched against paths in
+/// lower case and without the leading `/`.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     let bare = text.trim_matches('/');
     if bare.trim_matches(['*', '/', '.']).is_empty() {
@@ -55,7 +55,7 @@ pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::read(&bare.to_ascii_lowercase()).map_err(|why| format!("not a pattern of names: {why}"))
 }
 
-/// What a mount is called inside: a name that needs no quotes in a shell.
+/// A mount's name inside: one that needs no quotes in a shell.
 pub(super) fn name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -65,12 +65,12 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     Err("not a name for a mount; use 1 to 64 letters, digits, - _ and ., beginning with a letter or digit".to_owned())
 }
 
-/// Its name where the owner gives it none: the folder's own.
+/// Its default name: the folder's own.
 pub(super) fn name_of(path: &Path) -> Option<String> {
     path.file_name().and_then(|last| last.to_str()).and_then(|last| name(last).ok())
 }
 
-/// A file below a mount, by its path from there.
+/// A file below a mount, by its relative path.
 pub(super) fn inside(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     let plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));

@@ -1,5 +1,5 @@
-//! `[credentials.NAME.oauth]`: a credential whose secret is a refresh token, for which
-//! the gateway fetches access tokens.
+//! `[credentials.NAME.oauth]`: a credential whose secret is a refresh token with which the gateway fetches access
+//! tokens.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use policy_file::Source;
 
 use super::SecretSource;
 
-/// Where access tokens come from, and as whom they are asked for.
+/// Where access tokens come from, and the client that asks for them.
 #[derive(Clone, Debug)]
 pub struct OAuth {
-    /// The one request that the token endpoint takes.
+    /// The only request to the token endpoint.
     pub endpoint: Facts,
-    /// Allows that request and nothing else.
+    /// Allows only that request.
     pub policy: Arc<Policy>,
     /// The client's public name.
     pub client_id: String,
-    /// Where its secret is, if it has one.
+    /// The source of its secret, if it has one.
     pub client_secret: Option<SecretSource>,
-    /// The variable that shows a sandbox the surrogate of the refresh token.
+    /// The variable in which a sandbox finds the refresh token's surrogate.
     pub refresh_env: Option<String>,
-    /// Whether the endpoint wants JSON and not a form.
+    /// Whether the endpoint wants JSON instead of a form.
     pub json: bool,
 }
 
-/// Reads `https://oauth2.example.com/token`.
+/// Parses `https://oauth2.example.com/token`.
 pub(super) fn endpoint(text: &str) -> Result<Facts, String> {
     let wanted = || "a token endpoint is a plain https address: \"https://oauth2.example.com/token\"".to_owned();
     let (authority, path) =
@@ -39,7 +39,7 @@ pub(super) fn endpoint(text: &str) -> Result<Facts, String> {
     Ok(Facts { scheme: Scheme::Https, authority, method: Method::Post, path, query: None, upgrade: None })
 }
 
-/// A network in which the endpoint may be though it is not on the public internet.
+/// A network in which the endpoint may be although it is not public.
 pub(super) fn private(text: &str) -> Result<IpNet, String> {
     text.parse().map_err(|_| "not a network; write it as \"192.168.1.20/32\"".to_owned())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderName;
 use proxy::{BasicPart, Field, Place, Segment};
 
-/// The most places of one credential: each is looked at in every request to its hosts.
+/// The most places of one credential: each is checked in every request to its hosts.
 pub(super) const MOST: usize = 8;
 
 /// Where a surrogate may stand.
@@ -30,7 +30,7 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
     }
 }
 
-/// What authenticates nobody. Parameters have any name here, with its escapes undone: `$top`.
+/// A place that authenticates nobody. Parameters may have any name here, unescaped: `$top`.
 pub(super) fn harmless(text: &str) -> Result<Place, String> {
     let fixed = ["authorization", "cookie"];
     if let Some(name) = text.strip_prefix("query:") {
@@ -50,7 +50,7 @@ pub(super) fn harmless(text: &str) -> Result<Place, String> {
 fn header(name: &str) -> Result<HeaderName, String> {
     let name = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| "`header:` wants the name of a header behind it: \"header:authorization\"".to_owned())?;
-    // Framing and routing: what is judged and what is sent hang on them.
+    // Framing and routing, on which both the verdict and the request depend.
     let fixed = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "cookie"];
     if fixed.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
         return Err("this header cannot hold a credential here; use one that only authenticates".to_owned());
@@ -71,7 +71,7 @@ fn any_parameter(name: &str) -> Result<Arc<str>, String> {
     Ok(name.into())
 }
 
-/// A name that nobody needs to escape, so that it has one spelling.
+/// A name without characters to escape, so that it has only one spelling.
 fn parameter(name: &str) -> Result<Arc<str>, String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {

@@ -1,33 +1,33 @@
-//! What models cost: the list that ships with Doorward (`prices.toml`), and the owner's own in `[prices]`,
-//! which go before it.
+//! Model prices: the list that ships with Doorward (`prices.toml`), and the owner's own in `[prices]`, which take
+//! precedence.
 
 use std::collections::BTreeMap;
 
 use proxy::audit::Tokens;
 
-/// The list that ships.
+/// The shipped list.
 pub(super) const SHIPPED: &str = include_str!("prices.toml");
 
-/// The day of which it is.
+/// The date of the shipped list.
 pub const PRICES_OF: &str = "2026-10-24";
 
-/// A million tokens, for which a price is.
+/// Prices are per million tokens.
 const MILLION: u128 = 1_000_000;
 
-/// What a model costs, in millionths of a US dollar for a million tokens.
+/// A model's price, in millionths of a US dollar per million tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Price {
-    /// Tokens that it reads.
+    /// Input tokens.
     pub input: u64,
-    /// Those that it finds in a cache.
+    /// Input tokens read from a cache.
     pub cache_read: u64,
-    /// Those that it puts into one.
+    /// Input tokens written to a cache.
     pub cache_write: u64,
-    /// Tokens that it writes.
+    /// Output tokens.
     pub output: u64,
 }
 
-/// Prices by the names of models.
+/// Prices by model name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
     by_model: BTreeMap<String, Price>,
@@ -38,7 +38,7 @@ impl Prices {
         Prices { by_model }
     }
 
-    /// These, and for models that they do not name those that ship.
+    /// These prices, and the shipped ones for other models.
     #[must_use]
     pub fn with_shipped(&self) -> Self {
         let mut all = super::read::shipped_prices().by_model;
@@ -46,13 +46,13 @@ impl Prices {
         Prices { by_model: all }
     }
 
-    /// The price of a model, which a date or `latest` may follow.
+    /// The price of a model, whose name may be followed by a date or `latest`.
     pub fn of(&self, model: &str) -> Option<&Price> {
         self.by_model.get(model).or_else(|| self.by_model.get(without_version(model)?))
     }
 
-    /// What these tokens cost, in millionths of a US dollar; `None` where their model has no price. Nothing costs
-    /// nothing, whichever model it was.
+    /// The cost of these tokens, in millionths of a US dollar; `None` if their model has no price. No tokens cost
+    /// nothing, whatever the model.
     pub fn cost(&self, tokens: &Tokens) -> Option<u64> {
         if tokens.sum() == 0 {
             return Some(0);
@@ -69,7 +69,7 @@ impl Prices {
     }
 }
 
-/// `claude-x-20250101`, `gpt-x-2025-01-31`, `x-latest`, `x@20250101`, without what stands behind the name.
+/// The name before the version in `claude-x-20250101`, `gpt-x-2025-01-31`, `x-latest`, `x@20250101`.
 fn without_version(model: &str) -> Option<&str> {
     let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     let (name, last) = model.rsplit_once(['-', '@'])?;

@@ -1,4 +1,4 @@
-//! `doorward.toml`, read into what is used; every problem is reported.
+//! Parses `doorward.toml` into the configuration; every problem is reported.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ mod prices;
 pub(super) use group::group;
 pub(super) use prices::shipped_prices;
 
-/// One table of a settings file. Relative paths start in the folder that is the context.
+/// A table of a settings file. Relative paths start in the folder that is the context.
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
 
 const ASSISTANT: TableKeys = TableKeys { header: "[assistant]", keys: &names(&keys::OF_ASSISTANT) };
@@ -70,7 +70,7 @@ static SETTINGS: Vocabulary = Vocabulary {
     planned: &[],
 };
 
-/// Reads `doorward.toml`. `name` is what problems call it; relative paths start in `dir`.
+/// Parses `doorward.toml`. `name` is what problems call it; relative paths start in `dir`.
 pub(super) fn config(name: &str, text: &str, dir: &Path) -> Result<Config, Problems> {
     let mut reader = Reader::new(Text::with_secrets(name, text), &SETTINGS, dir.to_owned());
     let config = reader.read(file).unwrap_or_default();
@@ -108,7 +108,7 @@ fn file(file: &mut Block<'_, '_>) -> Config {
     }
 }
 
-/// A table with its keys; the defaults where it is missing.
+/// A table with its keys; the defaults if it is missing.
 fn section<T: Default>(
     block: &mut Block<'_, '_>,
     key: &str,
@@ -252,7 +252,7 @@ fn alarm(block: &mut Block<'_, '_>) -> Alarm {
     Alarm { command }
 }
 
-/// The meanings of a list of texts.
+/// The parsed values of a list of texts.
 fn all<T>(block: &mut Block<'_, '_>, words: Vec<Word>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
     words.into_iter().filter_map(|word| block.meaning(word, &read)).collect()
 }

@@ -1,4 +1,4 @@
-//! `[upstream] resolver`: who is asked for addresses, and where that one is.
+//! `[upstream] resolver`: which resolver is asked, and its address.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +10,7 @@ use super::{Pinned, values};
 /// Who resolves names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Resolver {
-    /// Whoever resolves for the machine.
+    /// The machine's own resolver.
     #[default]
     System,
     /// This server, by plain DNS.
@@ -22,11 +22,11 @@ pub enum Resolver {
 /// A server that is asked over HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpsServer {
-    /// Where it is: nobody else is asked for that.
+    /// Its address: nobody else is asked for it.
     pub address: SocketAddr,
-    /// Whom its certificate must be for.
+    /// The host that its certificate must name.
     pub host: Host,
-    /// What is asked there.
+    /// The path of its queries.
     pub path: Path,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn resolver(text: &str, hosts: &BTreeMap<HostName, Pinned>) -> Result
     Ok(Resolver::Server(SocketAddr::new(pinned.ip, pinned.port.unwrap_or(53))))
 }
 
-/// Reads what stands behind `https://`.
+/// Parses the part after `https://`.
 fn over_https(text: &str, hosts: &BTreeMap<HostName, Pinned>) -> Result<HttpsServer, String> {
     let wanted = || {
         "not a server of DNS over HTTPS; write it as \"https://1.1.1.1/dns-query\", without user, query or fragment"

@@ -1,4 +1,4 @@
-//! Where a real secret is, and reading it from there.
+//! Where a real secret is, and how it is read.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,23 +14,23 @@ use crate::home::is_a_file;
 /// The longest secret.
 pub(super) const LONGEST: usize = 16 << 10;
 
-/// How long the output of a program is taken as current, where nothing is said.
+/// How long a program's output counts as current by default.
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 
-/// Where the real secret of a credential is. Says nothing about its value.
+/// The source of a credential's real secret. Says nothing about its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// The content of a file, without the line break at its end.
+    /// The content of a file, without the final line break.
     File(PathBuf),
     /// A variable of the daemon's environment.
     Env(String),
     /// In the desktop's keyring, under this name.
     Keyring(String),
-    /// What a program writes.
+    /// A program's output.
     Command {
         /// The program and its arguments.
         words: Vec<String>,
-        /// How long it is taken as current.
+        /// How long it counts as current.
         lifetime: Duration,
     },
 }
@@ -43,23 +43,23 @@ pub enum SecretUnreadable {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
-    /// A secret that others on the machine can read is none.
+    /// A secret that other users can read is none.
     #[error("other users of this machine can read the secret's file {path}; run: chmod 600 {path}", path = .0.display())]
     Exposed(PathBuf),
-    /// Whoever owns it can put another in its place.
+    /// Its owner could replace it.
     #[error("the secret's file {path} belongs to user {owner}, not to you ({you}); run: chown {you} {path}", path = path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner's uid.
         owner: u32,
-        /// Who reads.
+        /// Our uid.
         you: u32,
     },
-    /// Not there, or no text.
+    /// Not set, or not valid text.
     #[error("the secret's variable {0} is not set in the environment that doorward was started in")]
     Env(String),
     /// The program does not start, fails, or takes too long.
@@ -72,7 +72,7 @@ pub enum SecretUnreadable {
         /// What is wrong.
         why: String,
     },
-    /// Not in the keyring, or no keyring there.
+    /// Not in the keyring, or there is no keyring.
     #[error(
         "the keyring gives no secret {name}: {why}; it wants the program secret-tool (Debian: libsecret-tools) and an \
          unlocked keyring in the session that runs doorward; `doorward secret add --store keyring {name}` puts one in, and on \
@@ -84,24 +84,24 @@ pub enum SecretUnreadable {
         /// What is wrong.
         why: String,
     },
-    /// A new value cannot be written where the old one is.
+    /// A new value cannot be written in place of the old one.
     #[error("the secret's file {path} cannot be written: {why}", path = path.display())]
     Unwritten {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
-    /// Not Doorward's to change.
+    /// Its source is not for Doorward to change.
     #[error("the secret in {0} is not kept by Doorward; change it there")]
     Fixed(String),
-    /// There, but nothing in it; or something that no header could carry.
+    /// Empty, or something that no header could carry.
     #[error("the secret in {0} is empty, longer than 16 KiB, or holds a line break or other control character")]
     Unfit(String),
 }
 
 impl SecretSource {
-    /// Reads `file:PATH`, `keyring:NAME`, `env:VARIABLE` or `command:PROGRAM …`. The message never repeats the text: it
+    /// Parses `file:PATH`, `keyring:NAME`, `env:VARIABLE` or `command:PROGRAM …`. The error never repeats the text: it
     /// may be the secret itself.
     pub(super) fn parse(text: &str, dir: &Path) -> Result<Self, String> {
         match text.split_once(':') {
@@ -121,8 +121,8 @@ impl SecretSource {
         }
     }
 
-    /// Puts another value in its place, whole or not at all, for its owner alone
-    /// (tempfile makes 0600), and on the disk when this returns.
+    /// Replaces the value: atomically, readable by the owner only (tempfile creates 0600), and on the disk when this
+    /// returns.
     pub fn replace(&self, value: &SecretString) -> Result<(), SecretUnreadable> {
         let path = match self {
             SecretSource::File(path) => path,
@@ -139,7 +139,7 @@ impl SecretSource {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
     }
 
-    /// Takes it away from where it is.
+    /// Removes it from its source.
     pub fn remove(&self) -> Result<(), SecretUnreadable> {
         match self {
             SecretSource::File(path) => std::fs::remove_file(path)
@@ -149,7 +149,7 @@ impl SecretSource {
         }
     }
 
-    /// Reads the secret as it is now.
+    /// Reads the secret's current value.
     #[expect(clippy::disallowed_methods, reason = "this is where the configuration reads the environment")]
     pub fn read(&self) -> Result<SecretString, SecretUnreadable> {
         let mut secret = match self {
@@ -168,7 +168,7 @@ impl SecretSource {
     }
 }
 
-/// Reads a file that only its owner can read.
+/// Reads a file that only its owner may read.
 fn read_private(path: &Path) -> Result<String, SecretUnreadable> {
     let unreadable = |error: std::io::Error| SecretUnreadable::File { path: path.to_owned(), why: error.to_string() };
     std::fs::metadata(path).and_then(|found| is_a_file(&found)).map_err(unreadable)?;
@@ -192,7 +192,7 @@ impl std::fmt::Display for SecretSource {
             SecretSource::File(path) => write!(f, "file:{}", path.display()),
             SecretSource::Env(name) => write!(f, "env:{name}"),
             SecretSource::Keyring(name) => write!(f, "keyring:{name}"),
-            // Its arguments may say more than a list should show.
+            // Its arguments may reveal more than a list should show.
             SecretSource::Command { words, .. } => write!(f, "command:{}", words.first().map_or("", String::as_str)),
         }
     }

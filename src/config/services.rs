@@ -1,26 +1,26 @@
-//! Services that many people have a key for: where each key may go, where in a request it
-//! stands, and the variable that programs look for it in.
+//! Services for which many people have a key: where each key may go, its place in a request, and the variable in which
+//! programs look for it.
 //!
-//! The names are those by which the presets ask for credentials.
+//! The names are those that presets use for credentials.
 
 /// A service.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Service {
-    /// What its credential is called.
+    /// Its credential's name.
     pub name: &'static str,
-    /// What people call it.
+    /// Its name for people.
     pub title: &'static str,
-    /// How its keys begin; none where they have nothing in common.
+    /// The prefixes of its keys; none if they have nothing in common.
     pub begins: &'static [&'static str],
-    /// The only hosts that its key may go to.
+    /// The only hosts to which its key may go.
     pub hosts: &'static [&'static str],
-    /// Where in a request it stands.
+    /// The key's place in a request.
     pub place: &'static [&'static str],
-    /// The variable that programs look for it in.
+    /// The variable in which programs look for it.
     pub env: &'static str,
 }
 
-/// Of one name, the one whose keys are told by more comes first.
+/// Of entries with the same name, the one with the longest prefix comes first.
 const ALL: [Service; 12] = [
     Service {
         name: "anthropic",
@@ -35,7 +35,7 @@ const ALL: [Service; 12] = [
         title: "Claude, by an API key",
         begins: &["sk-ant-"],
         hosts: &["api.anthropic.com"],
-        // Claude Code uses one, newer libraries of Anthropic's the other.
+        // Claude Code uses one, newer Anthropic libraries the other.
         place: &["header:x-api-key", "header:authorization"],
         env: "ANTHROPIC_API_KEY",
     },
@@ -121,11 +121,11 @@ const ALL: [Service; 12] = [
     },
 ];
 
-/// The hosts of models: each knows who asks by one header alone, as its documents say.
+/// The hosts of models: each authenticates by one header only, according to its documentation.
 const MODELS: [&str; 5] =
     ["api.anthropic.com", "api.mistral.ai", "api.openai.com", "generativelanguage.googleapis.com", "openrouter.ai"];
 
-/// The numbers of conversations and turns, as opencode and Codex name them.
+/// Headers with conversation and turn numbers, as opencode and Codex name them.
 const OF_CONVERSATIONS: [&str; 6] = [
     "header:session-id",
     "header:thread-id",
@@ -135,40 +135,40 @@ const OF_CONVERSATIONS: [&str; 6] = [
     "header:x-session-id",
 ];
 
-/// Headers that authenticate nobody at any of these hosts, though their names could: agents send the number of their
-/// own conversation to models.
+/// Headers that authenticate nobody at any of these hosts, though their names suggest it: agents send models the number
+/// of their conversation.
 pub(super) fn harmless_at(hosts: impl IntoIterator<Item = String>) -> &'static [&'static str] {
     let mut hosts = hosts.into_iter().peekable();
     let some = hosts.peek().is_some();
     if some && hosts.all(|host| MODELS.contains(&&*host)) { &OF_CONVERSATIONS } else { &[] }
 }
 
-/// All of them.
+/// All services.
 pub fn all() -> std::slice::Iter<'static, Service> {
     const { &ALL }.iter()
 }
 
-/// The service of this name; with its key, the kind of key that it is.
+/// The service with this name and, given its key, the matching kind of key.
 pub fn named(name: &str, key: Option<&str>) -> Option<&'static Service> {
     let same = || all().filter(|service| service.name == name);
     let fits = |service: &&Service| key.is_some_and(|key| service.begins.iter().any(|begin| key.starts_with(begin)));
-    // Without a word of the key: the kind that is told by the least.
+    // Without a key: the kind with the least specific prefix.
     same().find(fits).or_else(|| same().next_back())
 }
 
-/// The service that a key is for, told by how it begins.
+/// The service of a key, by its prefix.
 pub fn of_key(key: &str) -> Option<&'static Service> {
     all().find(|service| service.begins.iter().any(|begin| key.starts_with(begin)))
 }
 
-/// The other service that a key is for, by how it begins, where one of this name is known: it would be sent to the
-/// wrong one.
+/// The other service to which a key belongs by its prefix, if the named service is known: it would be sent to the wrong
+/// one.
 pub fn of_another(name: &str, key: &str) -> Option<&'static Service> {
     named(name, None)?;
     of_key(key).filter(|service| service.name != name)
 }
 
-/// The kind of key that this one is, where its service has several and `env` is another kind's.
+/// The actual kind of this key, if its service has several and `env` belongs to another kind.
 pub fn other_kind(name: &str, key: &str, env: Option<&str>) -> Option<&'static Service> {
     let is_usual = all().any(|service| service.name == name && Some(service.env) == env);
     let kind = of_key(key).filter(|service| service.name == name)?;

@@ -18,7 +18,7 @@ fn problems(text: &str) -> String {
     parse(text).unwrap_err().to_string()
 }
 
-/// Everything that a problem could put before a person's eyes.
+/// Everything of a problem that a person could get to see.
 fn everything_shown(text: &str) -> String {
     let found = parse(text).unwrap_err();
     let plain = format!("{found} {found:?}");
@@ -193,7 +193,7 @@ fn new_keys_are_named_by_requests_and_fields() {
     );
 }
 
-/// All that is wrong is said at once, each where it stands.
+/// All problems are reported at once, each at its place.
 #[test]
 fn values_that_cannot_be_used() {
     let text = r#"[engine]
@@ -294,7 +294,7 @@ fn places_and_what_is_harmless_beside_them() {
     );
     let many = (0..9).map(|n| format!("\"query:k{n}\"")).collect::<Vec<_>>().join(", ");
     assert!(problems(&credential(&format!("place = [{many}]"))).contains("at most 8 places"));
-    // Every name that a parameter can have, as its host reads it.
+    // Every name that a parameter can have, as its host decodes it.
     let names = ["$skiptoken", "page[token]", "caf\u{e9}-session", "session key", "a+token", "100%token", "@token"];
     let all = names.map(|name| format!("\"query:{name}\"")).join(", ");
     let b = parse(&format!("harmless = [{all}]")).unwrap().credentials["a"].clone();
@@ -318,8 +318,7 @@ fn places_and_what_is_harmless_beside_them() {
     }
 }
 
-/// Secrets pasted into the file, in every way in which that goes wrong, are shown
-/// by no message, report or debug text.
+/// Secrets pasted into the file, in every wrong way, are in no message, report or debug text.
 #[test]
 fn a_pasted_secret_is_never_shown() {
     const SECRET: &str = "ghp_S3cretS3cretS3cret";
@@ -342,7 +341,7 @@ fn a_pasted_secret_is_never_shown() {
         "[credentials.a]\nhosts = \"SECRET\"\nsecret = \"env:A\"\n",
         "[credentials.a]\nsecret = \"env:A\"\nhosts = [\n[\"SECRET\"]\n]\n",
         "[engine]\nmemory = \"x\" # SECRET\n",
-        // What is wrong beside a secret shows no more of it.
+        // An error beside a secret reveals no more of it.
         "[credentials]\na = { client = \"SECRET\" }\n",
         "[credentials]\na = { hosts = [\"SECRET\", 3], only = [] }\n",
         "[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\noauth = { client_secret = \"SECRET\" }\n",

@@ -14,17 +14,17 @@ fn bytes(text: &str) -> Result<u64, String> {
     desk::size::read(text).ok_or_else(|| format!("not a size; {}", desk::size::FORM))
 }
 
-/// What the audit log may fill. Less would be written within a busy day, of which nothing is removed.
+/// The size of the audit log. A smaller one could fill up within a busy day, of which nothing is removed.
 pub(super) fn audit_size(text: &str) -> Result<u64, String> {
     at_least(text, 10_000_000, "the audit log needs room for some days; write \"10 MB\" or more")
 }
 
-/// What a group may keep. Below this an agent cannot keep its own session.
+/// A group's disk space. With less, an agent cannot store its own session.
 pub(super) fn disk(text: &str) -> Result<u64, String> {
     at_least(text, 1_000_000, "a group's folders need at least 1 MB")
 }
 
-/// The memory of a sandbox. Below this not even a shell starts reliably.
+/// A sandbox's memory. With less, not even a shell starts reliably.
 pub(super) fn memory(text: &str) -> Result<u64, String> {
     at_least(text, 32 << 20, "a sandbox needs at least 32 MiB of memory")
 }
@@ -41,7 +41,7 @@ pub(super) fn argument(text: &str) -> Result<String, String> {
     }
 }
 
-/// What people call the assistant by, without the `@`.
+/// The name by which people call the assistant, without the `@`.
 pub(super) fn assistant_name(text: &str) -> Result<String, String> {
     let name = text.trim().trim_start_matches('@');
     let fits = name.chars().any(char::is_alphanumeric) && !name.chars().any(|c| c.is_control() || c == '@');
@@ -57,8 +57,7 @@ pub(super) fn time_zone(text: &str) -> Result<TimeZone, String> {
         .map_err(|_| "this machine knows no such time zone; write it as \"Europe/Berlin\" or \"UTC\"".to_owned())
 }
 
-/// The time zone of whoever runs this process, and what to say of one that `TZ` names and
-/// nobody knows: its times are UTC's.
+/// The time zone of this process's user, and a warning if `TZ` names an unknown one: the times are then UTC.
 pub(crate) fn local_zone() -> (TimeZone, Option<String>) {
     let zone = TimeZone::system();
     let set = std::env::var_os("TZ").filter(|_| zone.is_unknown());
@@ -100,7 +99,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     read.ok_or_else(|| format!("not a length of time; {}", desk::duration::FORM))
 }
 
-/// How long an owner may say nothing.
+/// How long an owner may be silent.
 pub(super) fn absence(text: &str) -> Result<Duration, String> {
     let length = duration(text)?;
     let fits = (Duration::from_hours(1)..=Duration::from_hours(24 * 3650)).contains(&length);
@@ -135,7 +134,7 @@ pub(super) fn address(text: &str) -> Result<Pinned, String> {
     }
 }
 
-/// The engine's socket. An engine elsewhere could not mount this machine's doors.
+/// The engine's socket. A remote engine could not mount this machine's doors.
 pub(super) fn engine_host(text: &str) -> Result<String, String> {
     let path = text.strip_prefix("unix://").unwrap_or(text);
     if path.starts_with('/') {
@@ -146,7 +145,7 @@ pub(super) fn engine_host(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
-/// The address of a server that speaks as OpenAI's does.
+/// The address of a server with OpenAI's API.
 pub(super) fn endpoint(text: &str) -> Result<String, String> {
     let is_one =
         text.starts_with("http") && !text.contains(['?', '#', '@']) && policies::Facts::parse("POST", text).is_ok();
@@ -156,7 +155,7 @@ pub(super) fn endpoint(text: &str) -> Result<String, String> {
     }
 }
 
-/// An image or a runtime: one word that the engine knows.
+/// An image or a runtime: one word, known to the engine.
 pub(super) fn word(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '@');
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
@@ -166,7 +165,7 @@ pub(super) fn word(text: &str) -> Result<String, String> {
     Err("not a name that the engine could know; use letters, digits and . - _ / : @".to_owned())
 }
 
-/// The name of a credential: what policies and the audit log call it.
+/// A credential's name in policies and in the audit log.
 pub(crate) fn credential_name(text: &str) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -176,8 +175,8 @@ pub(crate) fn credential_name(text: &str) -> Result<(), String> {
     Err("a credential's name is 1 to 32 lower-case letters, digits, - or _, starting with a letter or digit".to_owned())
 }
 
-/// The variable that shows a sandbox its surrogate. What Doorward, the loader or
-/// the shell set there must stay theirs.
+/// The variable in which a sandbox finds its surrogate. Variables set by Doorward, the loader or the shell are not
+/// allowed.
 pub(super) fn variable(text: &str) -> Result<String, String> {
     let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(inner) {
@@ -191,7 +190,7 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A path as the owner writes it: absolute, under `~/`, or beside the configuration.
+/// A path as the owner writes it: absolute, under `~/`, or relative to the configuration folder.
 pub(super) fn path(text: &str, dir: &Path) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("the path is empty".to_owned());
@@ -206,10 +205,10 @@ pub(super) fn path(text: &str, dir: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// A folder of the host as its owner writes it: absolute or under `~/`, and without steps back.
+/// A folder of the host as its owner writes it: absolute or under `~/`, and without `..`.
 pub(crate) fn host_folder(text: &str) -> Result<PathBuf, String> {
     const FORM: &str = "write the folder's whole path, as \"/srv/photos\" or \"~/notes\"";
-    // Engines take mounts in lists of their own, where these signs part one thing from the next.
+    // Engines take mounts as lists in which these characters are separators.
     if let Some(odd) = text.chars().find(|c| c.is_control() || matches!(c, ',' | ':' | '"' | '\\')) {
         return Err(format!("a path with {odd:?} in it cannot be mounted; rename the folder"));
     }

@@ -9,42 +9,41 @@ use super::protocol::{Answer, MAX_LINE, Request};
 use crate::channels::lines::{LineError, LineReader, LineWriter};
 use crate::home::Home;
 
-/// A connection to the daemon that serves a home. What it opens lives as long as it does.
+/// A connection to the daemon that serves a home. What it opens lives as long as the connection.
 #[derive(Debug)]
 pub struct Client {
     stream: UnixStream,
 }
 
-/// An answered request. Dropping it closes the connection and what it opened.
+/// An answered request. Dropping it closes the connection and everything it opened.
 #[derive(Debug)]
 pub struct Held {
     reader: LineReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
 }
 
-/// Why the daemon did not do it.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// There is a socket, but nothing to talk to.
+    /// There is a socket, but the connection fails.
     #[error("cannot talk to the daemon: {0}")]
     Line(#[from] LineError),
-    /// The system says no.
+    /// The system refuses.
     #[error("cannot talk to the daemon: {0}")]
     Io(#[from] io::Error),
     /// It closed the connection.
     #[error("the daemon closed the connection without an answer; it may have been stopped")]
     Closed,
-    /// The daemon says why.
+    /// The daemon refused, with its reason.
     #[error("{0}")]
     Refused(String),
-    /// An answer to some other question.
+    /// The answer does not match the request.
     #[error("the daemon gave an answer that does not fit; it may be of another version than this program")]
     Unexpected,
 }
 
 impl Client {
-    /// Connects; `None` where no daemon serves the home. A socket file that a dead
-    /// daemon left counts as none.
+    /// Connects; `None` if no daemon serves the home. A dead daemon's socket file counts as none.
     #[expect(clippy::disallowed_methods, reason = "a command's way to the daemon on this machine")]
     pub async fn connect(home: &Home) -> Result<Option<Self>, ClientError> {
         match UnixStream::connect(home.control_socket()).await {
@@ -56,7 +55,7 @@ impl Client {
         }
     }
 
-    /// Asks, and keeps what was opened.
+    /// Sends a request and holds what it opened.
     pub async fn ask(self, request: &Request) -> Result<(Answer, Held), ClientError> {
         let (read, write) = self.stream.into_split();
         let mut writer = LineWriter::new(write);
@@ -68,7 +67,7 @@ impl Client {
         }
     }
 
-    /// Becomes a channel: what follows on the stream is the channel protocol.
+    /// Becomes a channel: the channel protocol follows on the stream.
     pub async fn channel(self, group: Option<String>) -> Result<UnixStream, ClientError> {
         let mut stream = self.stream;
         LineWriter::new(&mut stream).send(&Request::Channel { group }).await?;
@@ -77,15 +76,15 @@ impl Client {
 }
 
 impl Held {
-    /// Lets go, and waits until the daemon has closed what it had opened.
+    /// Closes, and waits until the daemon has released everything.
     pub async fn release(self) {
         let Held { mut reader, writer } = self;
-        // Shuts this end's direction: the daemon reads the end of the stream.
+        // Shuts this direction: the daemon reads the end of the stream.
         drop(writer);
         until_closed(&mut reader).await;
     }
 
-    /// Waits until the daemon lets go: it was stopped, or the group was.
+    /// Waits until the daemon closes it: the daemon or the group was stopped.
     pub async fn closed(&mut self) {
         until_closed(&mut self.reader).await;
     }

@@ -1,8 +1,8 @@
-//! Which groups have an `exec` sandbox or a door open by a connection, so that
-//! `stop` can say whether anything ran, and wait until that has let go.
+//! Which groups have an `exec` sandbox or a door held open by a connection, so that `stop` can say whether anything was
+//! running, and wait for its release.
 //!
-//! A stop waits for what is there when it is said, and for nothing that comes later:
-//! meanwhile nothing of the group is let in, and whatever comes back in after it is new.
+//! A stop waits for what exists when it is ordered, not for anything later: meanwhile nothing of the group is admitted,
+//! and whatever is admitted after it is new.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use policies::GroupName;
 use tokio::sync::watch;
 
-/// What is held; clones count together.
+/// The holdings; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Held(Arc<watch::Sender<All>>);
 
@@ -24,11 +24,11 @@ struct All {
 #[derive(Debug, Default)]
 struct Group {
     held: BTreeSet<u64>,
-    /// How many stops of it are under way.
+    /// How many stops of it are in progress.
     stops: usize,
 }
 
-/// One thing that is held, until it is dropped.
+/// A holding, until it is dropped.
 #[derive(Debug)]
 pub struct Holding {
     held: Held,
@@ -36,7 +36,7 @@ pub struct Holding {
     number: u64,
 }
 
-/// A stop that is under way, until it is dropped: nothing of the group is let in.
+/// A stop in progress, until it is dropped: nothing of the group is admitted.
 #[derive(Debug)]
 pub struct Stop {
     held: Held,
@@ -44,13 +44,13 @@ pub struct Stop {
     there: BTreeSet<u64>,
 }
 
-/// Nothing of the group may be opened right now.
+/// Nothing of the group can be opened right now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the group {0} is being stopped; try again when that is done")]
 pub struct BeingStopped(GroupName);
 
 impl Held {
-    /// Something of the group is held from now on.
+    /// Starts holding something of the group.
     pub fn take(&self, group: &GroupName) -> Result<Holding, BeingStopped> {
         let mut taken = None;
         self.0.send_modify(|all| {
@@ -65,7 +65,7 @@ impl Held {
         Ok(Holding { held: self.clone(), group: group.clone(), number })
     }
 
-    /// A stop of the group begins.
+    /// Starts a stop of the group.
     pub fn stop(&self, group: &GroupName) -> Stop {
         let mut there = BTreeSet::new();
         self.0.send_modify(|all| {
@@ -88,12 +88,12 @@ impl Held {
 }
 
 impl Stop {
-    /// Whether anything was there when it began.
+    /// Whether anything was held when it began.
     pub fn found_any(&self) -> bool {
         !self.there.is_empty()
     }
 
-    /// Until all that was there has let go.
+    /// Waits until everything that was held is released.
     pub async fn until_let_go(&self) {
         let mut all = self.held.0.subscribe();
         let gone = |all: &All| all.groups.get(&self.group).is_none_or(|of| of.held.is_disjoint(&self.there));
@@ -153,7 +153,7 @@ mod tests {
         held.take(&group).unwrap_err();
         drop(there);
         two.until_let_go().await;
-        // Both stops are over when the next comes; an earlier one does not wait for it.
+        // Both stops are over when the next one starts; an earlier one does not wait for it.
         let third = held.stop(&group);
         drop(two);
         drop(third);

@@ -1,25 +1,25 @@
-//! How tasks stand, as `doorward status` and `doctor` say it.
+//! The overview of tasks for `doorward status` and `doctor`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::store::{FailedTask, Millis, Store, StoreError, Task, now};
 
-/// For how long a failure is told of: a day.
+/// How long a failure is reported: a day.
 const TOLD_FOR: Millis = 24 * 60 * 60 * 1000;
 
-/// So many of a kind are named, at most.
+/// The most of a kind that are named.
 const NAMED_AT_MOST: usize = 100;
 
-/// How tasks stand.
+/// An overview of tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTasks {
-    /// How many are to be carried out at some time.
+    /// How many are scheduled.
     pub planned: usize,
-    /// The one that is due next.
+    /// The next one due.
     pub next: Option<NextTask>,
-    /// Those that failed within a day, the last first.
+    /// Those that failed within a day, latest first.
     pub failed: Vec<TaskFailed>,
-    /// Those that are paused because they failed.
+    /// Those that are paused because of failures.
     pub paused: Vec<TaskPaused>,
 }
 
@@ -28,7 +28,7 @@ pub struct PlannedTasks {
 pub struct NextTask {
     /// Its number.
     pub task: u64,
-    /// Whose.
+    /// Its group.
     pub group: String,
     /// When, in milliseconds since 1970.
     pub at_ms: Millis,
@@ -39,25 +39,25 @@ pub struct NextTask {
 pub struct TaskFailed {
     /// Its number.
     pub task: u64,
-    /// Whose.
+    /// Its group.
     pub group: String,
     /// How often within a day.
     pub times: u64,
 }
 
-/// A task that is paused by itself.
+/// A task that was paused automatically.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskPaused {
     /// Its number.
     pub task: u64,
-    /// Whose.
+    /// Its group.
     pub group: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
 impl PlannedTasks {
-    /// As the store has them.
+    /// From the store.
     pub fn of(store: &Store) -> Result<Self, StoreError> {
         let standing = store.standing(now().saturating_sub(TOLD_FOR))?;
         let paused: Vec<TaskPaused> = standing.paused.iter().take(NAMED_AT_MOST).map(paused).collect();

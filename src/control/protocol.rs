@@ -6,10 +6,9 @@
 //! daemon → client   {"stopped":{"was_running":true}}  or  {"error":"plain words"}
 //! ```
 //!
-//! One request a connection. What a request opens (an `exec` sandbox, a door) lives
-//! until its connection closes. After `channel` the channel protocol of
-//! [`crate::channels::protocol`] runs over the connection instead of an answer.
-//! The socket can be reached by the owner of the home alone (mode 0600).
+//! One request per connection. What a request opens (an `exec` sandbox, a door) lives until its connection closes.
+//! After `channel` the channel protocol of [`crate::channels::protocol`] runs over the connection instead of an answer.
+//! Only the owner of the home can reach the socket (mode 0600).
 
 use std::path::PathBuf;
 
@@ -18,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::planned::PlannedTasks;
 use crate::store::{Answered, Millis};
 
-/// The longest line either side accepts, its newline included.
+/// The longest line that either side accepts, including its newline.
 pub const MAX_LINE: usize = 1 << 20;
 
-/// What a client asks: the first line of a connection.
+/// A client's request: the first line of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
@@ -40,7 +39,7 @@ pub enum Request {
         /// The group, by name.
         group: String,
     },
-    /// Start a sandbox in which an image's files are fetched, for as long as the connection lives.
+    /// Start a sandbox that fetches an image's files, for as long as the connection lives.
     Fetch {
         /// The image, by name.
         image: String,
@@ -49,108 +48,108 @@ pub enum Request {
     Door {
         /// The group, by name.
         group: String,
-        /// Where its socket is made; nothing may be there yet.
+        /// The socket's path; nothing may be there yet.
         socket: PathBuf,
     },
-    /// Take a preset as this version ships it; the owner said yes.
+    /// Put this version's preset in force, after the owner's yes.
     AcceptPreset {
         /// Its name.
         preset: String,
     },
-    /// Ask a group's agent a first question, in a sandbox of its own.
+    /// Ask a group's agent a test question, in a sandbox of its own.
     TryAgent {
         /// The group, by name.
         group: String,
     },
-    /// A task was made or changed in the store: look at when one is due next.
+    /// A task was made or changed in the store: check when the next one is due.
     LookAtTasks {},
-    /// Say in the main group's chat that all is set up.
+    /// Report in the main group's chat that everything is set up.
     Greet {},
-    /// What the owner is asked, and can be answered.
+    /// List the open questions to the owner.
     Asks {},
-    /// The owner answers a question.
+    /// Answer a question.
     AnswerAsk {
         /// Its code.
         code: String,
         /// `once`, `answer`, `always`, `no` or `never`.
         answer: Answered,
-        /// Why not, for the agent.
+        /// The reason for a no, for the agent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         because: Option<String>,
     },
     /// Lock a group, or everything: its doors let nothing through, from now on and after a restart.
     Lock {
-        /// The group, by name; all where none is named.
+        /// The group, by name; all if none is named.
         group: Option<String>,
     },
     /// Unlock a group, or everything.
     Unlock {
-        /// The group, by name; all where none is named.
+        /// The group, by name; all if none is named.
         group: Option<String>,
     },
-    /// Begin nothing for a group, or for any, until then: messages wait.
+    /// Start nothing for a group, or for any, until then: messages wait.
     Pause {
-        /// The group, by name; all where none is named.
+        /// The group, by name; all if none is named.
         group: Option<String>,
-        /// When it is over, in milliseconds since 1970.
+        /// When it ends, in milliseconds since 1970.
         until: Millis,
     },
     /// End the pause of a group, or all pauses.
     Resume {
-        /// The group, by name; all where none is named.
+        /// The group, by name; all if none is named.
         group: Option<String>,
     },
-    /// What is going on.
+    /// Report the daemon's state.
     Status {},
     /// Stop everything and end the daemon.
     Shutdown {},
 }
 
-/// What the daemon answers, in one line.
+/// The daemon's answer, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "one is made for a command, and goes at once")]
 pub enum Answer {
-    /// Nothing of the group runs any more.
+    /// The group is stopped.
     Stopped {
-        /// Whether anything did.
+        /// Whether anything was running.
         was_running: bool,
     },
     /// The sandbox runs.
     Sandbox {
-        /// Its container, as the engine names it.
+        /// The engine's name of its container.
         container: String,
     },
     /// The door is open.
     Door {
-        /// The certificate authority that a program behind this door must trust.
+        /// The CA certificate that a program behind this door must trust.
         ca_pem: String,
         /// Variables that hold the surrogates.
         environment: Vec<(String, String)>,
         /// The identity under which the log names this door.
         sandbox: String,
     },
-    /// It was said in the main group's chat, if there is one.
+    /// The report was sent to the main group's chat, if there is one.
     Greeted {
         /// The main group.
         group: Option<String>,
-        /// Whether its chat's network has the message already; it is sent as soon as that is there.
+        /// Whether it has reached the chat's network; otherwise it is sent once the network is connected.
         delivered: bool,
     },
-    /// Tasks are being looked at.
+    /// Tasks are being checked.
     LooksAtTasks {},
     /// The agent has answered.
     AgentTried {
-        /// What it said.
+        /// Its answer.
         answer: String,
     },
-    /// The preset is taken.
+    /// The preset is in force.
     PresetAccepted {},
-    /// What the owner is asked, oldest first.
+    /// The open questions, oldest first.
     Asks(Vec<OpenAsk>),
-    /// What came of an answer, in words.
+    /// The result of an answer.
     Answered {
-        /// For the owner.
+        /// The text for the owner.
         told: String,
     },
     /// It is locked.
@@ -162,25 +161,25 @@ pub enum Answer {
     },
     /// It is paused.
     Paused {},
-    /// It goes on.
+    /// It is resumed.
     Resumed {
         /// Whether it was paused.
         was_paused: bool,
     },
-    /// What is going on.
+    /// The daemon's state.
     Status(Status),
-    /// The daemon ends.
+    /// The daemon is ending.
     ShuttingDown {},
-    /// It could not be done: what was wrong, and what to do.
+    /// It failed: the reason and the remedy.
     Error(String),
 }
 
-/// What the owner is asked.
+/// A question to the owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenAsk {
-    /// What the owner names it by.
+    /// The code by which the owner names it.
     pub code: String,
-    /// Whose agent asks.
+    /// The group whose agent asks.
     pub group: String,
     /// What it would do, in a sentence.
     pub says: String,
@@ -192,13 +191,13 @@ pub struct OpenAsk {
     pub path: String,
     /// The credential that would be put on.
     pub credential: Option<String>,
-    /// Whether the request still waits. If not, a yes is for the same one when it comes again.
+    /// Whether the request still waits. If not, a yes is for the same request sent again.
     pub waits: bool,
     /// When it was asked.
     pub asked_at: Millis,
 }
 
-/// What the daemon is doing.
+/// The daemon's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Its version.
@@ -210,44 +209,44 @@ pub struct Status {
     /// Helpers that are at work.
     #[serde(default)]
     pub helpers: Vec<LiveHelper>,
-    /// Groups that wait for a free slot, the next one first.
+    /// Groups waiting for a free seat, the next one first.
     pub waiting: Vec<String>,
-    /// Groups that rest after a failure, before they are tried again.
+    /// Groups resting after a failure.
     #[serde(default)]
     pub resting: Vec<String>,
-    /// For how many seconds those have waited, in the same order.
+    /// How many seconds each of `waiting` has waited, in the same order.
     #[serde(default)]
     pub waited: Vec<u64>,
-    /// How many sandboxes may live at once. The owner's own group may have one more.
+    /// The most sandboxes at once. The owner's own group may have one more.
     pub cap: usize,
     /// The groups that the owner has locked; `*` for all.
     #[serde(default)]
     pub locked: Vec<String>,
-    /// What is paused.
+    /// The current pauses.
     #[serde(default)]
     pub paused: Vec<PausedGroup>,
-    /// Whether no word of the owner came for so long that nothing but models is asked.
+    /// Whether the owner has been silent for so long that only models are reachable.
     #[serde(default)]
     pub owner_away: bool,
-    /// The policies that were asked for so far.
+    /// The policies that have been asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,
-    /// Names the content of `doorward.toml` as it was when the daemon started.
+    /// The fingerprint of `doorward.toml` when the daemon started.
     #[serde(default)]
     pub settings: Option<String>,
-    /// The container engine, in words.
+    /// The container engine, described.
     #[serde(default)]
     pub engine: String,
-    /// The channels that are programs, and are to run.
+    /// The enabled channels that are programs.
     #[serde(default)]
     pub channels: Vec<ChannelThere>,
-    /// Questions to the owner that are open.
+    /// How many questions to the owner are open.
     #[serde(default)]
     pub asks: usize,
-    /// Messages that could not be delivered.
+    /// How many messages could not be delivered.
     #[serde(default)]
     pub undelivered: usize,
-    /// How tasks stand.
+    /// The tasks.
     #[serde(default)]
     pub tasks: PlannedTasks,
 }
@@ -257,20 +256,20 @@ pub struct Status {
 pub struct LiveHelper {
     /// The group whose agent asked for it.
     pub group: String,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// For how many seconds it has been at it.
+    /// How many seconds it has been working.
     pub seconds: u64,
 }
 
-/// How a channel stands.
+/// A channel's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelThere {
     /// Its name.
     pub channel: String,
     /// Whether its program is connected to the daemon.
     pub runs: bool,
-    /// Whether that is connected to its network.
+    /// Whether the program is connected to its network.
     pub connected: bool,
 }
 
@@ -279,16 +278,16 @@ pub struct ChannelThere {
 pub struct PausedGroup {
     /// The group, by name; `*` for all.
     pub group: String,
-    /// When it is over, in milliseconds since 1970.
+    /// When it ends, in milliseconds since 1970.
     pub until: Millis,
 }
 
-/// Which policy judges for a group.
+/// The policy in force for a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyInForce {
     /// The group, by name.
     pub group: String,
-    /// Names its content, as in the log.
+    /// The hash of its content, as in the log.
     pub hash: String,
 }
 
@@ -299,7 +298,7 @@ pub struct LiveGroup {
     pub group: String,
     /// Whether it is answering; an idle one waits for follow-ups.
     pub busy: bool,
-    /// For how many seconds it has been so.
+    /// How many seconds it has been in that state.
     #[serde(default)]
     pub seconds: u64,
 }

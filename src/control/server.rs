@@ -32,21 +32,21 @@ use crate::store::{Group, OutboxState, Store, StoreError};
 mod status;
 mod trial;
 
-/// Who has done it, for the log.
+/// The actor, for the log.
 const COMMAND_LINE: &str = "the command line";
 
-/// How long a client may take to say what it wants.
+/// How long a client may take to send its request.
 const FIRST_LINE: Duration = Duration::from_secs(10);
 
 /// How long a channel may take to connect and send.
 const GREETING: Duration = Duration::from_secs(30);
 
-/// How long a stop waits for the disk before it says that the group is stopped.
+/// How long a stop waits for the disk before it reports that the group is stopped.
 const DISK: Duration = Duration::from_secs(2);
-/// How long a stop waits for what connections hold. Longer than a sandbox may take to end.
+/// How long a stop waits for connections' holdings. Longer than a sandbox may take to end.
 const LET_GO: Duration = Duration::from_secs(15);
 
-/// What requests are carried out with.
+/// Everything that requests need.
 #[derive(Clone)]
 pub struct Control {
     /// Groups.
@@ -61,23 +61,23 @@ pub struct Control {
     pub pipeline: Arc<Pipeline>,
     /// Questions to the owner.
     pub approvals: Arc<Approvals>,
-    /// Which channels are there.
+    /// Knows the connected channels.
     pub outbox: OutboxHandle,
-    /// The channels that are programs, and are to run.
+    /// The enabled channels that are programs.
     pub programs: Vec<&'static str>,
-    /// The container engine, in words.
+    /// The container engine, described.
     pub engine: String,
-    /// What the owner's commands end.
+    /// Ended by the owner's commands.
     pub absence: Arc<Absence>,
-    /// How many sandboxes may live at once.
+    /// The most sandboxes at once.
     pub cap: usize,
-    /// Names the settings that the daemon was started with.
+    /// The fingerprint of the settings at the daemon's start.
     pub settings: String,
-    /// Groups that are stopped: connections that hold something of theirs let go.
+    /// Stopped groups: connections that hold something of theirs release it.
     pub stops: broadcast::Sender<GroupName>,
-    /// What connections hold.
+    /// The connections' holdings.
     pub held: Held,
-    /// Set once the daemon is to end.
+    /// Set when the daemon is to end.
     pub ending: watch::Sender<bool>,
 }
 
@@ -92,8 +92,7 @@ type Reader = LineReader<OwnedReadHalf>;
 type Writer = LineWriter<OwnedWriteHalf>;
 
 impl ControlSocket {
-    /// Listens at `path`, for its owner alone. Whoever holds the home's lock may
-    /// remove the socket of a daemon that died.
+    /// Listens at `path`, for its owner only. Whoever holds the home's lock may remove a dead daemon's socket.
     #[expect(clippy::disallowed_methods, reason = "the owner's way to the daemon on this machine")]
     pub fn bind(path: &Path) -> io::Result<Self> {
         match std::fs::remove_file(path) {
@@ -101,13 +100,12 @@ impl ControlSocket {
             _ => {}
         }
         let listener = UnixListener::bind(path)?;
-        // Its folder is 0700 already; the mode is a second lock, so there is no race to win here.
+        // Its folder is 0700 already; the mode is a second barrier, so there is no race.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         Ok(ControlSocket { listener, path: path.to_path_buf() })
     }
 
-    /// Serves until the daemon ends, and until every connection has let go of what
-    /// it held.
+    /// Serves until the daemon ends and every connection has released its holdings.
     pub async fn serve(self, control: Control) {
         let mut ending = control.ending.subscribe();
         let mut connections = JoinSet::new();
@@ -228,8 +226,8 @@ impl Control {
         };
         let (link, pump) = terminal::link();
         let mut ending = self.ending.subscribe();
-        // Each ends when the other has: what was read before the other side left (its last
-        // confirmation) is heard, and the channel is detached.
+        // Each ends when the other has: what was read before the other side left (its last confirmation) is handled,
+        // and the channel is detached.
         let both =
             async { tokio::join!(self.pipeline.serve_channel(link, Peer::Owner(only)), pump.run(reader, writer)) };
         let (served, pumped) = tokio::select! {
@@ -242,7 +240,7 @@ impl Control {
         }
     }
 
-    /// Like a stop, it needs nothing but the name.
+    /// Like a stop, it needs only the name.
     fn lock(&self, group: Option<&str>) -> Answer {
         let group = match named(group) {
             Ok(group) => group,
@@ -256,25 +254,25 @@ impl Control {
         }
     }
 
-    /// Tightening needs nothing but the name: no policy, no store.
+    /// Tightening needs only the name: no policy, no store.
     async fn stop(&self, group: &str) -> Answer {
         let group = match GroupName::parse(group) {
             Ok(group) => group,
             Err(why) => return Answer::Error(why),
         };
-        // Nothing more goes through its doors, whoever holds them and however long they end.
+        // Nothing more gets through its doors, whoever holds them and however long they take to end.
         self.gateway.shut_doors(&group, OWNER_STOPPED);
         let stop = self.held.stop(&group);
-        // An error says that nobody holds anything.
+        // An error means that no connection holds anything.
         let _ = self.stops.send(group.clone());
         let ran = self.pipeline.stop_group(&group).await;
-        // A group that was removed leaves no questions and no noes to one of its name.
+        // A removed group leaves no questions and no noes to the next one of its name.
         if matches!(self.store.group(&group), Ok(None)) {
             self.approvals.policy_changed(&group);
         }
         let let_go = tokio::time::timeout(LET_GO, stop.until_let_go()).await;
-        // That it was stopped is to survive a power cut too; it is stopped either way, and
-        // says so whatever the disk does.
+        // The stop should survive a power cut, too. The group is stopped either way, and the answer does not depend on
+        // the disk.
         match tokio::time::timeout(DISK, self.store.durable()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%group, %error, "the stop is not on the disk"),
@@ -290,7 +288,7 @@ impl Control {
         Answer::Stopped { was_running: ran || stop.found_any() }
     }
 
-    /// A sandbox for a command of the owner's, as long as its connection lives.
+    /// A sandbox for a command of the owner's, for as long as its connection lives.
     async fn lend(
         &self,
         group: &GroupName,
@@ -303,8 +301,7 @@ impl Control {
             Ok(held) => held,
             Err(why) => return say(writer, &Answer::Error(why.to_string())).await,
         };
-        // In a task of its own: a stop does not wait for an engine that hangs, and a start is
-        // never dropped half-way.
+        // A separate task: a stop does not wait for a hanging engine, and a start is never dropped half-way.
         let mut starting = tokio::spawn(starting);
         let started = tokio::select! {
             started = &mut starting => started.map_err(|broke_off| broke_off.to_string()),
@@ -328,7 +325,7 @@ impl Control {
                 () = until_ended(&mut sandbox) => {}
             }
         }
-        // Before its command is killed: the client then knows why.
+        // Before its command is killed, so that the client knows why.
         drop(writer);
         sandbox.stop().await;
     }
@@ -358,7 +355,7 @@ impl Control {
         door.close();
     }
 
-    /// Says that all is set up, and waits a while until a phone has it.
+    /// Reports that everything is set up, and waits a while for a phone to get it.
     async fn greet(&self) -> Answer {
         let told = match self.pipeline.greet() {
             Ok(Some(told)) => told,
@@ -372,7 +369,7 @@ impl Control {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        // A terminal takes it when one is opened.
+        // A terminal gets it when it is opened.
         if group.channel != terminal::CHANNEL {
             tokio::select! {
                 _ = tokio::time::timeout(GREETING, sent) => {}
@@ -389,7 +386,7 @@ impl Control {
         found.ok_or_else(|| StoreError::NoGroup(name.to_owned()).to_string())
     }
 
-    /// Until the client has gone, the group is stopped or the daemon ends.
+    /// Waits until the client has gone, the group is stopped or the daemon ends.
     async fn until_released(&self, group: &GroupName, mut stops: broadcast::Receiver<GroupName>, reader: Reader) {
         let mut ending = self.ending.subscribe();
         let mut rest = reader.into_inner();
@@ -405,7 +402,7 @@ impl Control {
     }
 }
 
-/// A group that a request names, where it names one.
+/// The group that a request names, if any.
 fn named(group: Option<&str>) -> Result<Option<GroupName>, String> {
     group.map(GroupName::parse).transpose()
 }
@@ -414,18 +411,18 @@ async fn until_stopped(group: &GroupName, stops: &mut broadcast::Receiver<GroupN
     loop {
         match stops.recv().await {
             Ok(stopped) if stopped != *group => {}
-            // Having missed names counts as having missed ours: let go rather than hold on.
+            // Missed names may include ours: release rather than hold on.
             Ok(_) | Err(_) => return,
         }
     }
 }
 
-/// What an agent says that nobody has asked is of no use to anybody.
+/// Nobody reads what an agent says unasked.
 async fn until_ended(sandbox: &mut LiveSandbox) {
     while let Ok(Some(_)) = sandbox.next().await {}
 }
 
-/// A client that has gone does not hear it.
+/// Fails if the client has gone.
 async fn say(mut writer: Writer, answer: &Answer) {
     let _ = writer.send(answer).await;
 }

@@ -1,10 +1,10 @@
-//! Which settings a daemon goes by: those that stood in `doorward.toml` when it started.
+//! Which settings a daemon uses: those in `doorward.toml` when it started.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::home::Home;
 
-/// Names the content of a home's `doorward.toml` as it is now: another one is another text.
+/// The fingerprint of a home's present `doorward.toml`: it differs if the text does.
 #[must_use]
 pub fn fingerprint(home: &Home) -> String {
     let text = std::fs::read(home.config_file()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The daemon's two databases: that each is still the one that it was, at the start and
-//! while it runs. What is found is told to the owner, not only logged.
+//! The daemon's two databases: whether each is still the one that it was, at the start and while it runs. The owner is
+//! told what is found, not only the log.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::home::Home;
 use crate::store::ledger::{AuditLog, Before, Notice, Retention};
 use crate::store::{Group, Millis, Old, Retained, Store, StoreError, now};
 
-/// How often the store's file is looked at. Whatever writes looks by itself.
+/// How often the store's file is checked. Each write checks it, too.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
 
-/// How long after the start what has had its time is looked for, how often after that, and
-/// how long others have between two removals.
+/// How long after the start expired data is first removed, how often after that, and how long others have between two
+/// removals.
 pub(super) const SETTLED: Duration = Duration::from_mins(10);
 const DAY: Duration = Duration::from_hours(24);
 const BETWEEN: Duration = Duration::from_millis(20);
 
-/// How long the database is kept as it was before a new version brought it up to date.
+/// How long the copy of the database from before an upgrade is kept.
 const COPIES_KEPT: Duration = Duration::from_hours(24 * 30);
 
-/// Opens the audit log, and says what is wrong where it is not the one that was written
-/// beside this store: it was removed, emptied, or put back from an older copy.
+/// Opens the audit log, and reports if it is not the one written beside this store: removed, emptied, or replaced by an
+/// older copy.
 pub(super) fn open_log(
     folder: &Path,
     old: &Path,
@@ -70,8 +70,8 @@ pub(super) fn open_log(
     Ok((Arc::new(log), lost))
 }
 
-/// Tells the owner that the log was lost, and only then goes on from the one that is there: a
-/// start that comes to nothing before tells nobody, and the next one is to.
+/// Tells the owner that the log was lost, and only then continues from the one that is there: a start that fails before
+/// this tells nobody, so the next one must.
 pub(super) fn tell_lost(log: &AuditLog, store: &Store, lost: &Notice) {
     tell(log, lost);
     if let Err(error) = log.sync().and_then(|last| store.see_log(last.0)) {
@@ -79,7 +79,7 @@ pub(super) fn tell_lost(log: &AuditLog, store: &Store, lost: &Notice) {
     }
 }
 
-/// Tells the owner, and whoever reads the daemon's log.
+/// Tells the owner, and the daemon's own log.
 fn tell(log: &AuditLog, notice: &Notice) {
     tracing::error!(what = notice.what, "{}", notice.text);
     if let Err(error) = log.notice(notice) {
@@ -87,8 +87,8 @@ fn tell(log: &AuditLog, notice: &Notice) {
     }
 }
 
-/// Says it once when the store's file has gone from under the daemon; and keeps in the store
-/// how far the log has come.
+/// Reports once when the store's file has disappeared from under the daemon, and keeps in the store how far the log has
+/// come.
 pub(super) async fn watch(store: Arc<Store>, log: Arc<AuditLog>, look: Duration, mut ending: watch::Receiver<bool>) {
     let (mut was_there, mut seen) = (true, log.found().0);
     loop {
@@ -112,19 +112,19 @@ pub(super) async fn watch(store: Arc<Store>, log: Arc<AuditLog>, look: Duration,
     }
 }
 
-/// What of the chats has had its time: as `[messages]` says, and the group's file where it says something.
+/// How long chats are kept: as `[messages]` says, unless the group's file says otherwise.
 pub(super) fn old(home: &Home, store: &Store, usual: Duration) -> Old {
     let ago = |age: Duration| now() - Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX);
     let of_group = |group: Group| match GroupSettings::load(home, &group.name) {
         Ok(settings) => settings.keep.map(|age| (group.name, ago(age))),
-        // It may have asked for longer.
+        // It may have asked for a longer time.
         Err(_) => Some((group.name, Millis::MIN)),
     };
     Old { before: ago(usual), of: store.groups().unwrap_or_default().into_iter().filter_map(of_group).collect() }
 }
 
-/// Removes messages, runs and what was sent when they have had their time: first some minutes
-/// after the start, when a clock that was wrong then has been set, and every day.
+/// Removes expired messages, runs and sent replies: first some minutes after the start, when a wrong clock has been
+/// set, and then every day.
 pub(super) async fn retain(
     store: Arc<Store>,
     old: impl Fn(&Store) -> Old,

@@ -1,4 +1,4 @@
-//! One helper, from its sandbox's start to its end.
+//! One helper, from the start of its sandbox to its end.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,13 +10,13 @@ use tokio::sync::watch;
 use super::{State, Wanted};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
 
-/// The most that is kept of an answer.
+/// The most bytes kept of an answer.
 const LONGEST: usize = 128 << 10;
 
-/// How daemon and guest call the one prompt.
+/// The id of its only prompt between daemon and guest.
 const PROMPT: u64 = 1;
 
-/// What it comes to. A start is never dropped half-way; who stops it meanwhile has it ended right after.
+/// Returns its result. A start is never dropped half-way; a helper stopped meanwhile is ended right after.
 pub(super) async fn carry_out(
     sandboxes: &Arc<Sandboxes>,
     wanted: &Wanted,
@@ -30,7 +30,7 @@ pub(super) async fn carry_out(
             return State::Failed("its sandbox did not start; the owner finds why in the daemon's log".to_owned());
         }
     };
-    // What it does outside counts as its asker's doing.
+    // Its outside effects count as those of the asking run.
     sandbox.set_run(wanted.run);
     let minutes = wanted.limits.longest.as_secs() / 60;
     let answered = tokio::select! {
@@ -68,7 +68,7 @@ async fn answer(sandbox: &mut LiveSandbox, task: &str) -> Result<String, String>
     Err("its sandbox has ended".to_owned())
 }
 
-/// What a helper reads: what it is, and what it is to do.
+/// The helper's prompt: its role and its task.
 fn prompt(task: &str) -> String {
     let task = task.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!(

@@ -1,4 +1,4 @@
-//! When the next digest is due. Pure: whoever asks says what the clock shows.
+//! When the next digest is due. Pure: the caller supplies the time.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use jiff::Zoned;
 use jiff::civil::{Date, Time};
 use policies::TimeOfDay;
 
-/// What is next.
+/// What is due next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// The digest of this day.
     Now(String),
-    /// Nothing for so long.
+    /// Nothing for this long.
     In(Duration),
 }
 
-/// The day that a clock shows, as it is kept.
+/// The day on a clock, as it is stored.
 pub(super) fn day(now: &Zoned) -> String {
     now.date().to_string()
 }
 
-/// What is due at this time of day, where `last` is the last day that had its digest. A clock that was set
-/// back has had its days already; a machine that was off gets one digest for all that it missed.
+/// What is due at this time of day, if `last` is the last day that had its digest. After the clock was set back, days
+/// do not get a second digest; after a machine was off, one digest covers everything missed.
 pub(super) fn due(now: &Zoned, at: TimeOfDay, last: &str) -> Due {
     let today = now.date();
     let had = last.parse::<Date>().unwrap_or(Date::MIN);
@@ -34,7 +34,7 @@ pub(super) fn due(now: &Zoned, at: TimeOfDay, last: &str) -> Due {
     Due::In(Duration::try_from(length).unwrap_or(Duration::ZERO).max(Duration::from_millis(1)))
 }
 
-/// A time that the clock skips is the one after; of one that comes twice it is the first.
+/// A time in a gap of the clock is the one after it; a repeated one is the first.
 fn moment(now: &Zoned, day: Date, at: TimeOfDay) -> Zoned {
     let part = |value: u16| i8::try_from(value).unwrap_or(0);
     let time = Time::new(part(at.minutes() / 60), part(at.minutes() % 60), 0, 0).unwrap_or(Time::midnight());
@@ -65,10 +65,10 @@ mod tests {
         assert_eq!(due(&berlin("2026-11-30T08:00"), eight, "2026-11-29"), Due::Now("2026-11-30".to_owned()));
         assert_eq!(due(&berlin("2026-11-30T23:59"), eight, "2026-11-20"), Due::Now("2026-11-30".to_owned()), "late");
         assert_eq!(hours(&due(&berlin("2026-11-30T20:00"), eight, "2026-11-30")), Some(12.0));
-        // Over both changes of the clock.
+        // Across both clock changes.
         assert_eq!(hours(&due(&berlin("2026-03-28T08:00"), eight, "2026-03-28")), Some(23.0));
         assert_eq!(hours(&due(&berlin("2026-10-24T08:00"), eight, "2026-10-24")), Some(25.0));
-        // A time that is skipped, and one that comes twice.
+        // A skipped time and a repeated one.
         assert_eq!(hours(&due(&berlin("2026-03-29T00:00"), at("02:30"), "2026-03-28")), Some(2.5));
         assert_eq!(hours(&due(&berlin("2026-10-25T00:00"), at("02:30"), "2026-10-24")), Some(2.5));
         // Set back by a day, and by a year.

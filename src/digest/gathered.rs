@@ -1,4 +1,4 @@
-//! What a digest is made of.
+//! The content of a digest.
 
 use std::path::Path;
 
@@ -10,48 +10,48 @@ use crate::meters::{Report, report};
 use crate::store::ledger::{AuditReader, Digest};
 use crate::store::{Millis, Standing, Store, StoreError};
 
-/// Where it comes from.
+/// Its sources.
 pub struct Sources<'a> {
-    /// What went through the doors.
+    /// The audit log.
     pub log: &'a AuditReader,
     /// Groups and runs.
     pub store: &'a Store,
-    /// What models cost.
+    /// Model prices.
     pub prices: &'a Prices,
-    /// By whose clock times are.
+    /// The clock for its times.
     pub clock: &'a OwnersClock,
-    /// Where the last drill is kept.
+    /// Where the last drill's result is kept.
     pub drill: &'a Path,
 }
 
-/// All of it.
+/// The content.
 #[derive(Clone, Debug)]
 pub struct Gathered {
-    /// Since when, as people read it.
+    /// Its start, for people.
     pub since: String,
-    /// Where data went, and what happened besides.
+    /// Where data went, and other events.
     pub digest: Digest,
-    /// What models used up.
+    /// Model usage.
     pub models: Vec<Report>,
-    /// How tasks stand, with what agents made and what failed since then.
+    /// The tasks, with agents' new ones and failures.
     pub tasks: Standing,
     /// The last drill.
     pub drill: Option<LastDrill>,
 }
 
-/// A drill that was held, as its file keeps it.
+/// The result of a drill, as its file stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastDrill {
-    /// When.
+    /// The time.
     pub at: Millis,
-    /// Whose sandbox was attacked.
+    /// The group whose sandbox was attacked.
     pub group: String,
     /// Whether nothing got out.
     pub passed: bool,
 }
 
 impl Sources<'_> {
-    /// What there is since a moment.
+    /// Collects everything since a moment.
     pub fn gather(&self, since: Millis) -> Result<Gathered, StoreError> {
         let mut models = report(self.log.tokens_since(None, since)?, self.prices);
         for group in self.store.groups()? {
@@ -75,7 +75,7 @@ impl Sources<'_> {
 }
 
 impl LastDrill {
-    /// The last one; `None` before there was any.
+    /// The last one; `None` before the first.
     pub fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }

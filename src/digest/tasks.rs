@@ -1,4 +1,4 @@
-//! What a digest says of tasks beside their number: those that agents made, that failed, that are paused.
+//! Tasks in a digest, besides their number: those that agents made, that failed, that are paused.
 
 use desk::screen::quotation;
 
@@ -8,10 +8,10 @@ use crate::store::{FailedTask, Standing, Task};
 /// The most lines of a kind; `doorward task list` has them all.
 const LINES_AT_MOST: usize = 10;
 
-/// How much of a prompt is shown.
+/// How many characters of a prompt are shown.
 const PROMPT_AT_MOST: usize = 80;
 
-/// The lines; none on a day without any.
+/// The lines; none on a day without such tasks.
 pub(super) fn words(Standing { failed, paused, made, .. }: &Standing) -> Vec<Phrases> {
     let is_paused = |one: &&FailedTask| paused.iter().any(|task| task.id == one.id);
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! A digest as its owner reads it.
+//! A digest in words for the owner.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::store::ledger::{Digest, Way};
 /// The most hosts of a group that are named: a sandbox can ask for any number.
 const HOSTS_AT_MOST: usize = 5;
 
-/// A host's name has 253 characters at most; one line of a chat has fewer.
+/// A host's name can have 253 characters; a line in a chat has fewer.
 const HOST_AT_MOST: usize = 60;
 
 /// The digest: one line on a quiet day.
@@ -66,7 +66,7 @@ pub fn words(gathered: &Gathered) -> Phrases {
     }
 }
 
-/// Where a group's data went: most first.
+/// Where a group's data went, most first.
 fn of_group(group: &str, mut ways: Vec<&Way>) -> Phrases {
     ways.retain(|way| way.requests > way.refused);
     ways.sort_by_key(|way| std::cmp::Reverse((way.bytes_up, way.requests)));

@@ -1,56 +1,54 @@
 //! The attacks, as data. To add one: a line in [`ATTACKS`].
 //!
-//! Everything an attack does is in its line: what is run inside of the sandbox, what
-//! proves its success, and the sandbox in which the same must succeed, so that an
-//! attack that is broken is not taken for one that was refused. Words in braces are
-//! filled in for each run (see `subject.rs`): `{marker}` is new each time.
+//! An attack's line says everything about it: what runs inside the sandbox, what proves its success, and the sandbox in
+//! which it must succeed, so that a broken attack is not taken for a refused one. Words in braces are filled in for
+//! each run (see `subject.rs`): `{marker}` is new each time.
 
 use super::canaries::Ear;
 
 /// One attack.
 #[derive(Debug)]
 pub struct Attack {
-    /// What it is called: stable, for scripts.
+    /// Its stable name, for scripts.
     pub id: &'static str,
     /// What it tries, for a person.
     pub tries: &'static str,
-    /// Where it belongs.
+    /// Its chapter in the report.
     pub area: Area,
-    /// What is run inside.
+    /// What runs inside.
     pub run: Run,
-    /// What its success is judged by.
+    /// The proof of its success.
     pub proof: Proof,
-    /// The sandbox in which the same must succeed.
+    /// The sandbox in which it must succeed.
     pub control: Control,
-    /// Whether it is about a user for each group, which not every engine gives.
+    /// Whether it needs a user per group, which not every engine provides.
     pub only_with_users: bool,
 }
 
-/// What is run inside of the sandbox.
+/// What runs inside the sandbox.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
-    /// An attack of the guest binary, which needs no tools of the image.
+    /// An attack by the guest binary, which needs no tools from the image.
     Guest(&'static [&'static str]),
     /// `curl` through the door, trusting any certificate.
     Curl(&'static [&'static str]),
-    /// A command line for `sh`; what it prints is what it found.
+    /// A command line for `sh`; its output is its finding.
     Shell(&'static str),
 }
 
-/// What the success of an attack is judged by.
+/// The proof of an attack's success.
 #[derive(Clone, Copy, Debug)]
 pub enum Proof {
-    /// Anything at all that reaches this canary, a bare connection included.
+    /// Anything that reaches this canary, even a bare connection.
     Contact(Ear),
-    /// This text reaching that canary: for hosts where other requests may go.
+    /// This text at that canary: for hosts that other requests may reach.
     Text(Ear, &'static str),
     /// The host's kernel counts an echo request.
     Echo,
-    /// Nothing reaching this canary, where another group's sandbox has just done the same:
-    /// what it was told was kept for both.
+    /// Nothing at this canary although another group's sandbox has just made the same request: its answer was cached
+    /// for both.
     Silence(Ear),
-    /// Nothing outside can tell: what the attack itself found. It runs as the agent,
-    /// which here has no reason to lie.
+    /// Nothing outside can tell: the attack's own finding. It runs as the agent, which has no reason to lie here.
     Found,
 }
 
@@ -63,11 +61,11 @@ pub enum Control {
     NoSeccomp,
     /// With its door's folder open for writing.
     WritableDoor,
-    /// With what is looked for put there: a secret, a socket, a file of the host.
+    /// With the wanted things placed there: a secret, a socket, a file of the host.
     Planted,
     /// With a proxy behind its door that lets everything through.
     OpenProxy,
-    /// With the user, the guest's file and the resolver of another sandbox.
+    /// With another sandbox's user, guest file and resolver.
     Shared,
     /// With files as large as the disk.
     LargeFiles,
@@ -76,7 +74,7 @@ pub enum Control {
 /// A chapter of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Area {
-    /// Ways out that do not ask the door.
+    /// Ways out that bypass the door.
     Around,
     /// Ways through the door that no rule allows.
     Through,
@@ -92,7 +90,7 @@ const LOCAL: &str = "http://127.0.0.1:3128";
 
 /// All attacks, in the order in which they are run and shown.
 pub const ATTACKS: &[Attack] = &[
-    // Around the door: there is no network to leave by.
+    // Around the door: there is no network.
     around("tcp", "connect to this machine over TCP", &["tcp", "{tcp}", "{marker}"], Proof::Contact(Ear::Tcp)),
     around("udp", "send a datagram to this machine", &["udp", "{udp}", "{marker}"], Proof::Contact(Ear::Udp)),
     around("ipv6", "connect to this machine over IPv6", &["tcp6", "{tcp6}", "{marker}"], Proof::Contact(Ear::Tcp6)),
@@ -104,7 +102,7 @@ pub const ATTACKS: &[Attack] = &[
         Proof::Contact(Ear::Dns),
     ),
     around("dns-tcp", "the same over TCP", &["tcp", "{dns-tcp}", "{marker}"], Proof::Contact(Ear::DnsTcp)),
-    // Through the door: no rule, no way.
+    // Through the door: without a rule nothing passes.
     through(
         "https",
         "an HTTPS site that no rule names",
@@ -233,7 +231,7 @@ pub const ATTACKS: &[Attack] = &[
         &["-H", "Authorization: Bearer {foreign}", "https://keyed.drill.test/upload/{marker}"],
         Proof::Contact(Ear::Keyed),
     ),
-    // What the sandbox itself would give away.
+    // What the sandbox itself would reveal.
     inside(
         "secret-processes",
         "find the real secret in a process",
@@ -256,7 +254,7 @@ pub const ATTACKS: &[Attack] = &[
     inside("door", "replace or remove the door", Run::Guest(&["door-replace"]), Control::WritableDoor),
     inside("vsock", "open a socket to a virtual machine's host (vsock)", Run::Guest(&["vsock"]), Control::NoSeccomp),
     inside("io-uring", "use io_uring, which no system call filter sees", Run::Guest(&["io_uring"]), Control::NoSeccomp),
-    // Another group's sandbox, which all the while holds every lock and all room that it can.
+    // Another group's sandbox, which meanwhile holds every lock and all space that it can.
     beside("lock", "feel a lock that the other sandbox holds", Run::Guest(&["locks"]), Control::Shared),
     Attack {
         only_with_users: true,
@@ -340,7 +338,7 @@ impl Area {
         }
     }
 
-    /// For scripts.
+    /// Its name for scripts.
     pub fn as_str(self) -> &'static str {
         match self {
             Area::Around => "around_the_door",
@@ -353,7 +351,7 @@ impl Area {
 }
 
 impl Control {
-    /// In the order in which they are set up.
+    /// In the order of their setup.
     pub const ALL: [Control; 7] = [
         Control::Network,
         Control::NoSeccomp,
@@ -364,7 +362,7 @@ impl Control {
         Control::LargeFiles,
     ];
 
-    /// For scripts, and for the progress shown.
+    /// Its name for scripts and progress messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Control::Network => "network",
@@ -392,7 +390,7 @@ mod tests {
         assert!(Area::ALL.iter().all(|area| ATTACKS.iter().any(|attack| attack.area == *area)));
     }
 
-    /// A control is judged by its marker: without one it could not be told from noise.
+    /// A control is judged by its marker: without one it would look like noise.
     #[test]
     fn every_attack_on_a_canary_carries_a_marker() {
         for attack in ATTACKS.iter().filter(|attack| matches!(attack.proof, Proof::Contact(_))) {

@@ -13,13 +13,13 @@ use crate::loopback::{Answers, Authority, AuthorityError, Listener};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Ear {
-    // Where a sandbox with a network would reach this machine.
+    // At the address where a sandbox with a network would reach this machine.
     Tcp,
     Udp,
     Tcp6,
     Dns,
     DnsTcp,
-    // On loopback, behind names under drill.test.
+    // On loopback, under names below drill.test.
     Open,
     Keyed,
     Shut,
@@ -32,7 +32,7 @@ pub enum Ear {
     Metadata,
 }
 
-/// The names that lead to a canary.
+/// The names that resolve to a canary.
 const NAMES: [(&str, Ear); 7] = [
     ("open.drill.test", Ear::Open),
     ("keyed.drill.test", Ear::Keyed),
@@ -43,34 +43,33 @@ const NAMES: [(&str, Ear); 7] = [
     ("relay.drill.test", Ear::Relay),
 ];
 
-/// Names that the canary for DNS answers: they lead to this machine.
+/// Names that the DNS canary resolves: to this machine.
 const KNOWN: &str = "names.drill.test";
 
-/// All canaries.
 pub(super) struct Canaries {
     host: IpAddr,
     listeners: BTreeMap<Ear, Listener>,
 }
 
-/// A canary could not be set up.
+/// Why a canary could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum CanaryError {
     /// It cannot listen.
     #[error("the canary {0:?} cannot listen on this machine: {1}")]
     Listen(Ear, io::Error),
-    /// It listens and does not hear.
+    /// It listens but does not receive.
     #[error("the canary {0:?} does not hear what is sent to it: {1}")]
     Deaf(Ear, io::Error),
-    /// Its certificate.
+    /// Its certificate cannot be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// Where a sandbox with a network would reach this machine.
+    /// This machine has no address that a sandbox with a network would reach.
     #[error("this machine has no address that a sandbox with a network could reach: {0}")]
     NoAddress(io::Error),
 }
 
 impl Canaries {
-    /// Opens all of them, and makes sure that each one hears.
+    /// Opens all of them, and checks that each one receives.
     pub(super) async fn open(authority: &Authority, network: &Network) -> Result<Self, CanaryError> {
         let host = reachable(network).map_err(CanaryError::NoAddress)?;
         let answers: Answers = Arc::new(|_| (200, "canary\n".to_owned()));
@@ -81,7 +80,7 @@ impl Canaries {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut places = vec![(Ear::Tcp, host), (Ear::DnsTcp, host)];
         if network.gateway6.is_some() {
-            // The bridge's own address can be bound only once it is in use.
+            // The bridge's own address can only be bound once it is in use.
             places.push((Ear::Tcp6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         }
         let local = [
@@ -110,12 +109,12 @@ impl Canaries {
         Ok(canaries)
     }
 
-    /// The one of this name; `None` where the machine has no such thing (IPv6).
+    /// The canary of this name; `None` if the machine lacks what it needs (IPv6).
     pub(super) fn get(&self, ear: Ear) -> Option<&Listener> {
         self.listeners.get(&ear)
     }
 
-    /// Where a sandbox with a network would reach this machine.
+    /// The address at which a sandbox with a network would reach this machine.
     pub(super) fn host(&self) -> IpAddr {
         self.host
     }
@@ -131,8 +130,8 @@ impl Canaries {
     }
 }
 
-/// The host's end of the network, or, where that is inside of a rootless engine, the
-/// address by which this machine leaves for elsewhere (nothing is sent to find out).
+/// The host's end of the network, or, if that is inside a rootless engine, the address from which this machine sends to
+/// elsewhere (nothing is sent to find out).
 #[expect(clippy::disallowed_methods, reason = "the drill looks which address the machine has; nothing is sent")]
 fn reachable(network: &Network) -> io::Result<IpAddr> {
     if UdpSocket::bind((network.gateway, 0)).is_ok() {

@@ -1,6 +1,5 @@
-//! The drilling ground: the owner's own configuration, image, policy and group
-//! folder, laid over a throw-away home that holds the drill's audit log, credential
-//! and canaries.
+//! The drilling ground: the owner's own configuration, image, policy and group folder, on top of a temporary home with
+//! the drill's audit log, credential and canaries.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use crate::store::ledger::AuditLog;
 use proxy::Place;
 use proxy::ports::NobodyToAsk;
 
-/// What the drill's sandboxes may do beyond the group's own policy.
+/// The drill's rules on top of the group's own policy.
 const RULES: &str = r#"
 # ---- added by the drill ----
 [[allow]]
@@ -63,54 +62,52 @@ const CREDENTIAL: &str = "doorward-drill";
 /// The variable that holds the surrogate of the drill's credential.
 pub(super) const VARIABLE: &str = "DOORWARD_DRILL_TOKEN";
 
-/// Everything that the attacks run on.
+/// Everything that the attacks need.
 pub(super) struct Ground {
     folder: TempDir,
-    /// The owner's.
+    /// The owner's home.
     pub(super) owner: Home,
-    /// The drill's own.
+    /// The drill's own home.
     pub(super) home: Home,
-    /// The owner's, with the drill's hosts.
+    /// The owner's configuration, with the drill's hosts.
     pub(super) config: Config,
     /// The group under attack.
     pub(super) group: GroupName,
-    /// Whether that is none of the owner's.
+    /// Whether that group is the drill's own.
     pub(super) throw_away: bool,
     /// A group of the drill's own, for controls.
     pub(super) other: GroupName,
-    /// Another, whose sandbox is beside the one under attack.
+    /// Another one, whose sandbox runs beside the one under attack.
     pub(super) neighbour: GroupName,
-    /// The canaries.
     pub(super) canaries: Canaries,
-    /// The network of the control; no sandbox of a daemon is on it.
+    /// The control's network; no sandbox of a daemon is on it.
     pub(super) network: Network,
     /// The real secret of the drill's credential.
     pub(super) secret: String,
     /// The drill's own log.
     pub(super) log: Arc<AuditLog>,
-    /// Starts sandboxes.
     pub(super) sandboxes: Sandboxes,
-    /// Starts sandboxes whose doors share what they must not.
+    /// Starts sandboxes whose doors wrongly share a resolver.
     pub(super) shared: Sandboxes,
-    /// One byte more than the group may keep.
+    /// One byte more than the group may store.
     pub(super) large: u64,
-    /// Another sandbox's door: whose surrogate is a foreign one.
+    /// Another sandbox's door, for a foreign surrogate.
     pub(super) foreign: OpenDoor,
 }
 
-/// The part of the ground that has to be removed whatever happens.
+/// The part of the ground that must be removed whatever happens.
 pub struct Fence {
     engine: Engine,
     installation: String,
 }
 
 impl Fence {
-    /// Around a new installation of the drill's own.
+    /// For a new installation id of the drill's own.
     pub fn new(engine: Engine) -> Self {
         Fence { engine, installation: format!("{:032x}", rand::random::<u128>()) }
     }
 
-    /// Removes containers and networks of the drill.
+    /// Removes the drill's containers and networks.
     pub async fn clear(&self) -> Result<(), String> {
         let removed = self.engine.remove_orphans(&self.installation, &[]).await;
         let networks = self.engine.remove_networks(&self.installation).await;
@@ -119,7 +116,7 @@ impl Fence {
 }
 
 impl Ground {
-    /// Sets it up; what it makes on the engine carries the fence's label.
+    /// Sets up the ground; whatever it makes on the engine carries the fence's label.
     pub(super) async fn prepare(owner: &Home, wanted: Option<GroupName>, fence: &Fence) -> Result<Self, DrillError> {
         let config = Config::load(owner)?;
         let image = config.engine.image.clone().unwrap_or_else(images::base_tag);
@@ -176,14 +173,14 @@ impl Ground {
         })
     }
 
-    /// What sandboxes share that are edited so.
+    /// What sandboxes with this edit share.
     pub(super) fn sharing(&self) -> Result<Edit, DrillError> {
         let folder = self.folder().join("guest");
         let guest = guest::install(&folder).map_err(|error| DrillError::Write(folder, error))?;
         Ok(Edit::Shared { user: nobodys(self.sandboxes.engine().sandbox_user()), guest: guest.display().to_string() })
     }
 
-    /// The folder that is gone after the drill.
+    /// The folder that is removed after the drill.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -193,14 +190,13 @@ fn refused(error: impl std::fmt::Display) -> DrillError {
     DrillError::Engine(error.to_string())
 }
 
-/// The group that was asked for, else the main one, else one of the drill's own (and
-/// whether it is that).
+/// The group that was asked for, else the main one, else one of the drill's own; and whether it is the latter.
 fn which(owner: &Home, wanted: Option<GroupName>) -> Result<(GroupName, bool), DrillError> {
     let groups = Store::open_existing(&owner.main_db())?.map(|store| store.groups()).transpose()?.unwrap_or_default();
     match wanted {
         Some(name) if groups.iter().any(|group| group.name == name) => Ok((name, false)),
         Some(name) => Err(DrillError::NoGroup(name)),
-        // The main group stands first.
+        // The main group comes first.
         None => match groups.into_iter().next() {
             Some(group) => Ok((group.name, false)),
             None => Ok((GroupName::parse("drill").map_err(DrillError::Group)?, true)),
@@ -208,8 +204,8 @@ fn which(owner: &Home, wanted: Option<GroupName>) -> Result<(GroupName, bool), D
     }
 }
 
-/// The owner's configuration; names lead to canaries, and what no name is given for
-/// is asked of a canary: the drill asks nobody outside of this machine.
+/// The owner's configuration; names resolve to canaries, and other names are asked of a canary: the drill asks nobody
+/// outside this machine.
 fn overlaid(
     mut config: Config,
     home: &Home,
@@ -246,9 +242,9 @@ fn overlaid(
     Ok(config)
 }
 
-/// The group's policy as its owner wrote it, with the drill's rules behind it.
+/// The group's policy as its owner wrote it, followed by the drill's rules.
 fn lay_policies(owner: &Home, home: &Home, group: &GroupName, others: [&GroupName; 2]) -> Result<(), DrillError> {
-    // Told with the owner's own file and line if it is wrong.
+    // An error is reported with the owner's own file and line.
     PolicyFiles::compile(owner, group).map_err(|error| DrillError::Policy(error.to_string()))?;
     let read = |path: &Path| match std::fs::read_to_string(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(DrillError::Read(path.to_owned(), error)),
@@ -263,7 +259,7 @@ fn lay_policies(owner: &Home, home: &Home, group: &GroupName, others: [&GroupNam
     PolicyFiles::compile(home, group).map(drop).map_err(|error| DrillError::Rules(error.to_string()))
 }
 
-/// What the group's sandboxes see of the owner's files, they see here too.
+/// The owner's files that the group's sandboxes see are visible here too.
 fn lay_folders(owner: &Home, home: &Home, group: &GroupName) -> Result<(), DrillError> {
     for folder in [Home::group_dir, Home::agent_home, Home::inbox] {
         let (real, here) = (folder(owner, group), folder(home, group));

@@ -1,24 +1,24 @@
-//! Deliberate holes, to prove that an attack succeeds where there is one. Each is an edit of the
-//! finished request to the engine, so the code that builds the wall knows of none.
+//! Deliberate holes, to prove that an attack succeeds if there is one. Each is an edit of the finished request to the
+//! engine, so the code that builds the wall knows of none.
 
 use std::os::unix::fs::chown;
 
 use containers::{CreateRequest, DOOR, HOME, SandboxUser, WORKSPACE, guest};
 
-/// What is wrong with a sandbox on purpose.
+/// What is deliberately wrong with a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Edit {
     /// Joined to this network of the engine.
     Network(String),
-    /// The engine's own seccomp profile in place of ours.
+    /// The engine's own seccomp profile instead of ours.
     EngineSeccomp,
-    /// No seccomp profile at all: engines differ in what their own one forbids.
+    /// No seccomp profile at all: engines differ in what theirs forbids.
     NoSeccomp,
-    /// The door's folder can be written.
+    /// The door's folder is writable.
     WritableDoor,
     /// Files as large as the disk.
     LargeFiles,
-    /// What it has of its own it shares with all that are edited so.
+    /// It shares what should be its own with all sandboxes that have this edit.
     Shared {
         /// Its user.
         user: SandboxUser,

@@ -1,4 +1,4 @@
-//! Runs attacks and judges them by what arrived.
+//! Runs attacks, and judges them by what arrived.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::subject::{Said, Subject, Words};
 use crate::loopback::Listener;
 use crate::store::ledger::{Filter, Which};
 
-/// How long a control waits for what it sent to arrive.
+/// How long a control waits for its data to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The judge of one drill.
@@ -21,7 +21,7 @@ pub(super) struct Judge<'a> {
     ground: &'a Ground,
 }
 
-/// One attack that was judged, with the text that must not turn up later either.
+/// A judged attack, with the text that must not arrive later either.
 pub(super) struct Judged {
     /// The judgement.
     pub(super) attempt: Attempt,
@@ -29,13 +29,12 @@ pub(super) struct Judged {
 }
 
 impl<'a> Judge<'a> {
-    /// On this ground.
     pub(super) fn new(ground: &'a Ground) -> Self {
         Judge { ground }
     }
 
-    /// Whether what the policy allows does go through, with the real secret put on.
-    /// An open proxy puts nothing on, so there only the request itself is wanted.
+    /// Checks that an allowed request gets through, with the real secret put on. An open proxy puts nothing on, so
+    /// there the request itself is enough.
     pub(super) async fn allowed_way(
         &self,
         subject: &Subject<'_>,
@@ -51,7 +50,7 @@ impl<'a> Judge<'a> {
         Ok(Err(self.refusal_since(Seq(0))?.unwrap_or(said.detail)))
     }
 
-    /// Runs these attacks from the sandbox under attack, one after the other.
+    /// Runs these attacks, one after the other, from the sandbox under attack.
     pub(super) async fn attack_all(
         &self,
         subject: &Subject<'_>,
@@ -64,7 +63,7 @@ impl<'a> Judge<'a> {
         Ok(judged)
     }
 
-    /// Whatever arrived after its attack was judged counts all the same.
+    /// Whatever arrived after an attack was judged counts all the same.
     pub(super) fn hear_again(&self, judged: &mut [Judged]) {
         for one in judged.iter_mut().filter(|one| !one.attempt.through) {
             let late = one.late.as_ref();
@@ -134,7 +133,7 @@ impl<'a> Judge<'a> {
         Ok(true)
     }
 
-    /// For a refusal at the door the words of the log; otherwise the attack's own.
+    /// For a refusal at the door, the log's words; otherwise the attack's own.
     fn what_happened(&self, attack: &Attack, through: bool, said: Said, since: Seq) -> Result<String, DrillError> {
         if through {
             return Ok(match attack.proof {
@@ -172,8 +171,8 @@ impl<'a> Judge<'a> {
         self.listener(ear).map_or(0, |listener| listener.heard().contacts())
     }
 
-    /// Where an attack is about what another group did before: does that, and says whether
-    /// the canary heard it.
+    /// If an attack depends on another group's request before it, sends that and returns whether the canary received
+    /// it.
     async fn neighbour_first(
         &self,
         subject: &Subject<'_>,
@@ -186,7 +185,7 @@ impl<'a> Judge<'a> {
         Ok(!self.is_silent(ear, before).await?)
     }
 
-    /// Whether nobody has reached this canary since.
+    /// Whether nothing has reached this canary since.
     async fn is_silent(&self, ear: Ear, before: usize) -> Result<bool, DrillError> {
         self.fence(ear).await?;
         Ok(self.contacts(Proof::Silence(ear)) == before)
@@ -218,7 +217,7 @@ const PARTLY: &str = "the request that is allowed was answered; what was hidden 
 
 const FIREWALL: &str = " (a firewall on this machine may keep containers from its own addresses)";
 
-/// What the drill's rules allow.
+/// The request that the drill's rules allow.
 const ALLOWED: Attack = Attack {
     id: "allowed",
     tries: "the way that the policy allows",

@@ -1,15 +1,15 @@
-//! The drill: attacks on the owner's own installation, from a real sandbox of one of
-//! its groups, with canaries on this machine that must receive not one byte.
+//! The drill: attacks on the owner's own installation, from a real sandbox of one of its groups, with canaries on this
+//! machine that must not receive a byte.
 //!
-//! What it is: the same engine, image, limits, policy and group folder as the daemon
-//! uses, with an audit log, a credential and names of the drill's own; it works beside
-//! a running daemon and without one. What it is not: a test of the daemon's process.
+//! What it is: the same engine, image, limits, policy and group folder as the daemon uses, with the drill's own audit
+//! log, credential and names; it works beside a running daemon and without one. What it is not: a test of the daemon's
+//! process.
 //!
 //! **Invariants**
-//! - Success is judged where something would arrive, not by the attacker's word.
+//! - Success is judged where something would arrive, not by the attacker's claim.
 //! - An attack counts as refused only if the same attack succeeds where it must.
 //! - A canary, a control or a sandbox that cannot be set up fails the drill.
-//! - What the drill makes on the engine carries a label of its own and is removed.
+//! - Whatever the drill makes on the engine carries a label of its own and is removed.
 
 pub mod attacks;
 mod canaries;
@@ -41,14 +41,14 @@ use ground::Ground;
 use judge::Judge;
 use subject::{Hole, Subject};
 
-/// What is wrong on purpose with the sandbox under attack: to see the drill fail.
+/// A deliberate weakness of the sandbox under attack, to see the drill fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weaken {
     /// It is joined to a network.
     Network,
     /// It has the engine's own seccomp profile.
     Seccomp,
-    /// A proxy that lets everything through stands behind its door.
+    /// A proxy that lets everything through is behind its door.
     Proxy,
 }
 
@@ -100,11 +100,11 @@ pub enum DrillError {
     Exec(#[from] ExecError),
 }
 
-/// What a drill is about.
+/// What to drill.
 pub struct Order<'a> {
     /// The owner's home.
     pub home: &'a Home,
-    /// The group to attack; the main one where none is said.
+    /// The group to attack; the main one by default.
     pub group: Option<GroupName>,
     /// What to weaken on purpose.
     pub weaken: Option<Weaken>,

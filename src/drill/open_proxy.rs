@@ -1,7 +1,7 @@
-//! A proxy that lets everything through: what the door must never be. It stands
-//! behind the door's socket of a control, so that the same attack must succeed.
+//! A proxy that lets everything through: what the door must never be. It is behind the socket of a control's door, so
+//! that the attack must succeed there.
 //!
-//! It reaches this machine and nothing else: an attack that succeeds ends at a canary.
+//! It reaches only this machine: a successful attack ends at a canary.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -27,12 +27,12 @@ pub(super) struct OpenProxy(AbortHandle);
 
 struct Ways {
     names: Names,
-    /// Addresses that stand for something that is not on this machine.
+    /// Replacements for addresses that are not on this machine.
     instead: BTreeMap<IpAddr, SocketAddr>,
 }
 
 impl OpenProxy {
-    /// Takes the place of whatever listens at the socket.
+    /// Replaces whatever listens at the socket.
     #[expect(clippy::disallowed_methods, reason = "the drill's deliberate hole, for its own sandbox")]
     pub(super) fn replace(
         socket: &Path,
@@ -42,7 +42,7 @@ impl OpenProxy {
         std::fs::remove_file(socket)?;
         let listener = UnixListener::bind(socket)?;
         std::fs::set_permissions(socket, Permissions::from_mode(0o666))?;
-        // Its names are canaries: nobody is asked over TLS.
+        // Its names are canaries: nothing is dialled over TLS.
         let tls = proxy::upstream_tls(&[]).map_err(io::Error::other)?;
         let ways = Arc::new(Ways { names: Names::new(upstream, &tls), instead });
         Ok(OpenProxy(tokio::spawn(serve(listener, ways)).abort_handle()))
@@ -60,7 +60,7 @@ async fn serve(listener: UnixListener, ways: Arc<Ways>) {
     while let Ok((stream, _)) = listener.accept().await {
         let ways = ways.clone();
         connections.spawn(async move {
-            // What goes wrong shows as an attack that did not succeed.
+            // A failure shows as an attack that did not succeed.
             let _ = relay(stream, &ways).await;
         });
         while connections.try_join_next().is_some() {}

@@ -1,35 +1,35 @@
-//! What came of a drill.
+//! The result of a drill.
 
 use policies::GroupName;
 
 use super::attacks::Attack;
 
-/// What came of a drill.
+/// The result of a drill.
 pub struct Report {
-    /// Whose sandbox was attacked.
+    /// The group whose sandbox was attacked.
     pub group: GroupName,
     /// Whether it is a group of the owner's, or one of the drill's own.
     pub throw_away: bool,
-    /// The container engine, in words.
+    /// The container engine, described.
     pub engine: String,
     /// The image.
     pub image: String,
     /// How many canaries listened.
     pub canaries: usize,
-    /// What the sandbox under attack is not as it must be.
+    /// What is wrong with the sandbox under attack.
     pub findings: Vec<String>,
-    /// Whether what the policy allows does go through; otherwise why not. A door
-    /// that lets nothing through would make every refusal worthless.
+    /// Whether an allowed request gets through; otherwise why not. A door that lets nothing through would make every
+    /// refusal worthless.
     pub open: Result<(), String>,
     /// One for each attack, in their order.
     pub tried: Vec<Tried>,
-    /// Attacks on what this engine does not give: a user for each group.
+    /// Attacks that need a user per group, which this engine does not provide.
     pub left_out: Vec<&'static str>,
 }
 
-/// One attack, and its control.
+/// An attack and its control.
 pub struct Tried {
-    /// Which.
+    /// The attack.
     pub attack: &'static Attack,
     /// From the sandbox under attack.
     pub result: Attempt,
@@ -37,7 +37,7 @@ pub struct Tried {
     pub control: Attempt,
 }
 
-/// What one run of an attack came to.
+/// The result of one run of an attack.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// Whether it got through.

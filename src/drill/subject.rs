@@ -1,4 +1,4 @@
-//! A sandbox that attacks are run from: as it must be, or weakened on purpose.
+//! A sandbox that attacks run from: intact, or deliberately weakened.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -22,11 +22,10 @@ use super::holes::Edit;
 use super::open_proxy::OpenProxy;
 use crate::sandboxes::LiveSandbox;
 
-/// Longer than any attack waits by itself; the search through a large group folder
-/// takes longest.
+/// Longer than any attack waits by itself; searching a large group folder takes longest.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A running sandbox, and what was done to weaken it.
+/// A running sandbox and its weakness.
 pub(super) struct Subject<'a> {
     ground: &'a Ground,
     sandbox: LiveSandbox,
@@ -35,15 +34,15 @@ pub(super) struct Subject<'a> {
     _planted: Option<UnixListener>,
 }
 
-/// What an attack said of itself. An attacker's word: see `Proof`.
+/// An attack's own claim. An attacker may lie: see `Proof`.
 pub(super) struct Said {
-    /// Whether it thinks it succeeded.
+    /// Whether it claims success.
     pub(super) succeeded: bool,
-    /// In its words.
+    /// Its words.
     pub(super) detail: String,
 }
 
-/// How the guest's own attacks report.
+/// The report of the guest's own attacks.
 #[derive(Deserialize)]
 struct Reported {
     succeeded: bool,
@@ -51,7 +50,7 @@ struct Reported {
 }
 
 impl<'a> Subject<'a> {
-    /// A sandbox of the group under attack, or with a hole one of the drill's own.
+    /// A sandbox of the group under attack or, with a hole, one of the drill's own.
     pub(super) async fn start(ground: &'a Ground, hole: Option<Hole>) -> Result<Self, DrillError> {
         let edit = match hole {
             Some(Hole::Control(Control::Network) | Hole::Network) => Some(Edit::Network(ground.network.name.clone())),
@@ -63,7 +62,7 @@ impl<'a> Subject<'a> {
             _ => None,
         };
         let group = if matches!(hole, Some(Hole::Control(_))) { &ground.other } else { &ground.group };
-        // Nobody shares anything with one that is alone.
+        // An intact one shares nothing, so it needs no neighbour.
         let neighbour = match hole {
             None | Some(Hole::Control(Control::Shared)) => Some(neighbour(ground, edit.clone()).await?),
             _ => None,
@@ -84,7 +83,7 @@ impl<'a> Subject<'a> {
         self.run_in(&self.sandbox, attack, words).await
     }
 
-    /// The same in the sandbox beside it, if there is one.
+    /// The same in the neighbouring sandbox, if there is one.
     pub(super) async fn neighbour_runs(&self, attack: &Attack, words: &Words) -> Result<(), DrillError> {
         match &self.neighbour {
             Some(neighbour) => self.run_in(neighbour, attack, words).await.map(drop),
@@ -159,7 +158,7 @@ impl<'a> Subject<'a> {
         ]))
     }
 
-    /// What attestation found: nothing, in a sandbox that is as it must be.
+    /// What attestation found: nothing in an intact sandbox.
     pub(super) fn findings(&self) -> Vec<String> {
         self.sandbox.findings().iter().map(ToString::to_string).collect()
     }
@@ -185,8 +184,7 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    /// Puts what is looked for where an agent finds it: a secret in a process and in
-    /// a file, a socket that answers.
+    /// Places what is looked for where an agent finds it: a secret in a process and in a file, a socket that answers.
     #[expect(clippy::disallowed_methods, reason = "a socket that no sandbox is to reach")]
     async fn plant(&mut self) -> Result<(), DrillError> {
         let folder = self.ground.home.group_dir(&self.ground.other);
@@ -208,7 +206,7 @@ async fn start(ground: &Ground, group: &GroupName, edit: Option<Edit>) -> Result
     })
 }
 
-/// Another group's sandbox, in which all is held that can be.
+/// Another group's sandbox, which holds everything that it can.
 async fn neighbour(ground: &Ground, edit: Option<Edit>) -> Result<LiveSandbox, DrillError> {
     let mut sandbox = start(ground, &ground.neighbour, edit).await?;
     let hold = format!("{} attack hold >/dev/null 2>&1 &", guest::PATH);
@@ -227,10 +225,10 @@ async fn have_done(sandbox: &mut LiveSandbox, text: String) -> Result<(), DrillE
     Ok(())
 }
 
-/// What is wrong with a sandbox on purpose.
+/// A deliberate weakness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hole {
-    /// A control's.
+    /// That of a control.
     Control(Control),
     /// `--weaken network`.
     Network,
@@ -240,7 +238,7 @@ pub(super) enum Hole {
     OpenProxy,
 }
 
-/// The words that an attack's braces stand for.
+/// The words for the braces in an attack.
 pub(super) struct Words(BTreeMap<&'static str, String>);
 
 impl Words {
@@ -250,7 +248,7 @@ impl Words {
     }
 }
 
-/// `-k`: an attacker does not mind who reads along.
+/// `-k`: an attacker does not care who reads along.
 const CURL: [&str; 10] =
     ["curl", "-sS", "-k", "--path-as-is", "-m", "10", "-o", "/dev/null", "-w", "HTTP %{http_code}"];
 

@@ -1,4 +1,4 @@
-//! The files themselves: one writer at a time, and each text whole or not at all.
+//! The files themselves: one writer at a time, each text written atomically.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
@@ -12,10 +12,10 @@ use tempfile::NamedTempFile;
 use super::EditError;
 use crate::home::{Home, open_private_file, read_text};
 
-/// How long another edit is waited for. Each takes milliseconds.
+/// How long to wait for another edit. Each takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The right to change files of a home, until it is dropped.
+/// The exclusive right to edit a home's files, until it is dropped.
 pub(super) fn alone(home: &Home) -> Result<File, EditError> {
     let path = home.edit_lock();
     let file = open_private_file(&path)?;
@@ -40,9 +40,9 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, EditError> {
     }
 }
 
-/// Puts a text in the place of what is there, with the rights that that has; a new file is its owner's alone. Where
-/// another text than `before` is there, it stays. What was there is kept beside it, as `NAME.toml.previous`: nothing
-/// reads that but its owner. It is on the disk when this returns.
+/// Replaces the present text and keeps its permissions; a new file is only for its owner. If the present text is not
+/// `before`, it stays. The previous text is kept beside it as `NAME.toml.previous`, which only its owner reads. On the
+/// disk when this returns.
 pub(super) fn replace(path: &Path, before: Option<&str>, text: &str) -> Result<Option<PathBuf>, EditError> {
     let aside = written(path, text)?;
     let changed = || EditError::Changed { path: path.to_owned() };
@@ -58,11 +58,11 @@ pub(super) fn replace(path: &Path, before: Option<&str>, text: &str) -> Result<O
         Ok(()) => {}
         // Somebody removed it.
         Err(Errno::NOENT) => return Err(changed()),
-        // The file system cannot.
+        // The file system cannot exchange two names.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return replace_in_two(aside, path, before).map(Some),
         Err(error) => return Err(unwritten(path)(error.into())),
     }
-    // What stood there a moment ago is aside now, whoever wrote it.
+    // The exchanged file is what was there a moment ago, whoever wrote it.
     if read(aside.path())?.as_deref() != Some(before) {
         put_back(aside, path, text)?;
         return Err(changed());
@@ -71,7 +71,7 @@ pub(super) fn replace(path: &Path, before: Option<&str>, text: &str) -> Result<O
     settled(path).map(|()| Some(previous))
 }
 
-/// The same in two steps, with a look right before the second.
+/// The same in two steps, with a check right before the second.
 pub(super) fn replace_in_two(aside: NamedTempFile, path: &Path, before: &str) -> Result<PathBuf, EditError> {
     let previous = previous(path);
     written(&previous, before)?.persist(&previous).map_err(|lost| unwritten(&previous)(lost.error))?;
@@ -82,10 +82,9 @@ pub(super) fn replace_in_two(aside: NamedTempFile, path: &Path, before: &str) ->
     settled(path).map(|()| previous)
 }
 
-/// What is aside was somebody else's: it goes back to its place. Should they have saved once more meanwhile, that
-/// stays there.
+/// The exchanged text was somebody else's: it goes back. If they have saved again meanwhile, that stays.
 fn put_back(aside: NamedTempFile, path: &Path, ours: &str) -> Result<(), EditError> {
-    // Whatever fails now, it is kept.
+    // Keeps it whatever fails now.
     let aside = aside.into_temp_path().keep().map_err(|lost| unwritten(path)(lost.error))?;
     let exchanged = || exchange(&aside, path).map_err(|error| unwritten(path)(error.into()));
     exchanged()?;
@@ -109,7 +108,7 @@ pub(super) fn written(path: &Path, text: &str) -> Result<NamedTempFile, EditErro
     Ok(aside)
 }
 
-/// The names in its folder are on the disk.
+/// Syncs the names in its folder.
 fn settled(path: &Path) -> Result<(), EditError> {
     File::open(folder(path)).and_then(|dir| dir.sync_all()).map_err(unwritten(path))
 }

@@ -1,4 +1,4 @@
-//! What can be changed in a group's policy.
+//! Edits of a group's policy.
 
 use policies::GroupName;
 
@@ -13,7 +13,7 @@ pub struct OfPolicy {
 }
 
 impl Edit<OfPolicy> {
-    /// Opens a group's policy file, which need not be there yet.
+    /// Opens a group's policy file, which need not exist yet.
     pub fn policy(home: &Home, group: &GroupName) -> Result<Self, EditError> {
         Self::open(home, OfPolicy { group: group.clone() })
     }
@@ -23,12 +23,12 @@ impl Edit<OfPolicy> {
         self.with(|text| text::push(text, "use", name))
     }
 
-    /// Takes a preset out of `use`, where it is there.
+    /// Removes a preset from `use`, if it is there.
     pub fn unuse_preset(self, name: &str) -> Result<Self, EditError> {
         self.with(|text| text::pull(text, "use", name))
     }
 
-    /// Adds an `[[allow]]` at the end: allows add up, and their order says nothing.
+    /// Adds an `[[allow]]` at the end: order does not matter.
     pub fn add_allow(self, rule: &Rule) -> Result<Self, EditError> {
         self.with(|text| text::append(text, "allow", rule))
     }

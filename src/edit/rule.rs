@@ -1,10 +1,10 @@
-//! A rule to be written into a policy.
+//! A rule to write into a policy.
 
 use desk::screen::on_screen;
 use policies::Scheme;
 use toml_edit::{Array, Value};
 
-/// An `[[allow]]` or `[[deny]]`, line by line, and a comment above it.
+/// An `[[allow]]` or `[[deny]]`, line by line, with a comment above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     note: Option<String>,
@@ -17,8 +17,8 @@ impl Rule {
         Rule { note: None, lines: Vec::new() }.with("host", host)
     }
 
-    /// What a refusal says would lift it, and each block of a suggestion. Remarks, which change nothing
-    /// by themselves, are no rules.
+    /// The rules that would lift a refusal, and each block of a suggestion. Remarks, which change nothing by
+    /// themselves, are not rules.
     pub fn all(toml: &str) -> Vec<Rule> {
         let mut rules: Vec<Rule> = Vec::new();
         for line in toml.lines().map(str::trim_end) {
@@ -31,51 +31,50 @@ impl Rule {
         rules
     }
 
-    /// Over plain http, or as usual.
+    /// With plain http, or the default.
     #[must_use]
     pub fn scheme(self, scheme: Scheme) -> Self {
         if scheme == Scheme::Https { self } else { self.with("scheme", scheme.as_str()) }
     }
 
-    /// On another port than its scheme's.
+    /// On another port than its scheme's default.
     #[must_use]
     pub fn port(self, port: u16) -> Self {
         self.with("ports", [i64::from(port)].into_iter().collect::<Array>())
     }
 
-    /// All of it, for reading.
+    /// For everything, reading only.
     #[must_use]
     pub fn reading(self) -> Self {
         self.with("access", "read")
     }
 
-    /// These requests: `POST /notes`.
+    /// For these requests: `POST /notes`.
     #[must_use]
     pub fn requests(self, requests: &[String]) -> Self {
         self.with("do", requests.iter().map(String::as_str).collect::<Array>())
     }
 
-    /// A sentence for whoever reads a refusal.
+    /// With a sentence for readers of a refusal.
     #[must_use]
     pub fn why(self, why: &str) -> Self {
         self.with("why", why)
     }
 
-    /// A line above it: who, when, from where. What others wrote in it is made visible, and
-    /// stays a comment.
+    /// With a line above it: who, when, from where. Others' text in it is made visible and stays a comment.
     #[must_use]
     pub fn note(self, note: &str) -> Self {
         Rule { note: Some(on_screen(note)), ..self }
     }
 
-    /// Another key.
+    /// With another key.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.lines.push(format!("{key} = {}", value.into()));
         self
     }
 
-    /// Its keys alone.
+    /// Only its keys.
     pub(super) fn keys(&self) -> String {
         self.lines.join("\n")
     }

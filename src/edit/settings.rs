@@ -1,4 +1,4 @@
-//! What can be changed in a group's settings and in `doorward.toml`.
+//! Edits of a group's settings and of `doorward.toml`.
 
 use policies::GroupName;
 use toml_edit::{Array, Value};
@@ -17,34 +17,34 @@ pub struct OfGroup {
 #[derive(Debug)]
 pub struct OfConfig;
 
-/// A `[credentials.NAME]` to be written: what says where its secret is, and where it may go.
+/// A `[credentials.NAME]` to write: where its secret is, and where it may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCredential<'a> {
     /// Its name.
     pub name: &'a str,
-    /// `file:secrets/github`: where its secret is, never the secret.
+    /// The source of its secret, `file:secrets/github`; never the secret.
     pub secret: &'a str,
-    /// The only hosts that it may go to.
+    /// The only hosts to which it may go.
     pub hosts: &'a [&'a str],
-    /// Where in a request it stands.
+    /// Its place in a request.
     pub place: &'a [&'a str],
-    /// The variable that shows a sandbox its surrogate.
+    /// The variable in which a sandbox finds its surrogate.
     pub env: Option<&'a str>,
 }
 
 impl Edit<OfGroup> {
-    /// Opens a group's settings, which need not be there yet.
+    /// Opens a group's settings, which need not exist yet.
     pub fn group(home: &Home, group: &GroupName) -> Result<Self, EditError> {
         Self::open(home, OfGroup { group: group.clone() })
     }
 
-    /// Sets a key of the file or one of `[limits]`. What it may be, the file's reader says.
+    /// Sets a key of the file or one of `[limits]`. The file's parser checks the value.
     pub fn set(self, key: &str, value: impl Into<Value>) -> Result<Self, EditError> {
         let value = value.into().to_string();
         self.with(|text| text::set(text, table_of(key), key, &value))
     }
 
-    /// Takes a key away, so that its default holds.
+    /// Removes a key, so that its default applies.
     pub fn unset(self, key: &str) -> Result<Self, EditError> {
         self.with(|text| text::remove(text, table_of(key), key))
     }
@@ -63,7 +63,7 @@ fn table_of(key: &str) -> &'static [&'static str] {
 }
 
 impl Edit<OfConfig> {
-    /// Opens `doorward.toml`, which need not be there yet.
+    /// Opens `doorward.toml`, which need not exist yet.
     pub fn config(home: &Home) -> Result<Self, EditError> {
         Self::open(home, OfConfig)
     }
@@ -74,12 +74,12 @@ impl Edit<OfConfig> {
         self.with(|text| text::set(text, table, key, &value))
     }
 
-    /// Takes a key of a table away, so that its default holds.
+    /// Removes a key of a table, so that its default applies.
     pub fn unset(self, table: &[&str], key: &str) -> Result<Self, EditError> {
         self.with(|text| text::remove(text, table, key))
     }
 
-    /// Adds a `[credentials.NAME]`. One of that name must not be there.
+    /// Adds a `[credentials.NAME]`, which must not exist yet.
     pub fn credential(self, new: &NewCredential<'_>) -> Result<Self, EditError> {
         let NewCredential { name, secret, hosts, place, env } = new;
         if text::has(&self.text, &["credentials", name]) {

@@ -1,4 +1,4 @@
-//! What can be changed in a group's skills.
+//! Edits of a group's skills.
 
 use std::path::PathBuf;
 
@@ -18,18 +18,18 @@ pub struct OfSkills {
 }
 
 impl Edit<OfSkills> {
-    /// Opens the file of a group's skills, which need not be there yet.
+    /// Opens the file of a group's skills, which need not exist yet.
     pub fn skills(home: &Home, group: &GroupName) -> Result<Self, EditError> {
         Self::open(home, OfSkills { group: group.clone() })
     }
 
-    /// The skills that stand there.
+    /// The skills in the file.
     pub fn installed(&self) -> Result<Vec<Accepted>, EditError> {
         let file = || self.path.display().to_string();
         skills::parse(&file(), &self.text).map_err(|problems| EditError::WrongAlready { file: file(), problems })
     }
 
-    /// Puts a skill in, in the place of one of its name.
+    /// Adds a skill, replacing one of its name.
     pub fn accept(self, skill: Accepted) -> Result<Self, EditError> {
         let mut all = self.installed()?;
         all.retain(|other| other.name != skill.name);
@@ -38,7 +38,7 @@ impl Edit<OfSkills> {
         Ok(Edit { text: skills::written(&all), ..self })
     }
 
-    /// Takes a skill out.
+    /// Removes a skill.
     pub fn remove_skill(self, name: &str) -> Result<Self, EditError> {
         let mut all = self.installed()?;
         all.retain(|other| other.name != name);

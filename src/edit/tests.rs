@@ -165,7 +165,7 @@ fn what_would_not_load_is_not_written() {
     assert!(problem.starts_with("policies/family.toml:1:8: ") && problem.contains("wikipedia"), "{problem}");
     let why = open().add_allow(&Rule::of("a.test")).unwrap().write().unwrap_err();
     assert!(why.to_string().contains("does not say what may be asked"), "{why}");
-    // A [[test]] that must stay denied counts as well.
+    // A [[test]] that must stay denied counts, too.
     std::fs::write(home.policy_file(&group()), "[[test]]\nrequest = \"GET https://a.test/\"\nwant = \"deny\"\n")
         .unwrap();
     let why = open().add_allow(&Rule::of("a.test").reading()).unwrap().write().unwrap_err();
@@ -200,7 +200,7 @@ fn who_saves_the_file_meanwhile_loses_nothing() {
     assert_eq!(policy_text(&home), "# by hand\n");
 }
 
-/// Between the look at what is there and the text that takes its place.
+/// Between the check and the replacement.
 #[test]
 fn who_saves_the_file_at_the_last_moment_loses_nothing() {
     let (dir, home) = with_policy("");
@@ -215,12 +215,12 @@ fn who_saves_the_file_at_the_last_moment_loses_nothing() {
     let put = disk::replace_in_two(disk::written(&path, "ours").unwrap(), &path, "before");
     assert!(matches!(put, Err(EditError::Changed { .. })), "{put:?}");
     assert_eq!(policy_text(&home), "# by hand");
-    // Nor is a file that was removed made again.
+    // Nor is a removed file created again.
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(disk::replace(&path, Some("before"), "ours"), Err(EditError::Changed { .. })));
     assert!(!path.exists());
     assert_eq!(disk::replace(&path, None, "ours").unwrap(), None);
-    // Who has it open and writes late writes into what is kept.
+    // A late write through an open descriptor goes into the copy that is kept.
     let mut late = std::fs::File::options().append(true).open(&path).unwrap();
     let previous = disk::replace(&path, Some("ours"), "anew").unwrap().unwrap();
     std::io::Write::write_all(&mut late, b" and late").unwrap();

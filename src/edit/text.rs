@@ -1,4 +1,4 @@
-//! The texts: each change touches its own lines and leaves every other byte as it was.
+//! Edits of texts: each touches its own lines and leaves every other byte alone.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use super::rule::Rule;
 /// Why a text was not changed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotDone {
-    /// Its reader says where.
+    /// It does not parse; the parser says where.
     #[error("the file is not TOML")]
     NotToml,
-    /// Another kind of value stands there.
+    /// The value there is of another type.
     #[error("`{0}` is something else there than this could be added to")]
     Other(String),
 }
@@ -27,7 +27,7 @@ fn parse(text: &str) -> Result<Parsed<'_>, NotDone> {
     Document::parse(text).map_err(|_| NotDone::NotToml)
 }
 
-/// Whether a table or key is there.
+/// Whether a table or key exists.
 pub(super) fn has(text: &str, path: &[&str]) -> bool {
     let Some((key, table)) = path.split_last() else { return true };
     parse(text).is_ok_and(|document| holder(&document, table).is_some_and(|table| table.contains_key(key)))
@@ -47,7 +47,7 @@ pub(super) fn append(text: &str, table: &str, rule: &Rule) -> Result<String, Not
     }
 }
 
-/// Adds lines at the end, a blank line above them.
+/// Adds lines at the end, after a blank line.
 pub(super) fn append_block(text: &str, block: &str) -> String {
     let end = newline(text);
     let gap = match text.trim_end_matches([' ', '\t']) {
@@ -79,9 +79,9 @@ pub(super) fn set(text: &str, table: &[&str], key: &str, value: &str) -> Result<
             let last = values_of(found).into_iter().map(|span| span.end).max().unwrap_or_default();
             Ok(insert_line(text, line_end(text, last), &format!("{}.{line}", table.join("."))))
         }
-        // Only tables below it are there.
+        // Only its subtables exist.
         Some(found) if found.is_implicit() => Ok(append_block(text, &format!("[{}]\n{line}", table.join(".")))),
-        // `[table]`: behind its last key.
+        // `[table]`: after its last key.
         Some(found) => {
             let last = values_of(found).into_iter().chain(found.span()).map(|span| span.end).max().unwrap_or_default();
             Ok(insert_line(text, line_end(text, last), &line))
@@ -90,7 +90,7 @@ pub(super) fn set(text: &str, table: &[&str], key: &str, value: &str) -> Result<
     }
 }
 
-/// Takes a key of a table away, with its line; nothing where it is not there.
+/// Removes a key of a table with its line; does nothing if it is missing.
 pub(super) fn remove(text: &str, table: &[&str], key: &str) -> Result<String, NotDone> {
     let document = parse(text)?;
     let Some(inside) = holder(&document, table) else { return Ok(text.to_owned()) };
@@ -105,7 +105,7 @@ pub(super) fn remove(text: &str, table: &[&str], key: &str) -> Result<String, No
     Ok(replaced(text, start..line_end(text, end), ""))
 }
 
-/// Adds a text to a list at the top of the file, unless it is there.
+/// Adds a text to a top-level list, unless it is there.
 pub(super) fn push(text: &str, key: &str, added: &str) -> Result<String, NotDone> {
     let document = parse(text)?;
     let quoted = Value::from(added).to_string();
@@ -125,7 +125,7 @@ pub(super) fn push(text: &str, key: &str, added: &str) -> Result<String, NotDone
     }
 }
 
-/// Takes a text out of a list at the top of the file; nothing where it is not there.
+/// Removes a text from a top-level list; does nothing if it is missing.
 pub(super) fn pull(text: &str, key: &str, gone: &str) -> Result<String, NotDone> {
     let document = parse(text)?;
     match document.get(key) {
@@ -141,7 +141,7 @@ pub(super) fn pull(text: &str, key: &str, gone: &str) -> Result<String, NotDone>
     }
 }
 
-/// Takes one out of a list, with its line where it has one of its own.
+/// Removes an item from a list, with its line if it has one to itself.
 fn pull_from(text: &str, array: &Array, at: usize) -> Result<String, NotDone> {
     let span = |at: usize| array.get(at).and_then(Value::span);
     let (gone, all) = span(at).zip(array.span()).ok_or(NotDone::NotToml)?;
@@ -160,7 +160,7 @@ fn pull_from(text: &str, array: &Array, at: usize) -> Result<String, NotDone> {
     })
 }
 
-/// Adds to a list as it is laid out: in its line, or in a line of its own.
+/// Adds to a list in its layout: in the same line, or in a line of its own.
 fn push_into(text: &str, array: &Array, added: &str) -> Result<String, NotDone> {
     let span = array.span().ok_or(NotDone::NotToml)?;
     let close = span.end - 1;
@@ -186,8 +186,8 @@ fn push_into(text: &str, array: &Array, added: &str) -> Result<String, NotDone> 
     Ok(if has_comma { with_line } else { replaced(&with_line, last.end..last.end, ",") })
 }
 
-/// A key that the top of a file does not have yet: below a commented example of it, else below the last
-/// key, else below the words that the file begins with.
+/// Inserts a new top-level key: below a commented example of it, else below the last key, else below the file's opening
+/// comment.
 fn insert_at_top(text: &str, document: &Parsed<'_>, key: &str, line: &str) -> String {
     let values = values_of(document.as_table());
     let last = values.iter().map(|span| span.end).max().map(|end| line_end(text, end));
@@ -203,7 +203,7 @@ fn insert_at_top(text: &str, document: &Parsed<'_>, key: &str, line: &str) -> St
     insert_line(text, place, &format!("{line}{gap}"))
 }
 
-/// What a comment says.
+/// The text of a comment.
 fn said(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix('#').map(str::trim_start)
 }
@@ -212,13 +212,13 @@ fn is_assignment(rest: &str) -> bool {
     rest.trim_start().starts_with('=')
 }
 
-/// Where the first table begins; keys of the top all stand before it.
+/// The start of the first table; all top-level keys precede it.
 fn first_header(text: &str, from: usize) -> usize {
     let below = lines(&text[from..]).find(|(_, line)| line.trim_start().starts_with('['));
     below.map_or(text.len(), |(span, _)| from + span.start)
 }
 
-/// The comment that a file begins with, if a blank line or nothing follows; it is no table's.
+/// The end of the file's opening comment, if a blank line or nothing follows; it belongs to no table.
 fn end_of_opening_words(text: &str) -> usize {
     let words = lines(text).take_while(|(_, line)| line.trim_start().starts_with('#'));
     let end = words.last().map_or(0, |(span, _)| span.end);
@@ -247,7 +247,7 @@ fn holder<'d>(document: &'d Parsed<'_>, table: &[&str]) -> Option<&'d dyn TableL
     if table.is_empty() { Some(document.as_table()) } else { item(document, table)?.as_table_like() }
 }
 
-/// Where a table's own values stand, those of dotted keys too.
+/// The positions of a table's own values, including dotted keys.
 fn values_of(table: &Table) -> Vec<Range<usize>> {
     let of = |(_, item): (&str, &Item)| match item {
         Item::Value(value) => value.span().into_iter().collect(),
@@ -257,7 +257,7 @@ fn values_of(table: &Table) -> Vec<Range<usize>> {
     table.iter().flat_map(of).collect()
 }
 
-/// Each line with its end, and where it stands.
+/// Each line with its newline, and its position.
 fn lines(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     let mut at = 0;
     text.split_inclusive('\n').map(move |line| {
@@ -267,12 +267,12 @@ fn lines(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
     })
 }
 
-/// Where the line of an offset ends, its newline included.
+/// The end of the line at an offset, after its newline.
 fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |more| at + more + 1)
 }
 
-/// Puts a line in before an offset that begins one.
+/// Inserts a line before an offset at the start of one.
 fn insert_line(text: &str, at: usize, line: &str) -> String {
     let end = newline(text);
     let gap = if at > 0 && !text[..at].ends_with('\n') { end } else { "" };

@@ -1,26 +1,25 @@
-//! File descriptors: doors take most of them. One sandbox with all of its connections
-//! open must leave enough for the others, the log and the daemon itself.
+//! File descriptors: doors take most of them. A sandbox with all of its connections open must leave enough for the
+//! others, the log and the daemon.
 
 use proxy::Limits;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// What is not for doors: databases, engine, channels, the resolver.
+/// Reserved for everything but doors: databases, engine, channels, the resolver.
 const OWN: u64 = 256;
 
-/// Doors that are open besides those of the queue's sandboxes: one that ends, one of the owner's.
+/// Doors besides those of the queue's sandboxes: one that is closing, one of the owner's.
 const MORE_DOORS: u64 = 2;
 
-/// What to do about few of them.
+/// The remedy for too few.
 pub const MORE: &str = "raise the hard limit: LimitNOFILE= in systemd, ulimit -Hn";
 
-/// How many this process may have, once it has taken what it may.
+/// How many this process may have, after raising its soft limit.
 pub fn available() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     limit.maximum.unwrap_or(u64::MAX)
 }
 
-/// How many another process may have: what a daemon was started with is not what its owner's
-/// shell has.
+/// How many another process may have: a daemon's limit need not be that of its owner's shell.
 pub fn available_to(pid: u32) -> Option<u64> {
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
@@ -28,7 +27,7 @@ pub fn available_to(pid: u32) -> Option<u64> {
     if hard == "unlimited" { Some(u64::MAX) } else { hard.parse().ok() }
 }
 
-/// Takes what there is, shares it among the doors, and says so where it is little.
+/// Raises the limit, divides it among the doors, and warns if it is low.
 pub(super) fn take(sandboxes: usize) -> Limits {
     let available = raise();
     let limits = limits(available, sandboxes);
@@ -42,7 +41,7 @@ pub(super) fn take(sandboxes: usize) -> Limits {
     limits
 }
 
-/// Takes what it may: the soft limit is there for programs that cannot count further.
+/// Raises the soft limit, which exists for programs that use select(2).
 fn raise() -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     let before = limit.current;
@@ -56,12 +55,12 @@ fn raise() -> u64 {
     }
 }
 
-/// What each door may have open, so that as many as there may be fit.
+/// What each door may have open, so that the highest number of doors fits.
 fn limits(available: u64, sandboxes: usize) -> Limits {
     Limits::within(usize::try_from(share(available, sandboxes)).unwrap_or(usize::MAX))
 }
 
-/// Whether doors have to do with less than they usually may.
+/// Whether doors get less than usual.
 pub fn are_few(available: u64, sandboxes: usize) -> bool {
     limits(available, sandboxes).connections < Limits::default().connections
 }
@@ -74,14 +73,14 @@ fn share(available: u64, sandboxes: usize) -> u64 {
 mod tests {
     use super::*;
 
-    /// Of this process both ways say the same; of one that is not there, nothing.
+    /// For this process both ways agree; for one that does not exist there is no answer.
     #[test]
     fn another_process_is_asked_for_its_own() {
         assert_eq!(available_to(std::process::id()), Some(available()));
         assert_eq!(available_to(u32::MAX), None);
     }
 
-    /// However few there are, all doors with all that they may have open fit.
+    /// However few there are, all doors fit at their own limits.
     #[test]
     fn all_doors_together_fit() {
         for (available, sandboxes) in [(512, 3), (1024, 3), (4096, 3), (4096, 16), (524_288, 3), (524_288, 1000)] {

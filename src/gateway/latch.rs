@@ -1,7 +1,7 @@
 //! What the owner has locked, kept in a file: shut at once, and still shut after a restart.
 //!
-//! Locking shuts before it writes; unlocking writes before it opens. A file that cannot be
-//! read locks everything: nobody knows what it said.
+//! Locking shuts before it writes; unlocking writes before it opens. An unreadable file locks everything, since its
+//! content is unknown.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -27,12 +27,12 @@ struct Written {
 }
 
 impl LatchFile {
-    /// Of a home.
+    /// The latch file at this path.
     pub fn at(path: PathBuf) -> Self {
         LatchFile(path)
     }
 
-    /// What it says; everything is locked where that cannot be told, with why.
+    /// What is locked; everything if the file cannot be read, with the reason.
     pub fn read(&self) -> (Locked, Option<String>) {
         let everything = |why: String| {
             let why = format!("{} cannot be read ({why}), so every group is locked", self.0.display());
@@ -53,7 +53,7 @@ impl LatchFile {
         }
     }
 
-    /// The same when the daemon starts: why everything is locked is told.
+    /// The same when the daemon starts: the reason for locking everything is reported.
     pub fn at_start(&self, log: &AuditLog) -> Locked {
         let (locked, unread) = self.read();
         if let Some(why) = unread {
@@ -63,7 +63,7 @@ impl LatchFile {
         locked
     }
 
-    /// Keeps what is locked: whole or not at all, and on the disk when this returns.
+    /// Stores what is locked: atomically, and on the disk when this returns.
     pub fn write(&self, locked: &Locked) -> io::Result<()> {
         let groups = locked.groups.iter().map(ToString::to_string).collect();
         let text = serde_json::to_string(&Written { all: locked.all, groups })?;
@@ -75,7 +75,7 @@ impl LatchFile {
     }
 }
 
-/// The same with one group, or all, locked as well.
+/// The same with one group, or all, locked too.
 pub fn with(locked: &Locked, group: Option<&GroupName>) -> Locked {
     let mut locked = locked.clone();
     match group {
@@ -85,7 +85,7 @@ pub fn with(locked: &Locked, group: Option<&GroupName>) -> Locked {
     locked
 }
 
-/// The same without; `None` names all. A group cannot be unlocked alone while everything is locked.
+/// The same without one group; `None` for all. A group cannot be unlocked alone while everything is locked.
 pub fn without(locked: &Locked, group: Option<&GroupName>) -> Result<Locked, String> {
     let Some(group) = group else { return Ok(Locked::default()) };
     if locked.all {
@@ -97,8 +97,8 @@ pub fn without(locked: &Locked, group: Option<&GroupName>) -> Result<Locked, Str
 }
 
 impl super::Gateway {
-    /// Locks a group, or all: shut at once, then written down. An error says that it is shut and
-    /// would be open after a restart.
+    /// Locks a group, or all: shut at once, then written down. After an error it is shut but would be open after a
+    /// restart.
     pub fn lock(&self, group: Option<&GroupName>, by: &str) -> io::Result<()> {
         let file = lock(&self.latch_file);
         let locked = with(&self.proxy.latch.now(), group);
@@ -112,7 +112,7 @@ impl super::Gateway {
         written
     }
 
-    /// Unlocks a group, or all: written down, then open. Whether that changed anything.
+    /// Unlocks a group, or all: written down, then opened. Returns whether that changed anything.
     pub fn unlock(&self, group: Option<&GroupName>) -> Result<bool, String> {
         let file = lock(&self.latch_file);
         let before = self.proxy.latch.now();
@@ -129,7 +129,7 @@ impl super::Gateway {
         Ok(true)
     }
 
-    /// The owner is away, or back: while they are, nothing but models is asked.
+    /// Marks the owner as away or back: while they are away, only models are reachable.
     pub fn set_away(&self, away: bool) {
         self.proxy.latch.set_away(away);
         let doors: Vec<_> = self.open_doors().iter().filter_map(Weak::upgrade).collect();

@@ -1,16 +1,15 @@
-//! What the log hears of policies: which came into force and what it changed, which was
-//! rejected and where it is wrong, which preset was taken.
+//! Policy events for the log: which policy came into force and what it changed, which was rejected and where it is
+//! wrong, which preset was taken.
 
 use policies::{GroupName, Policy};
 use policy_file::{Diff, Source};
 
 use crate::store::ledger::Notice;
 
-/// Characters of what is wrong with a policy that one record holds; `doorward policy
-/// check` says all of it.
+/// The most characters of a policy's errors in one record; `doorward policy check` prints all of them.
 const WRONG_AT_MOST: usize = 2_000;
 
-/// A policy that comes into force.
+/// A policy came into force.
 pub(super) fn in_force(group: &GroupName, policy: &Policy, change: &Diff, skills: &[Source]) -> Notice {
     let hash = policy.hash().to_string();
     let how = match (change.widens(), change.is_empty()) {
@@ -32,7 +31,7 @@ pub(super) fn in_force(group: &GroupName, policy: &Policy, change: &Diff, skills
     Notice { policy: Some(hash), ..Notice::new("policy_in_force", Some(group), text) }
 }
 
-/// A policy that does not load; `in_force` stays.
+/// A policy does not load; `in_force` stays.
 pub(super) fn rejected(group: &GroupName, in_force: &Policy, wrong: &str) -> Notice {
     let hash = in_force.hash().to_string();
     let wrong: String = wrong.lines().collect::<Vec<_>>().join(" | ").chars().take(WRONG_AT_MOST).collect();
@@ -40,13 +39,12 @@ pub(super) fn rejected(group: &GroupName, in_force: &Policy, wrong: &str) -> Not
     Notice { policy: Some(hash), ..Notice::new("policy_rejected", Some(group), text) }
 }
 
-/// A preset that is taken without anybody being asked: it was not used before, or allows
-/// nothing more than before.
+/// A preset was taken without a question: it was not used before, or allows nothing more than before.
 pub(super) fn preset_taken(name: &str) -> Notice {
     Notice::new("preset_taken", None, format!("preset {name} is taken as this version ships it"))
 }
 
-/// A preset that the owner has said yes to.
+/// The owner accepted a preset.
 pub fn preset_accepted(name: &str, change: Option<&Diff>) -> Notice {
     let change = change.map_or_else(
         || "the one before does not load in this version".to_owned(),

@@ -1,9 +1,8 @@
-//! The policies in force: read from the configuration folder, replaced whole when a
-//! file is saved, never by one that does not load.
+//! The policies in force: read from the configuration folder, and replaced atomically when a file is saved, unless the
+//! new one does not load.
 //!
-//! Each group is compiled under a lock of its own: nobody's tightening waits for the file
-//! of another. What is watched, and when a file counts as written, is `watching.rs` and
-//! `watched.rs`.
+//! Each group compiles under its own lock: no group's tightening waits for another's file. What is watched is
+//! `watching.rs`; when a file counts as complete is `watched.rs`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -33,45 +32,44 @@ pub(super) use watching::{is_saved, tell_unwatched};
 /// Why a policy does not load.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// It cannot be read at all.
+    /// The file cannot be read.
     #[error("{file} cannot be read: {error}")]
     Read {
-        /// As the owner knows it.
+        /// The file, under the name its owner knows.
         file: String,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
-    /// It can be read, and is wrong.
+    /// The file can be read but is wrong.
     #[error("{0}")]
     Wrong(Problems),
 }
 
-/// The policies of all groups that were asked for so far.
+/// The policies of all groups that have been asked for so far.
 pub struct PolicyFiles {
     home: Home,
     ledger: Arc<AuditLog>,
     groups: Mutex<BTreeMap<GroupName, Arc<Group>>>,
-    /// `base.toml`: its denials do not go because the file is away or empty, as it is for an
-    /// instant while some editors save it.
+    /// `base.toml`: its denials stay when the file is missing or empty, as it briefly is while some editors save it.
     base: Mutex<Watched>,
-    /// One at a time: two groups may use one preset.
+    /// One group at a time: two may use the same preset.
     taking: Mutex<()>,
     doors: watching::Doors,
-    /// Who is told when a policy was replaced.
+    /// Called when a policy was replaced.
     replaced: OnceLock<Replaced>,
 }
 
-/// Hears whose policy was replaced, after it was.
+/// Called with the group whose policy was replaced, afterwards.
 pub type Replaced = Box<dyn Fn(&GroupName) + Send + Sync>;
 
-/// One group's policy and where it comes from.
+/// A group's policy and its sources.
 struct Group {
     name: GroupName,
     policy: Arc<ArcSwap<Policy>>,
-    /// What helpers of its agent have of it, for as long as they live.
+    /// The narrowed policies of its agent's helpers, for as long as they live.
     narrowed: Mutex<Vec<(Narrow, Weak<ArcSwap<Policy>>)>>,
     state: Mutex<State>,
-    /// Somebody wanted it looked at while it was being compiled.
+    /// Another look was asked for while it was being compiled.
     again: AtomicBool,
 }
 
@@ -79,18 +77,18 @@ struct State {
     file: Watched,
     /// What was accepted of its skills.
     skills: Watched,
-    /// What the policy was made from: an unchanged text is not compiled again.
+    /// The texts that the policy was compiled from: unchanged ones are not compiled again.
     texts: Option<Texts>,
-    /// The files as they were then, by their versions.
+    /// Their versions.
     made_from: Option<Versions>,
-    /// Why it could not be read, while it cannot: told once.
+    /// Why it cannot be read, so that this is reported once.
     unread: Option<String>,
-    /// It would be replaced, were the log there to hear of it: told once.
+    /// A new policy waits for the log to record it; reported once.
     waits: bool,
 }
 
 impl Group {
-    /// Puts a policy in force, for helpers as well.
+    /// Puts a policy in force, for helpers too.
     fn put(&self, policy: Policy) {
         let mut narrowed = lock(&self.narrowed);
         narrowed.retain(|(narrow, handle)| match handle.upgrade() {
@@ -104,7 +102,7 @@ impl Group {
     }
 }
 
-/// Which text of each file this is.
+/// The version of each file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Versions {
     file: u64,
@@ -112,11 +110,11 @@ struct Versions {
     base: u64,
 }
 
-/// A policy file that is longer is compiled beside the others.
+/// A longer policy file is compiled on another thread.
 const SHORT: usize = 64 << 10;
 
 impl PolicyFiles {
-    /// For the policies of a home; what becomes of them is told to its log.
+    /// For the policies of a home; changes are recorded in its log.
     pub fn new(home: Home, ledger: Arc<AuditLog>) -> Self {
         let base = Watched::base(home.base_policy_file());
         PolicyFiles {
@@ -130,31 +128,30 @@ impl PolicyFiles {
         }
     }
 
-    /// Says who hears of replaced policies, once.
+    /// Sets the callback for replaced policies, once.
     pub fn tell_replaced(&self, hears: Replaced) {
         let _ = self.replaced.set(hears);
     }
 
-    /// Reads and compiles a group's policy as it stands in the file now.
+    /// Reads and compiles a group's policy from the file as it is now.
     pub fn compile(home: &Home, group: &GroupName) -> Result<policy_file::Compiled, PolicyError> {
         policy_file::compile_all(group, &read(home, group)?).map_err(PolicyError::Wrong)
     }
 
-    /// What a request does that is only spoken of, in the words of a group's policy as it stands in the file now;
-    /// nothing where it has none.
+    /// A hypothetical request in the words of a group's policy, from the file as it is now; `None` without such words.
     pub fn said(home: &Home, group: &GroupName, facts: &Facts) -> Option<String> {
         Self::compile(home, group).ok()?.policy.said(facts)
     }
 
-    /// The policy in force, looked up anew in the file: nobody has to wait for a
-    /// file system event. The handle stays the group's own.
+    /// The policy in force, after another look at the file, so that nobody has to wait for a file system event. The
+    /// handle stays the same for the group.
     pub fn of(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
         let group = self.group(group);
         self.refresh(&group, lock(&group.state));
         group.policy.clone()
     }
 
-    /// A part of the policy in force, and of each that follows it.
+    /// A narrowed form of the policy in force, and of each that replaces it.
     pub fn narrowed(&self, group: &GroupName, narrow: &Narrow) -> Arc<ArcSwap<Policy>> {
         let group = self.group(group);
         self.refresh(&group, lock(&group.state));
@@ -164,7 +161,7 @@ impl PolicyFiles {
         handle
     }
 
-    /// The hash of each policy that was asked for so far.
+    /// The hash of each policy that has been asked for so far.
     pub fn in_force(&self) -> Vec<(GroupName, String)> {
         let hash = |group: &Arc<Group>| (group.name.clone(), group.policy.load().hash().to_string());
         lock(&self.groups).values().map(hash).collect()
@@ -189,8 +186,7 @@ impl PolicyFiles {
         lock(&self.groups).entry(name.clone()).or_insert_with(|| Arc::new(made())).clone()
     }
 
-    /// Looks whether a file is another than the one in force. `written` are those whose own
-    /// writing has just ended.
+    /// Checks whether a file differs from the one in force. `written` are the files whose own writing has just ended.
     fn look(self: &Arc<Self>, written: &[std::path::PathBuf]) {
         let mut base = lock(&self.base);
         let version = base.version();
@@ -207,13 +203,13 @@ impl PolicyFiles {
                 Ok(state) => state,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => {
-                    // Whoever compiles it looks again.
+                    // Whoever is compiling looks again.
                     group.again.store(true, Ordering::SeqCst);
                     continue;
                 }
             };
             let (file_was, skills_were) = (state.file.is_among(written), state.skills.is_among(written));
-            // What cannot be read is told by whoever compiles.
+            // Read errors are reported by the compiling thread.
             let unread = state.file.look(file_was).is_err() | state.skills.look(skills_were).is_err();
             let (file, skills) = (state.file.version(), state.skills.version());
             let same = state.made_from.is_some_and(|from| (from.file, from.skills) == (file, skills));
@@ -231,7 +227,7 @@ impl PolicyFiles {
         }
     }
 
-    /// All of them again, whatever is known of their files.
+    /// Reads all of them again, whatever is known of their files.
     fn refresh_all(&self) {
         let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
         groups.iter().for_each(|group| self.refresh(group, lock(&group.state)));
@@ -245,8 +241,7 @@ impl PolicyFiles {
         }
     }
 
-    /// Replaces a policy if its text has changed and compiles; otherwise the last
-    /// good one stays, and the log says why.
+    /// Replaces a policy if its text has changed and compiles; otherwise the last good one stays, and the log says why.
     fn replace(&self, group: &Group, state: &mut State) {
         let name = &group.name;
         let (texts, made_from) = match self.texts(state) {
@@ -297,7 +292,7 @@ impl PolicyFiles {
         state.waits = false;
     }
 
-    /// What a policy is made from, as far as it is written.
+    /// The texts that a policy is compiled from.
     fn texts(&self, state: &mut State) -> Result<(Texts, Versions), PolicyError> {
         let State { file, skills, .. } = state;
         file.look(false)?;
@@ -311,7 +306,7 @@ impl PolicyFiles {
         Ok((Texts { file, base, presets: presets_in_force(&self.home)?, skills }, made_from))
     }
 
-    /// What may allow more is in the log before it is in force. Tightening waits for nothing.
+    /// Whatever may allow more is in the log before it is in force. Tightening waits for nothing.
     fn record(&self, group: &GroupName, old: &Policy, new: &Policy, skills: &[Source]) -> Result<(), LedgerDown> {
         if old.hash() == new.hash() {
             return Ok(());
@@ -326,7 +321,7 @@ impl PolicyFiles {
         }
     }
 
-    /// Takes a preset as this version ships it, once the log has heard that the owner said yes.
+    /// Takes this version's preset, once the log has recorded the owner's yes.
     pub fn accept_preset(&self, name: &str) -> Result<(), String> {
         let _one = lock(&self.taking);
         let taken = TakenPresets::of(&self.home);
@@ -358,8 +353,8 @@ impl PolicyFiles {
     }
 }
 
-/// A group's file, what was accepted of its skills, `base.toml`, and the presets that are not those of this version.
-/// A file that is not there is an empty one: it allows nothing.
+/// A group's file, what was accepted of its skills, `base.toml`, and presets that differ from this version's. A missing
+/// file is an empty one: it allows nothing.
 pub fn read(home: &Home, group: &GroupName) -> Result<Texts, PolicyError> {
     let skills = read_one(&home.skills_file(group), format!("skills/{group}.toml"))?;
     let skills = skills.map(accepted).transpose()?.unwrap_or_default();
@@ -373,18 +368,18 @@ pub fn read_without_skills(home: &Home, group: &GroupName) -> Result<Texts, Poli
     Ok(Texts { base: read_base(home)?, presets: presets_in_force(home)?, ..Texts::of(file) })
 }
 
-/// The rules of skills, as they were accepted.
+/// The accepted rules of skills.
 fn accepted(file: Source) -> Result<Vec<Source>, PolicyError> {
     let skills = skills::parse(&file.name, &file.text).map_err(PolicyError::Wrong)?;
     Ok(skills.iter().map(Accepted::source).collect())
 }
 
-/// `base.toml`, where there is one.
+/// `base.toml`, if there is one.
 pub fn read_base(home: &Home) -> Result<Option<Source>, PolicyError> {
     read_one(&home.base_policy_file(), "policies/base.toml".to_owned())
 }
 
-/// What stands for presets of this version that wait for the owner's yes.
+/// The presets that stay in force while this version's wait for the owner's yes.
 pub fn presets_in_force(home: &Home) -> Result<Vec<Source>, PolicyError> {
     let waiting = TakenPresets::of(home).waiting();
     let waiting = waiting.map_err(|error| PolicyError::Read { file: "a preset in force".to_owned(), error })?;

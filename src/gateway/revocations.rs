@@ -1,7 +1,7 @@
-//! Lists of certificates that were taken back, as the owner gives them in `[upstream]
-//! crl`: read at the start, and again whenever one of the files is saved, for lists end.
+//! The owner's certificate revocation lists, `[upstream] crl`: read at the start, and again whenever one of the files
+//! is saved, since lists expire.
 //!
-//! What it is not: fetching them. That is the owner's, with a timer and curl.
+//! What it is not: fetching them. That is for the owner, with a timer and curl.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use super::policy_files::{is_saved, tell_unwatched};
 
 type List = CertificateRevocationListDer<'static>;
 
-/// The lists of all files. One that is missing, that is none, or that has ended is an
-/// error: what it should have said about certificates nobody knows.
+/// The lists in all files. A missing, malformed or expired one is an error: nobody knows which certificates it should
+/// have listed.
 pub(super) fn read(files: &[PathBuf]) -> Result<Vec<List>, GatewayError> {
     let mut lists = Vec::new();
     for path in files {
@@ -39,14 +39,14 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<List>, GatewayError> {
     Ok(lists)
 }
 
-/// Lists are read again for as long as this is kept.
+/// Lists are re-read for as long as this lives.
 pub(super) type Watching = Box<dyn Watcher + Send + Sync>;
 
-/// Where the system has no room for watching, the folders are looked at so often.
+/// The interval for checking the folders where the system has no watches left.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Reads them again whenever one is saved, for as long as the watcher is kept. Where that
-/// fails the lists before stay, and end in their time.
+/// Re-reads the lists whenever one is saved, for as long as the watcher lives. If that fails, the previous lists stay
+/// until they expire.
 pub(super) fn watch(files: &[PathBuf], revocations: &Arc<Revocations>) -> Result<Option<Watching>, GatewayError> {
     let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
     if folders.is_empty() {
@@ -60,14 +60,13 @@ pub(super) fn watch(files: &[PathBuf], revocations: &Arc<Revocations>) -> Result
     }
 }
 
-/// Looks at the folders instead of being told. At what is in the files too: times count seconds.
+/// Polls the folders. Compares contents too: file times have a resolution of a second.
 fn looking(every: Duration, reader: impl FnMut(notify::Result<Event>) + Send + 'static) -> notify::Result<Watching> {
     let config = Config::default().with_poll_interval(every).with_compare_contents(true);
     PollWatcher::new(reader, config).map(|watcher| Box::new(watcher) as Watching)
 }
 
-/// Who looks is not told when a file is closed. One that is half written is no list, and is
-/// another at the next look.
+/// Polling does not see when a file is closed. A half-written list does not parse, and differs at the next look.
 fn is_seen(kind: &EventKind) -> bool {
     kind.is_create() || kind.is_modify()
 }
@@ -85,7 +84,7 @@ fn reader(
 ) -> impl FnMut(notify::Result<Event>) + Send + use<> {
     let (again, revocations) = (files.to_vec(), revocations.clone());
     move |event| {
-        // By their names: a folder may be written in more ways than one.
+        // By file name: a folder's path can be written in several ways.
         let is_ours = |path: &PathBuf| again.iter().any(|file| file.file_name() == path.file_name());
         let ours = |event: &Event| counts(&event.kind) && event.paths.iter().any(is_ours);
         if event.is_ok_and(|event| ours(&event)) {
@@ -106,7 +105,7 @@ fn replace(files: &[PathBuf], revocations: &Revocations) {
     }
 }
 
-/// A file may hold several in PEM form, or one in DER.
+/// A file holds one or more lists as PEM, or one as DER.
 fn read_one(path: &Path) -> Result<Vec<List>, String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     if bytes.first() == Some(&SEQUENCE) {
@@ -125,9 +124,8 @@ const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// When a list ends, in seconds of Unix time (RFC 5280 §5.1: version, algorithm, issuer,
-/// thisUpdate, nextUpdate). rustls holds it against the clock at each handshake, and tells
-/// nobody when that will be.
+/// When a list expires, in seconds of Unix time (RFC 5280 §5.1: version, algorithm, issuer, thisUpdate, nextUpdate).
+/// rustls compares it with the clock at each handshake, but does not expose it.
 fn ends_at(list: &[u8]) -> Option<i64> {
     let (_, whole, _) = part(list)?;
     let (_, signed, _) = part(whole)?;
@@ -146,7 +144,7 @@ fn ends_at(list: &[u8]) -> Option<i64> {
     seconds(tag, std::str::from_utf8(text).ok()?)
 }
 
-/// One value of DER: its tag, its content, and what stands behind it.
+/// One DER value: its tag, its content, and the bytes after it.
 fn part(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -161,7 +159,7 @@ fn part(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, behind))
 }
 
-/// `260131120000Z`, or with four digits of the year; two of them mean 1950 to 2049.
+/// `260131120000Z`, or with a four-digit year; two digits mean 1950 to 2049.
 fn seconds(tag: u8, text: &str) -> Option<i64> {
     let whole = match tag {
         UTC_TIME if text.get(..2)? < "50" => format!("20{text}"),

@@ -1,5 +1,5 @@
-//! What stands for ETags in sandboxes is made with a secret that stays from start to start: what an agent's
-//! calendar or cache has kept is good tomorrow.
+//! The secret behind sandboxes' stand-ins for ETags, kept across restarts: what an agent's calendar or cache has stored
+//! is still valid tomorrow.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use proxy::TagSecret;
 
-/// The one in this file, or a new one in it. Where it cannot be kept it is good until the daemon ends.
+/// The secret in this file, or a new one, stored there. If it cannot be stored, it lasts until the daemon ends.
 pub(super) fn kept_at(path: &Path) -> TagSecret {
     if let Some(kept) = std::fs::read(path).ok().and_then(|bytes| bytes.try_into().ok()) {
         return TagSecret::kept(kept);
@@ -21,7 +21,7 @@ pub(super) fn kept_at(path: &Path) -> TagSecret {
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
-    // For its owner alone.
+    // Readable by the owner only.
     let mut aside = tempfile::NamedTempFile::new_in(dir)?;
     aside.write_all(bytes).and_then(|()| aside.as_file().sync_all())?;
     aside.persist(path).map_err(|error| error.error)?;

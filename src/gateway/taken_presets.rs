@@ -1,9 +1,8 @@
-//! Presets as the owner has taken them. Who names one in `use` takes what it says that
-//! day: a later version that would allow more waits for the owner's yes
-//! (`doorward policy accept`), one that allows nothing more is taken at once.
+//! Presets as the owner has taken them. Naming one in `use` takes its text of that day: a later version that would
+//! allow more waits for the owner's yes (`doorward policy accept`), one that does not is taken at once.
 //!
-//! What it is: a folder of texts, a file for each preset that is used. What it is not: a
-//! way to write presets; a group's own file is that.
+//! What it is: a folder with a text for each preset in use. What it is not: a way to write presets; use a group's own
+//! file for that.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
@@ -21,24 +20,24 @@ pub struct TakenPresets {
     folder: PathBuf,
 }
 
-/// A preset that ships with this version and is not in force.
+/// A preset of this version that is not in force yet.
 #[derive(Debug)]
 pub struct Waiting {
     /// Its name.
     pub name: &'static str,
     /// What is in force instead.
     pub taken: Source,
-    /// What it would change; nothing where the one that was taken does not load any more.
+    /// What it would change; `None` if the taken one no longer loads.
     pub change: Option<Diff>,
 }
 
 impl TakenPresets {
-    /// Of a home.
+    /// The taken presets of a home.
     pub fn of(home: &Home) -> Self {
         TakenPresets { folder: home.presets_dir() }
     }
 
-    /// The presets of this version that would allow more than what was taken.
+    /// The presets of this version that would allow more than the taken ones.
     pub fn waiting(&self) -> io::Result<Vec<Waiting>> {
         let mut waiting = Vec::new();
         for (name, shipped) in presets::names().into_iter().filter_map(|name| Some((name, presets::get(name)?))) {
@@ -52,9 +51,8 @@ impl TakenPresets {
         Ok(waiting)
     }
 
-    /// Takes what ships, for presets that are used by a policy that is in force: those that
-    /// were not used before, and those that allow nothing more than before. Says which are
-    /// other than they were.
+    /// Takes this version's texts of presets that a policy in force uses, if they are new or allow nothing more than
+    /// before. Returns those that changed.
     pub fn take(&self, policy: &Policy) -> io::Result<Vec<Arc<str>>> {
         let waiting = self.waiting()?;
         let used: BTreeSet<_> = policy_file::summaries(policy)
@@ -74,13 +72,13 @@ impl TakenPresets {
         Ok(new)
     }
 
-    /// Takes what ships, whatever it allows; `false` where that was in force.
+    /// Takes this version's text, whatever it allows; `false` if it was in force.
     pub fn accept(&self, name: &str) -> io::Result<bool> {
         let (file, shipped) = (self.file(name), presets::get(name).unwrap_or_default());
         if read(&file)?.is_some_and(|taken| taken == shipped) {
             return Ok(false);
         }
-        // Whole or not at all: the first half of a preset allows without its conditions.
+        // Atomically: the first half of a preset would allow without its conditions.
         let mut aside = tempfile::NamedTempFile::new_in(&self.folder)?;
         aside.write_all(shipped.as_bytes())?;
         aside.as_file().sync_all()?;
@@ -93,7 +91,7 @@ impl TakenPresets {
     }
 }
 
-/// A preset's text as a policy of its own.
+/// A preset's text as a policy on its own.
 fn alone(text: &str) -> Option<Policy> {
     let source = Source { name: "preset".to_owned(), text: text.to_owned() };
     Some(policy_file::compile(&GroupName::parse("preset").ok()?, &source, None).ok()?.policy)

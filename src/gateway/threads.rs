@@ -1,6 +1,5 @@
-//! The threads that doors are served on. A door stays on one, with all that goes through it: for
-//! a request nothing is handed from thread to thread, and nobody is woken. What takes long is done
-//! aside (`proxy::aside`), so that it does not hold up the other doors of its thread.
+//! The threads that serve doors. A door stays on one thread with all of its traffic, so that a request is never handed
+//! between threads. Slow work runs elsewhere (`proxy::aside`), so as not to delay the thread's other doors.
 
 use std::future::Future;
 use std::io;
@@ -13,10 +12,10 @@ use tokio::net::UnixListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
-/// One for each processor.
+/// One thread per processor.
 pub(super) struct Threads(Vec<Arc<Thread>>);
 
-/// A runtime with one worker. One of a single thread would have nobody to go on while something is done aside.
+/// A runtime with one worker. A current-thread runtime would stall while something runs elsewhere.
 struct Thread {
     handle: Handle,
     runtime: Option<Runtime>,
@@ -25,7 +24,7 @@ struct Thread {
 /// A door's place on a thread.
 pub(super) struct Place(Arc<Thread>);
 
-/// A door on its thread.
+/// A door served on its thread.
 pub(super) struct Served {
     serving: AbortHandle,
     _place: Place,
@@ -37,7 +36,7 @@ impl Threads {
         (0..count).map(|_| Thread::start().map(Arc::new)).collect::<Result<_, _>>().map(Threads)
     }
 
-    /// On the one that has the fewest doors.
+    /// A place on the thread with the fewest doors.
     pub(super) fn place(&self) -> Place {
         let Threads(all) = self;
         let fewest = (0..all.len()).min_by_key(|at| Arc::strong_count(&all[*at]));
@@ -46,7 +45,7 @@ impl Threads {
 }
 
 impl Place {
-    /// A listener that is heard of there.
+    /// A listener registered with that thread.
     pub(super) fn hears(&self, listener: net::UnixListener) -> io::Result<UnixListener> {
         let _there = self.0.handle.enter();
         UnixListener::from_std(listener)
@@ -58,7 +57,7 @@ impl Place {
 }
 
 impl Served {
-    /// Ends it, with all that goes through.
+    /// Ends it, with everything in flight.
     pub(super) fn end(&self) {
         self.serving.abort();
     }
@@ -73,7 +72,7 @@ impl Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // Whoever lets go of it may be a task, which must not wait for others.
+        // The last handle may be dropped by a task, which must not block.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

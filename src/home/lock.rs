@@ -1,6 +1,5 @@
-//! One daemon per home, by advisory locks that end with the process: on a file, which also
-//! says who holds it, and on the folder that it is in. The file alone would be no lock: who
-//! removes it locks a new one.
+//! One daemon per home, by advisory locks that end with the process: on a file, which also names the holder, and on its
+//! folder. The file alone is not enough: whoever removes it can lock a new one.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,8 +11,8 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::{Home, HomeError, create_private_dir, io, open_private_file};
 
-/// Proof that this process serves the home. The kernel gives it up when the
-/// process ends, in whatever way; the file stays and means nothing by itself.
+/// Proof that this process serves the home. The kernel releases it when the process ends, in whatever way; the file
+/// stays and means nothing by itself.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -25,16 +24,16 @@ pub struct Lock {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("another doorward{} already serves {home}; stop it or choose another --home", by(*.pid))]
 pub struct HomeInUse {
-    /// Its process; 0 where it has not written its name yet, or somebody removed the file.
+    /// Its pid; 0 if it is not written yet, or somebody removed the file.
     pub pid: u32,
-    /// The home as its owner knows it.
+    /// The home, under the name its owner knows.
     pub home: String,
 }
 
 /// Why the home could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Somebody was faster.
+    /// Another daemon was faster.
     #[error(transparent)]
     InUse(#[from] HomeInUse),
     /// The lock's file cannot be made or written.
@@ -42,8 +41,7 @@ pub enum LockError {
     Home(#[from] HomeError),
 }
 
-/// How long a lock is waited for whose daemon is dead: a program that it was just starting
-/// has it until that begins.
+/// How long to wait for the lock of a dead daemon: a child that it was just starting holds it until its exec.
 const OF_THE_DEAD: Duration = Duration::from_secs(5);
 
 pub(super) fn take(home: &Home) -> Result<Lock, LockError> {
@@ -62,8 +60,8 @@ pub(super) fn take(home: &Home) -> Result<Lock, LockError> {
     Ok(Lock { _file: file, _folder: folder })
 }
 
-/// Takes one of the locks, as soon as a dead daemon's child lets go of it. The inner error is one
-/// of a file system that knows no locks.
+/// Takes one of the locks, as soon as a dead daemon's child releases it. The inner error is that of a file system
+/// without locks.
 fn locked(home: &Home, file: &File, asked: Instant) -> Result<std::io::Result<()>, LockError> {
     loop {
         match file.try_lock() {
@@ -80,7 +78,7 @@ fn locked(home: &Home, file: &File, asked: Instant) -> Result<std::io::Result<()
     }
 }
 
-/// Asks with a shared lock, so that two who ask do not take each other for a daemon.
+/// Tests with a shared lock, so that two who test do not take each other for a daemon.
 pub(super) fn is_held(home: &Home) -> bool {
     let held = |path: &Path| {
         let Ok(file) = File::open(path) else { return false };
@@ -89,7 +87,7 @@ pub(super) fn is_held(home: &Home) -> bool {
     held(home.data()) || held(&home.lock_file())
 }
 
-/// The process that the file names; 0 if none does.
+/// The pid in the file; 0 if there is none.
 pub(super) fn named_in(path: &Path) -> u32 {
     File::open(path).map_or(0, |mut file| read_pid(&mut file))
 }
@@ -98,7 +96,7 @@ fn by(pid: u32) -> String {
     if pid == 0 { String::new() } else { format!(" (pid {pid})") }
 }
 
-/// Whether there is no such process any more.
+/// Whether the process no longer exists.
 fn is_dead(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))

@@ -1,4 +1,4 @@
-//! Folders and files that only their owner reads, whatever the umask says.
+//! Folders and files that only their owner can read, whatever the umask.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -7,8 +7,7 @@ use std::path::Path;
 
 use super::{HomeError, io};
 
-/// Makes a folder and those above it that are missing, each 0700. One that is
-/// there already must be ours, and is closed to others.
+/// Makes a folder and its missing parents, each 0700. An existing one must be ours, and is closed to others.
 pub fn create_private_dir(dir: &Path) -> Result<(), HomeError> {
     match DirBuilder::new().mode(0o700).recursive(true).create(dir) {
         Ok(()) => {}
@@ -30,14 +29,13 @@ pub fn create_private_dir(dir: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-/// Opens a file for reading and writing, creating it 0600 where it is missing.
+/// Opens a file for reading and writing, creating it 0600 if it is missing.
 pub fn open_private_file(path: &Path) -> Result<File, HomeError> {
     private_options().create(true).open(path).map_err(|error| io("cannot open", path, error))
 }
 
-/// Makes an empty file, 0600, where there is none. One that is there is not even
-/// opened: closing any descriptor of a database drops the locks that SQLite holds
-/// on it in this process (sqlite.org/howtocorrupt.html, 2.2).
+/// Makes an empty file, 0600, if there is none. An existing one is not even opened: closing any descriptor of a
+/// database drops the locks that SQLite holds on it in this process (sqlite.org/howtocorrupt.html, 2.2).
 pub fn make_private_file(path: &Path) -> Result<(), HomeError> {
     match private_options().create_new(true).open(path) {
         Ok(_) => Ok(()),
@@ -53,11 +51,11 @@ fn private_options() -> OpenOptions {
     options
 }
 
-/// Reads the installation's id, or makes it. Written aside and put into place whole: two
-/// programs that start at once agree, and none sees half of it.
+/// Reads the installation's id, or makes one. Written aside and renamed into place: two programs that start at once
+/// agree, and neither sees half of it.
 ///
-/// A home that was copied is another installation. Beside the id stands which folder it
-/// was made for, and a copy is another folder.
+/// A copied home is another installation. The id is stored together with the folder for which it was made, and a copy
+/// is another folder.
 pub(super) fn installation_id(data: &Path) -> Result<String, HomeError> {
     create_private_dir(data)?;
     let (path, of) = (data.join("installation-id"), data.join("installation-of"));
@@ -65,8 +63,8 @@ pub(super) fn installation_id(data: &Path) -> Result<String, HomeError> {
     if read_id(&path)?.is_none() {
         put(&path, &new_id(), false)?;
     } else if is_a_copy(&of, &here) {
-        // One at a time; whoever had to wait finds that it was done. The lock is on a file of its own:
-        // the id's is replaced meanwhile, and a lock on the new one would keep nobody waiting.
+        // One process at a time; whoever had to wait finds it done. The lock is on a separate file: the id's file is
+        // replaced meanwhile, and a lock on the new one would not block anybody.
         let lock = data.join("installation-lock");
         let _lock = open_private_file(&lock)
             .and_then(|file| file.lock().map(|()| file).map_err(|error| io("cannot lock", &lock, error)))?;
@@ -85,16 +83,15 @@ fn new_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-/// Which folder this is: its inode and, where the file system knows, when it was made. Both
-/// stay when it is moved or its disk gets another number, and no copy has both.
+/// Identifies this folder: its inode and, if the file system knows it, its creation time. Both stay when it is moved or
+/// its disk gets another number, and no copy has both.
 fn identity(folder: &Path) -> Result<String, HomeError> {
     let found = std::fs::metadata(folder).map_err(|error| io("cannot read", folder, error))?;
     let made = found.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     Ok(format!("{} {}", found.ino(), made.map_or_else(|| "-".to_owned(), |at| at.as_nanos().to_string())))
 }
 
-/// Whether the id was made for another folder. One from before that was written down is
-/// this folder's.
+/// Whether the id was made for another folder. One from before this was stored counts as this folder's.
 fn is_a_copy(of: &Path, here: &str) -> bool {
     let Ok(text) = std::fs::read_to_string(of) else { return false };
     let parts = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();

@@ -82,8 +82,7 @@ fn a_second_daemon_is_refused_and_told_who_is_there() {
     home.lock().unwrap();
 }
 
-/// Whatever is removed that can be made anew: the file that says who serves it, or the name
-/// by which it was found.
+/// Whatever is removed that can be created again: the file that names the daemon, or the name by which it was found.
 #[test]
 fn a_home_is_served_once_whatever_becomes_of_the_lock_file() {
     let (dir, home) = home();
@@ -104,7 +103,7 @@ fn a_home_is_served_once_whatever_becomes_of_the_lock_file() {
             assert_eq!(home.served_by(), (!removed).then_some(std::process::id()));
         }
     }
-    // One that was put there anew says nothing either.
+    // A new file in its place proves nothing either.
     std::fs::write(home.lock_file(), "1\n").unwrap();
     assert!(home.lock().is_err() && home.is_served());
     drop(lock);
@@ -112,7 +111,7 @@ fn a_home_is_served_once_whatever_becomes_of_the_lock_file() {
     home.lock().unwrap();
 }
 
-/// A copy has the first one's id in its files, and must not take its sandboxes for its own.
+/// A copy contains the first one's id, and must not take its sandboxes for its own.
 #[test]
 fn a_copied_home_is_another_installation() {
     let (dir, first) = home();
@@ -132,7 +131,7 @@ fn a_copied_home_is_another_installation() {
     assert_eq!(first.installation_id().unwrap(), id, "and so does the first");
 }
 
-/// One that is moved, or from before it was written down whose the id is, stays who it was.
+/// A home that was moved, or is from before the folder was recorded, keeps its identity.
 #[test]
 fn a_moved_home_is_the_same_installation() {
     let (dir, home) = home();
@@ -142,7 +141,7 @@ fn a_moved_home_is_the_same_installation() {
     assert_eq!(moved.installation_id().unwrap(), id);
     std::fs::remove_file(moved.data().join("installation-of")).unwrap();
     assert_eq!(moved.installation_id().unwrap(), id);
-    // A file system that does not know when it was made.
+    // A file system that does not know the creation time.
     let inode = std::fs::metadata(moved.data()).unwrap().ino();
     for (line, same) in [(format!("{inode} -\n"), true), (format!("{} -\n", inode + 1), false)] {
         std::fs::write(moved.data().join("installation-of"), &line).unwrap();
@@ -150,7 +149,7 @@ fn a_moved_home_is_the_same_installation() {
     }
 }
 
-/// A daemon is killed as it starts a program: that has the lock until it has begun.
+/// A daemon is killed while it starts a program, which holds the lock until its exec.
 #[test]
 fn a_lock_that_a_child_of_the_dead_still_has_is_waited_for() {
     let (_dir, home) = home();

@@ -1,10 +1,10 @@
-//! Reads what an owner writes. A pipe or a device in such a file's place would never end.
+//! Reads files that an owner writes. A pipe or a device in such a file's place would never end.
 
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
-/// It is read into memory whole.
+/// The whole file is read into memory.
 const LONGEST: u64 = 64 << 20;
 
 /// The text of a regular file.
@@ -13,7 +13,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// An error where reading might not end.
+/// Fails for anything that might never end.
 pub fn is_a_file(found: &Metadata) -> io::Result<()> {
     match found.is_file() && found.len() <= LONGEST {
         true => Ok(()),

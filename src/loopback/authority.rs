@@ -12,13 +12,13 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate could not be made.
+/// Why a certificate could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// Making it.
+    /// It could not be signed.
     #[error("a certificate for the servers on this machine could not be made: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// Using it.
+    /// TLS could not be set up with it.
     #[error("TLS for the servers on this machine could not be set up: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -34,12 +34,12 @@ impl Authority {
         Ok(Authority { pem, issuer: Issuer::new(params, key) })
     }
 
-    /// For `extra_ca`.
+    /// The certificate for `extra_ca`.
     pub fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// The server's side of TLS for these names.
+    /// A TLS server configuration for these names.
     pub fn server(&self, names: &[&str]) -> Result<Arc<ServerConfig>, AuthorityError> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate()?;

@@ -1,5 +1,5 @@
-//! One request read as far as it goes, and one answer. As simple as a server can
-//! be that only ever speaks with `curl` and the door.
+//! Reads one request as far as it goes, and answers it. A server this simple only has to speak with `curl` and the
+//! door.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -25,15 +25,15 @@ impl Request<'_> {
         lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
     }
 
-    /// Reads what [`Heard`] holds.
+    /// Parses what [`Heard`] holds.
     pub fn read(head: &str) -> Option<Request<'_>> {
         let mut words = head.lines().next()?.split(' ');
         Some(Request { method: words.next()?, target: words.next()?, head })
     }
 }
 
-/// Serves one connection: reads until a request is whole or the other side ends,
-/// remembering every byte as it comes, then answers.
+/// Serves one connection: reads until a request is complete or the other side ends, recording every byte as it arrives,
+/// then answers.
 pub(super) async fn serve<S>(mut stream: S, heard: &Heard, number: usize, answers: &Answers)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -48,7 +48,7 @@ where
             let answer = answer(&read, answers);
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
-            // Until the other side has taken it: closing with bytes unread would cut the answer off.
+            // Waits until the other side has read it: closing with unread bytes would cut off the answer.
             while let Ok(1..) = stream.read(&mut buffer).await {}
             return;
         }
@@ -68,8 +68,8 @@ fn answer(read: &[u8], answers: &Answers) -> String {
     )
 }
 
-/// Whether the head and the body that it announces are there. What is no request
-/// at all (SSH says hello in one line) is whole with its first line.
+/// Whether the head and its announced body have arrived. Anything that is no request (SSH says hello in one line) is
+/// complete with its first line.
 fn is_whole(read: &[u8]) -> bool {
     if read.starts_with(b"SSH-") {
         return true;

@@ -1,4 +1,4 @@
-//! What a listener heard: one arrival for each connection or datagram.
+//! What a listener received: one arrival per connection or datagram.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,33 +15,33 @@ pub struct Heard {
 
 struct Arrival {
     bytes: Vec<u8>,
-    /// Our own knock, which is not counted.
+    /// Our own probe, which does not count.
     ours: bool,
 }
 
 impl Heard {
-    /// How many connections and datagrams arrived, our own knocks not counted.
+    /// How many connections and datagrams arrived, without our own probes.
     pub fn contacts(&self) -> usize {
         self.lock().iter().filter(|arrival| !arrival.ours).count()
     }
 
-    /// Whether this text arrived.
+    /// Whether this text has arrived.
     pub fn holds(&self, text: &str) -> bool {
         self.lock().iter().any(|arrival| !arrival.ours && contains(&arrival.bytes, text.as_bytes()))
     }
 
-    /// What arrived last, as text.
+    /// The last arrival, as text.
     pub fn last(&self) -> Option<String> {
         let arrivals = self.lock();
         let last = arrivals.iter().rev().find(|arrival| !arrival.ours)?;
         Some(String::from_utf8_lossy(&last.bytes).into_owned())
     }
 
-    /// Waits until this text has arrived; whether it did in time.
+    /// Waits until this text has arrived; returns whether it did in time.
     pub async fn until(&self, text: &str, patience: Duration) -> bool {
         let arrived = async {
             loop {
-                // Made before the look, so that nothing falls between the two.
+                // Created before the check, so that nothing is missed in between.
                 let changed = self.changed.notified();
                 if self.holds(text) {
                     return;
@@ -52,7 +52,7 @@ impl Heard {
         tokio::time::timeout(patience, arrived).await.is_ok()
     }
 
-    /// Waits for our own knock.
+    /// Waits for our own probe.
     pub(super) async fn until_ours(&self, knock: &[u8]) {
         loop {
             let changed = self.changed.notified();
@@ -63,7 +63,7 @@ impl Heard {
         }
     }
 
-    /// Somebody is there; more may follow under this number.
+    /// A new arrival; more may follow under this number.
     pub(super) fn arrived(&self, bytes: &[u8]) -> usize {
         let mut arrivals = self.lock();
         arrivals.push(Arrival { bytes: bytes.to_vec(), ours: bytes.starts_with(KNOCK) });
@@ -73,7 +73,6 @@ impl Heard {
         number
     }
 
-    /// More of what arrived under a number.
     pub(super) fn add(&self, number: usize, bytes: &[u8]) {
         if let Some(arrival) = self.lock().get_mut(number) {
             arrival.bytes.extend_from_slice(bytes);
@@ -87,7 +86,7 @@ impl Heard {
     }
 }
 
-/// What our own knocks begin with.
+/// The prefix of our own probes.
 pub(super) const KNOCK: &[u8] = b"doorward-knocks-";
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

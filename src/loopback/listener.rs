@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::exchange::{self, Request};
 use super::heard::{Heard, KNOCK};
 
-/// What a server answers: a status and a body.
+/// A server's answer: a status and a body.
 pub type Answers = Arc<dyn Fn(&Request<'_>) -> (u16, String) + Send + Sync>;
 
 /// A listener, until it is dropped.
@@ -31,12 +31,12 @@ enum Transport {
 }
 
 impl Listener {
-    /// Listens for TCP connections: plain ones, or TLS ones where `tls` is given.
+    /// Listens for TCP connections: plain ones, or TLS if `tls` is given.
     pub async fn tcp(ip: IpAddr, tls: Option<Arc<ServerConfig>>, answers: Answers) -> io::Result<Self> {
         Self::tcp_at(SocketAddr::new(ip, 0), tls, answers).await
     }
 
-    /// The same, on a port that is given.
+    /// The same on a given port.
     #[expect(clippy::disallowed_methods, reason = "it listens, and answers who asks")]
     pub async fn tcp_at(address: SocketAddr, tls: Option<Arc<ServerConfig>>, answers: Answers) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
@@ -45,9 +45,8 @@ impl Listener {
         Ok(Listener { address, heard, transport: Transport::Tcp, serving })
     }
 
-    /// Listens for datagrams; each is taken as a question for a name and answered: names
-    /// under `knows` with this machine's loopback, for a minute, others with "no such name"
-    /// (RFC 1035 §4.1.1), so that nobody asks twice.
+    /// Listens for datagrams; each is treated as a DNS query: names under `knows` resolve to this machine's loopback,
+    /// with a TTL of a minute, others get "no such name" (RFC 1035 §4.1.1), so that nobody asks twice.
     #[expect(clippy::disallowed_methods, reason = "it listens, and answers who asks")]
     pub async fn udp(ip: IpAddr, knows: &'static str) -> io::Result<Self> {
         let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
@@ -56,18 +55,18 @@ impl Listener {
         Ok(Listener { address, heard, transport: Transport::Udp, serving })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it heard so far.
+    /// What it has received so far.
     pub fn heard(&self) -> &Heard {
         &self.heard
     }
 
-    /// Knocks from outside and waits until the knock is heard: then the listener
-    /// works, and whatever reached it earlier is heard as well.
+    /// Probes itself from outside and waits for the probe: then the listener works, and everything that reached it
+    /// earlier has been recorded too.
     #[expect(clippy::disallowed_methods, reason = "it knocks at itself")]
     pub async fn fence(&self) -> io::Result<()> {
         let knock = [KNOCK, format!("{:016x}", rand::random::<u64>()).as_bytes()].concat();
@@ -107,7 +106,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, answers: 
         connections.spawn(async move {
             let Some(tls) = tls else { return exchange::serve(stream, &heard, number, &answers).await };
             let mut first = [0; 64];
-            // A knock is no TLS handshake.
+            // A probe is no TLS handshake.
             match stream.peek(&mut first).await {
                 Ok(count) if first[..count].starts_with(KNOCK) => heard.add(number, &first[..count]),
                 Ok(_) => {
@@ -125,7 +124,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, answers: 
 async fn receive(socket: UdpSocket, knows: &'static str, heard: Arc<Heard>) {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        // A refused answer of ours comes back as an error here; it says nothing.
+        // A rejected answer of ours comes back as an error here, which means nothing.
         let Ok((count, from)) = socket.recv_from(&mut buffer).await else { continue };
         heard.arrived(&buffer[..count]);
         if let Some(answer) = answered(&buffer[..count], knows) {
@@ -150,7 +149,7 @@ fn answered(question: &[u8], knows: &str) -> Option<Vec<u8>> {
     if !knows.is_empty() && !address.is_empty() && name.to_ascii_lowercase().ends_with(&format!(".{knows}")) {
         // A response, recursion available; one question and one answer.
         answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-        // To the name of the question, of its type, class IN, good for sixty seconds.
+        // A record for the queried name and type, class IN, TTL sixty seconds.
         answer.extend([0xc0, 12, 0, question[end + 2], 0, 1, 0, 0, 0, 60, 0, u8::try_from(address.len()).ok()?]);
         answer.extend(address);
         return Some(answer);

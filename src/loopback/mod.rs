@@ -1,12 +1,11 @@
 //! Small servers on this machine's own addresses, for the tour and the drill.
 //!
-//! What they are: real listeners (TCP, TLS, UDP) that answer simply and remember
-//! every byte that reached them. What they are not: servers for anything else; they
-//! read one request a connection and are gone with the process.
+//! What they are: real listeners (TCP, TLS, UDP) that answer simply and record every byte that reaches them. What they
+//! are not: general-purpose servers; they read one request per connection and end with the process.
 //!
 //! **Invariants**
-//! - A connection counts as heard when it is accepted, before a byte is read.
-//! - [`Listener::fence`] returns only after everything that came before it is heard.
+//! - A connection is recorded when it is accepted, before a byte is read.
+//! - [`Listener::fence`] returns only after everything that arrived before it is recorded.
 
 mod authority;
 mod exchange;

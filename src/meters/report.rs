@@ -1,4 +1,4 @@
-//! What models used up, added up for people and for agents.
+//! Model usage, summed up for people and for agents.
 
 use policies::Limits;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::config::{PRICES_OF, Prices};
 use crate::store::ledger::ModelUse;
 
-/// For how long it is added up.
+/// The period of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
@@ -16,45 +16,45 @@ pub enum Period {
     Month,
 }
 
-/// What was used up for one group.
+/// One group's usage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     /// The group.
     pub group: String,
-    /// Model by model.
+    /// By model.
     pub models: Vec<OfModel>,
-    /// Tokens of all of them.
+    /// Their total tokens.
     pub tokens: u64,
-    /// What they cost, in millionths of a US dollar: of those that have a price.
+    /// Their cost, in millionths of a US dollar, as far as prices are known.
     pub cost: u64,
-    /// Those that have none.
+    /// Models without a price.
     pub without_price: Vec<String>,
-    /// Runs of the agent.
+    /// The agent's runs.
     pub runs: u64,
 }
 
-/// What one model used up.
+/// One model's usage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct OfModel {
-    /// The model; empty where nobody named it.
+    /// The model; empty if unknown.
     pub model: String,
-    /// Requests that came to something.
+    /// Requests that used anything.
     pub requests: u64,
-    /// Tokens that it read, but for the next two.
+    /// Input tokens, without the next two.
     pub input: u64,
-    /// Tokens that it found in a cache.
+    /// Input tokens read from a cache.
     pub cache_read: u64,
-    /// Tokens that it put into one.
+    /// Input tokens written to a cache.
     pub cache_write: u64,
-    /// Tokens that it wrote.
+    /// Output tokens.
     pub output: u64,
-    /// Whether some of it is an estimate, or is under way.
+    /// Whether part of it is an estimate or in flight.
     pub estimated: bool,
-    /// What that costs; `None` where it has no price.
+    /// Its cost; `None` without a price.
     pub cost: Option<u64>,
 }
 
-/// Adds up what was used, group by group. They come in order.
+/// Sums up usage by group. The input is in order.
 pub fn report(used: Vec<ModelUse>, prices: &Prices) -> Vec<Report> {
     let mut reports: Vec<Report> = Vec::new();
     for ModelUse { group, requests, tokens } in used {
@@ -84,7 +84,7 @@ pub fn report(used: Vec<ModelUse>, prices: &Prices) -> Vec<Report> {
 }
 
 impl Period {
-    /// What it is called.
+    /// Its name.
     pub fn in_words(self) -> &'static str {
         match self {
             Period::Day => "today",
@@ -94,7 +94,7 @@ impl Period {
 }
 
 impl Report {
-    /// What was used of each limit of this period, in a line: `0.42 of 2 USD (money_per_day)`.
+    /// The usage of each limit for this period, in a line: `0.42 of 2 USD (money_per_day)`.
     pub fn of_limits(&self, limits: &Limits, period: Period) -> Vec<String> {
         let all = [
             (Period::Day, "runs_per_day", self.runs, limits.runs_per_day),
@@ -114,7 +114,7 @@ impl Report {
         of_period.filter_map(line).collect()
     }
 
-    /// That some models have no price, where that is so.
+    /// A note that some models have no price, if so.
     pub fn unpriced(&self) -> Option<String> {
         let named: Vec<&str> = self.without_price.iter().map(|model| named(model)).collect();
         (!named.is_empty()).then(|| {
@@ -131,7 +131,7 @@ pub fn named(model: &str) -> &str {
     if model.is_empty() { "(not named)" } else { model }
 }
 
-/// Of which day the prices are.
+/// The date of the prices.
 pub fn prices_of() -> String {
     format!("prices as listed on {PRICES_OF}, or as [prices] says")
 }

@@ -10,7 +10,7 @@ use crate::store::ledger::{Events, Filter};
 
 const MODEL: &str = "claude-sonnet-4-5";
 
-/// A daemon's day: its log on disk, and what it counted.
+/// A daemon's day: its log on disk, and its counts.
 struct Day {
     dir: tempfile::TempDir,
     log: Arc<AuditLog>,
@@ -18,7 +18,7 @@ struct Day {
     runtime: tokio::runtime::Runtime,
 }
 
-/// A request under way.
+/// A request in flight.
 #[derive(Debug)]
 struct Asked {
     seq: Seq,
@@ -40,14 +40,14 @@ impl Day {
         Day { meters: Meters::new(log.clone(), clock, prices), log, dir, runtime }
     }
 
-    /// The daemon ends, however it does, and another one starts.
+    /// The daemon ends, in whatever way, and another one starts.
     fn restarted(self) -> Self {
         let Day { dir, log, meters, .. } = self;
         drop((log, meters));
         Day::at(dir)
     }
 
-    /// A request as the proxy makes it: held, and stored.
+    /// A request as the proxy handles it: reserved and stored.
     fn ask(&self, limits: Limits, model: &str, most: u64) -> Result<Asked, String> {
         let most = Tokens { model: Some(model.to_owned()), output: most, estimated: true, ..Tokens::default() };
         let held = self.runtime.block_on(self.meters.reserve(&family(), &limits, &most));
@@ -130,7 +130,7 @@ fn what_was_used_survives_a_restart_and_so_does_what_was_only_held() {
     assert!(day.ask(per_day(1000), MODEL, 0).is_err());
 }
 
-/// A stream goes on where the limits are taken out for a while, or the clock was set: what is known is read anew.
+/// A stream continues if the limits are removed for a while, or the clock is set: the log is read again.
 #[test]
 fn what_is_under_way_is_held_to_its_limits_through_a_new_reading() {
     let day = Day::new();
@@ -152,7 +152,7 @@ fn what_is_under_way_is_held_to_its_limits_through_a_new_reading() {
 fn money_is_counted_by_the_model_that_answered() {
     let day = Day::new();
     let limits = Limits { money_per_day: Some(100_000), ..Limits::default() };
-    // 1000 tokens for 15 USD a million are 1.5 cents.
+    // 1000 tokens at 15 USD a million are 1.5 cents.
     let first = day.ask(limits, MODEL, 1000).unwrap();
     day.end(&first, Some(tokens("claude-opus-4-1-20250805", 0, 1000)));
     let why = day.ask(limits, MODEL, 2000).unwrap_err();
@@ -176,7 +176,7 @@ fn a_model_without_a_price_cannot_be_held_against_money() {
     assert!(reports[0].unpriced().unwrap().contains("unheard-of"));
 }
 
-/// What says before how much it may take was let in with that: it is ended where it takes more.
+/// A request that states its maximum was admitted with that: it is ended if it takes more.
 #[test]
 fn a_stream_is_ended_where_nothing_is_left() {
     let day = Day::new();

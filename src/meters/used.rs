@@ -1,4 +1,4 @@
-//! What one group has used up: of the day, of the month, and what is under way.
+//! What one group has used: in the day, in the month, and in flight.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
@@ -12,7 +12,7 @@ use crate::config::Prices;
 use crate::store::StoreError;
 use crate::store::ledger::AuditLog;
 
-/// Tokens, and what they cost.
+/// Tokens and their cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Spent {
     pub(super) tokens: u64,
@@ -20,16 +20,16 @@ pub(super) struct Spent {
     pub(super) money: u64,
 }
 
-/// A request under way.
+/// A request in flight.
 #[derive(Debug)]
 pub(super) struct Open {
-    /// The day that it is counted to.
+    /// The day for which it counts.
     pub(super) day: Date,
-    /// What it may come to.
+    /// The most it may use.
     pub(super) most: Spent,
-    /// What it has come to.
+    /// What it has used so far.
     pub(super) so_far: Spent,
-    /// What of it is in the sums already: the log was read while it was under way.
+    /// The part that the sums already contain: the log was read while it was in flight.
     pub(super) counted: Spent,
 }
 
@@ -47,9 +47,9 @@ pub(super) struct Used {
     pub(super) month: Spent,
     pub(super) open: BTreeMap<u64, Open>,
     pub(super) warned: Warned,
-    /// Whether something went by that was not counted here.
+    /// Whether something passed that was not counted here.
     pub(super) is_behind: bool,
-    /// When it was last counted, by the clock and without it.
+    /// When it was last counted, by the wall clock and by the monotonic one.
     counted: (SystemTime, Instant),
 }
 
@@ -70,7 +70,7 @@ impl Spent {
 }
 
 impl Used {
-    /// From the log, in which what is under way counts as what it may come to.
+    /// From the log, which counts requests in flight at their maximum.
     pub(super) fn read(
         log: &AuditLog,
         clock: &OwnersClock,
@@ -91,7 +91,7 @@ impl Used {
         Ok(Used { day, today, month, open, warned, is_behind: false, counted })
     }
 
-    /// With what was under way when the log was read: of this day, that has it as what it may come to.
+    /// Keeps the requests that were in flight when the log was read: of this day, they are in it at their maximum.
     pub(super) fn going_on_from(mut self, before: Option<Self>) -> Self {
         for (hold, open) in before.into_iter().flat_map(|before| before.open) {
             let counted = if open.day == self.day { open.most } else { Spent::default() };
@@ -100,12 +100,12 @@ impl Used {
         self
     }
 
-    /// Whether it counts for this day: its own, or one that came after it, where not only the clock was set.
+    /// Whether it counts for this day: its own, or a later one that was not only reached by setting the clock.
     pub(super) fn is_of(&self, day: Date) -> bool {
         self.day == day || self.day < day && went_on(self.counted.0, self.counted.1)
     }
 
-    /// It is this day.
+    /// Moves on to this day.
     pub(super) fn goes_into(&mut self, day: Date) {
         if self.day < day {
             self.today = Spent::default();
@@ -118,7 +118,7 @@ impl Used {
         self.counted = (SystemTime::now(), Instant::now());
     }
 
-    /// What is under way, but for one.
+    /// The requests in flight, except one.
     pub(super) fn others(&self, but: u64) -> Spent {
         let mut sum = Spent::default();
         self.open

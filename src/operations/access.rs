@@ -1,5 +1,5 @@
-//! `request_access`: the agent asks the owner to be allowed a request. It is kept and
-//! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
+//! `request_access`: the agent asks the owner for permission to send a request. The wish is stored and shown; nothing
+//! is resolved or widened, and nothing waits for an answer.
 
 use desk::screen::quotation;
 use policies::{Authority, Code, Facts, GroupName, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
@@ -22,19 +22,18 @@ pub(super) const WHY_AT_MOST: usize = 500;
 /// The longest path, in bytes.
 pub(super) const PATH_AT_MOST: usize = 500;
 
-/// What the owner's chat shows of the reason, and of the path.
+/// How much of the reason and of the path the owner's chat shows.
 const WHY_SHOWN: usize = 160;
 const PATH_SHOWN: usize = 60;
 
-/// `request_access`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestAccess {
     /// `api.example.com`, with a port where it is not 443.
     host: String,
-    /// `GET` where nothing is said.
+    /// `GET` by default.
     method: Option<String>,
-    /// `/` where nothing is said.
+    /// `/` by default.
     path: Option<String>,
     /// For the owner to read.
     why: String,
@@ -89,7 +88,7 @@ impl Operations {
         ))
     }
 
-    /// Keeps a wish: the owner reads it as it is, and beside the question where they are asked about such a request.
+    /// Stores a wish as it is: the owner reads it, also beside the question if such a request is asked about.
     fn keep(&self, chats: &Chats, group: &GroupName, facts: &Facts, wanted: &RequestAccess) -> Result<Kept, Refusal> {
         let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
         self.say.check(group, &said)?;
@@ -111,10 +110,10 @@ impl Operations {
     }
 }
 
-/// What is said of a request that its owner is asked about.
+/// The answer for a request that its owner is asked about.
 const ASKED: &str = "is asked about when it is sent: send it, and wait for its answer.";
 
-/// What is asked for, as a request that can be judged. Nothing is resolved.
+/// The wish as a request that can be judged. Nothing is resolved.
 fn read(wanted: &RequestAccess) -> Result<Facts, Refusal> {
     let refuse = |why: String| Refusal::new(Code::OperationRefused, why);
     let path = wanted.path.as_deref().unwrap_or("/");
@@ -127,7 +126,7 @@ fn read(wanted: &RequestAccess) -> Result<Facts, Refusal> {
     asked_facts(&wanted.host, wanted.method.as_deref().unwrap_or("GET"), path).map_err(refuse)
 }
 
-/// The request that a host, a method and a path stand for: HTTPS, without a query.
+/// The request for a host, a method and a path: HTTPS, without a query.
 pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, String> {
     let authority = Authority::parse(authority, Some(Scheme::Https.default_port()))
         .map_err(|error| format!("`host` is no host name: {error}"))?;
@@ -136,8 +135,8 @@ pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, S
     Ok(Facts { scheme: Scheme::Https, authority, method, path, query: None, upgrade: None })
 }
 
-/// Where there is nothing to ask the owner in advance: allowed already, asked about when it is sent,
-/// or closed for good.
+/// Whether asking the owner in advance makes no sense: the request is allowed already, asked about when it is sent, or
+/// denied for good.
 fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<&'static str, Refusal>> {
     let refusal = match policy.decide(facts) {
         Verdict::Allow(_) => return Some(Ok("is allowed already: send it.")),
@@ -156,7 +155,7 @@ fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<&'static str, Re
     Some(Err(Refusal::new(Code::OperationRefused, why)))
 }
 
-/// What the owner reads in their chat: Doorward's words, the agent's in quotation marks.
+/// The text for the owner's chat: Doorward's words, with the agent's in quotation marks.
 fn told(group: &str, facts: &Facts, why: &str) -> String {
     let host = quotation(&facts.authority.host_header(facts.scheme), usize::MAX);
     let path = quotation(facts.path.as_str(), PATH_SHOWN);

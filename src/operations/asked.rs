@@ -1,4 +1,4 @@
-//! What the file of an operation says of it, for the table.
+//! What each operation's file supplies for the table.
 
 use policies::Refusal;
 use proxy::ports::Caller;
@@ -7,39 +7,38 @@ use serde_json::Value;
 
 use super::{Operations, Proof};
 
-/// An operation's arguments, read strictly: one that is not known is refused, so that nobody takes
-/// `"group": "main"` for something that counts where it does not.
+/// An operation's arguments, parsed strictly: unknown ones are refused, so that nobody relies on a `"group": "main"`
+/// that would be ignored.
 pub(super) trait Asked: DeserializeOwned {
-    /// How it presents itself to a model.
+    /// Its description for a model.
     fn described() -> Described;
 
-    /// What its owner is asked first, where it reaches beyond the group of who asks. A refusal says
-    /// that it can come to nothing.
+    /// What the owner is asked first if it reaches beyond the asking group. A refusal means that it cannot succeed.
     fn beyond(&self, _: &Operations, _: &Caller) -> Result<Option<Beyond>, Refusal> {
         Ok(None)
     }
 
-    /// Does it. What comes back is for the agent to read.
+    /// Performs it. The returned text is for the agent.
     fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal>;
 }
 
-/// What a model reads of an operation.
+/// An operation's description for a model.
 pub(super) struct Described {
     /// What it does.
     pub(super) what: String,
     /// Its arguments, as JSON Schema.
     pub(super) properties: Value,
-    /// Those that must be there.
+    /// The required ones.
     pub(super) required: &'static [&'static str],
 }
 
-/// Something that reaches beyond the group of who asks.
+/// Something that reaches beyond the asking group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Beyond {
-    /// What it is about, in a word for the log: a group's name.
+    /// Its object in a word for the log: a group's name.
     pub(super) about: String,
-    /// What would happen, whole, behind "the group wants to": what others wrote is quoted.
+    /// What would happen, in full, to follow "the group wants to"; what others wrote is quoted.
     pub(super) says: String,
-    /// What a yes is for: all of it, as it was understood.
+    /// What exactly a yes is for, as it was parsed.
     pub(super) exactly: Value,
 }

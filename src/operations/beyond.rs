@@ -1,4 +1,4 @@
-//! What reaches beyond the group of who asks: its owner's yes.
+//! The owner's yes for what reaches beyond the asking group.
 
 use policies::Refusal;
 use proxy::ports::Caller;
@@ -8,8 +8,8 @@ use super::{Operation, Operations};
 use crate::approvals::Deed;
 
 impl Operations {
-    /// Waits until the owner has said yes to exactly this, once. Whatever of an operation is not its
-    /// group's own goes through here, before it is performed.
+    /// Waits until the owner has said yes to exactly this, once. Everything in an operation that concerns another group
+    /// goes through here before it is performed.
     pub(super) async fn owner_says_yes(
         &self,
         caller: &Caller,
@@ -28,7 +28,7 @@ impl Operations {
             quiet: caller.policy_now().is_quiet(),
         };
         self.chats()?.owner.ask_about(&deed).await?;
-        // The owner may have locked the group meanwhile, or its sandbox has ended.
+        // Meanwhile the owner may have locked the group, or its sandbox may have ended.
         caller.lets_nothing().map_or(Ok(()), Err)
     }
 }

@@ -1,4 +1,4 @@
-//! `delegate`, `helpers`, `stop_helper`: an agent has parts of its work done by helpers with less than it has.
+//! `delegate`, `helpers`, `stop_helper`: an agent delegates parts of its work to helpers with narrower access.
 
 use std::time::Duration;
 
@@ -17,25 +17,24 @@ use crate::sandboxes::delegate::{Helper, is_plain};
 /// The longest task.
 const LONGEST_TASK: usize = 32 << 10;
 
-/// The most that a helper is given, and of how many parts.
+/// The most files that a helper gets, and their total size.
 const MOST_FILES: usize = 16;
 const MOST_REACH: usize = 32;
 
 /// The longest that `helpers` waits.
 const LONGEST_WAIT: u64 = 45;
 
-/// `delegate`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Delegate {
-    /// What the helper is called.
+    /// The helper's name.
     name: String,
-    /// What it is to do.
+    /// Its task.
     task: String,
     /// What it may reach.
     #[serde(default)]
     reach: Vec<Reach>,
-    /// What it finds in its folder.
+    /// The files in its folder.
     #[serde(default)]
     files: Vec<Given>,
 }
@@ -45,7 +44,7 @@ pub(super) struct Delegate {
 #[serde(deny_unknown_fields)]
 struct Reach {
     host: String,
-    /// Reading alone, where nothing is said.
+    /// Reading only, by default.
     #[serde(default, rename = "do")]
     requests: Option<Vec<String>>,
 }
@@ -62,10 +61,10 @@ struct Given {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListHelpers {
-    /// So many seconds, until one of them has ended.
+    /// Wait this many seconds for one of them to end.
     #[serde(default)]
     wait: Option<u64>,
-    /// One of them alone.
+    /// Only this one.
     #[serde(default)]
     name: Option<String>,
     /// A file that it has left.
@@ -73,7 +72,6 @@ pub(super) struct ListHelpers {
     file: Option<String>,
 }
 
-/// `stop_helper`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StopHelper {
@@ -212,7 +210,7 @@ impl Asked for ListHelpers {
 }
 
 impl ListHelpers {
-    /// Until one of them has ended, if that is what is asked for.
+    /// Waits until one of them has ended, if that was asked for.
     pub(super) async fn wait(&self, operations: &Operations, caller: &Caller) {
         if let (Some(seconds), Some(chats)) = (self.wait, &operations.chats) {
             let longest = Duration::from_secs(seconds.min(LONGEST_WAIT));
@@ -236,7 +234,7 @@ fn shown(told: &Told) -> Value {
     shown
 }
 
-/// A file as text, or in base64 where it is none.
+/// A file as text, or as base64 if it is not text.
 fn content(told: &Told, wanted: &str) -> Option<String> {
     use base64::Engine as _;
     let State::Done { files, .. } = &told.state else { return None };

@@ -1,5 +1,5 @@
-//! `send_file`: a file for the group's own chat, as bytes that came through the door: no path of an agent's
-//! is ever opened.
+//! `send_file`: a file for the group's own chat, as bytes that came through the door: no path of an agent's is ever
+//! opened.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -19,19 +19,19 @@ use super::{Operation, Operations, Proof};
 use crate::channels::protocol::MAX_FILE;
 use crate::store::{RunId, Sayable, Text};
 
-/// Where a file is put: `PUT /files/NAME`.
+/// Where files are uploaded: `PUT /files/NAME`.
 pub(super) const FOLDER: &str = "/files/";
 
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 100;
 
-/// The longest text beside a file, in bytes.
+/// The longest caption, in bytes.
 const LONGEST_CAPTION: usize = 1 << 10;
 
-/// So many bytes of files may wait for a group's chat.
+/// The most bytes of files that may wait for a group's chat.
 const WAITING: u64 = 64 << 20;
 
-/// What files are, by the end of their names. An agent's word for it is not asked for.
+/// Media types by file extension. The agent is not asked.
 const MEDIA: [(&str, &str); 17] = [
     ("csv", "text/csv"),
     ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
@@ -52,16 +52,15 @@ const MEDIA: [(&str, &str); 17] = [
     ("zip", "application/zip"),
 ];
 
-/// `send_file`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SendFile {
-    /// How the chat sees it called.
+    /// Its name in the chat.
     name: String,
-    /// What it holds.
+    /// Its content.
     #[serde(deserialize_with = "from_base64")]
     content: Bytes,
-    /// What is said beside it.
+    /// Its caption.
     caption: Option<String>,
 }
 
@@ -109,7 +108,7 @@ impl Asked for SendFile {
 }
 
 impl SendFile {
-    /// What it is, if it can be sent.
+    /// Its media type, if it can be sent.
     fn check(&self) -> Result<&'static str, String> {
         if !is_name(&self.name) {
             return Err(format!(
@@ -129,7 +128,7 @@ impl SendFile {
     }
 }
 
-/// Whether a name is one part of a path on any system, and reads as it is.
+/// Whether a name is a single path component on any system, and reads as it is.
 fn is_name(name: &str) -> bool {
     let fits =
         (1..=LONGEST_NAME).contains(&name.len()) && !name.starts_with(['.', ' ', '-']) && !name.ends_with(['.', ' ']);
@@ -137,7 +136,7 @@ fn is_name(name: &str) -> bool {
     fits && name.chars().all(plain) && !name.contains(desk::screen::MARKS) && desk::screen::on_screen(name) == name
 }
 
-/// A file that was put under its name.
+/// Sends a file that was uploaded under its name.
 pub(super) async fn put(operations: &Operations, caller: &Caller, path: &str, content: &Bytes) -> Response<Bytes> {
     let name = percent_decode_str(path.trim_start_matches(FOLDER)).decode_utf8();
     let Ok(name) = name else {

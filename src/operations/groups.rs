@@ -1,4 +1,4 @@
-//! `list_groups`: the owner's own group knows of all, every other of itself.
+//! `list_groups`: the owner's own group sees all groups, every other only itself.
 
 use policies::Refusal;
 use proxy::ports::Caller;
@@ -9,7 +9,6 @@ use super::asked::{Asked, Described};
 use super::{Operations, Proof, unavailable};
 use crate::store::Group;
 
-/// `list_groups`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListGroups {}
@@ -36,7 +35,7 @@ impl Asked for ListGroups {
 }
 
 impl Operations {
-    /// What the agent of a group may know of the groups.
+    /// The groups that a group's agent may know of.
     pub(super) fn known_groups(&self, caller: &Caller) -> Result<Vec<Group>, Refusal> {
         let all = self.chats()?.store.groups().map_err(|error| unavailable(&error))?;
         let own = &caller.identity().group;

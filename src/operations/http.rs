@@ -1,4 +1,4 @@
-//! The plain way in: exact methods and paths, and an index that names them.
+//! The plain HTTP interface: exact methods and paths, and an index of them.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::table::Request;
 use super::{Operation, Operations, file, ipc, mcp, policy, usage};
 
-/// What there is: the path, its method, and what it is for. MCP's tools follow it.
+/// Path, method and purpose of each. The MCP tools correspond to them.
 const INDEX: [(&str, &str, &str); 9] = [
     ("/", "GET", "this list"),
     (
@@ -74,7 +74,7 @@ async fn policy_of(operations: &Operations, caller: &Caller, as_text: bool) -> R
     }
 }
 
-/// A refusal, as an agent reads it.
+/// A refusal in the form that agents get.
 pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> Response<Bytes> {
     let error = format!("refused by doorward ({}): {}", refusal.code.as_str(), refusal.why);
     let told = json!({ "error": error, "code": refusal.code, "why": refusal.why });

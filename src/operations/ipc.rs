@@ -1,6 +1,5 @@
-//! NanoClaw's files, as the guest hands them on from `/workspace/ipc`: their shapes, and the operations
-//! that they stand for. Fields that say who asks (`groupFolder`, `isMain`, `createdBy`) are not read: the
-//! door says that.
+//! NanoClaw's files, as the guest forwards them from `/workspace/ipc`: their shapes, and the operations they stand for.
+//! Fields that claim who asks (`groupFolder`, `isMain`, `createdBy`) are ignored: the door says that.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -14,7 +13,7 @@ use super::table::Request;
 use super::tasks::ListTasks;
 use super::{Operation, Operations};
 
-/// A file of `messages/`. A role within a swarm (`sender`) is the agent's own business.
+/// A file in `messages/`. A role within a swarm (`sender`) is the agent's own business.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Message {
@@ -30,17 +29,17 @@ enum Message {
     },
 }
 
-/// Says who asks, or when, which the host knows; or how a chat is called, which is its group's name here.
+/// Fields for who asks, or when, which the host knows, or for a chat's name, which is its group's name here.
 const NOT_READ: [&str; 8] =
     ["type", "timestamp", "groupFolder", "isMain", "createdBy", "chatJid", "trigger", "requiresTrigger"];
 
-/// Fields that have other names as arguments.
+/// Fields whose arguments have other names.
 const RENAMED: [(&str, &str); 2] = [("taskId", "task_id"), ("targetJid", "group")];
 
-/// The same of `register_group`, where `name` is what the chat is called.
+/// The same for `register_group`, where `name` is the chat's name.
 const OF_A_GROUP: [(&str, &str); 2] = [("jid", "chat"), ("folder", "name")];
 
-/// A message that was asked for by a file.
+/// A message, requested by a file.
 pub(super) async fn message(operations: &Operations, caller: &Caller, file: &Bytes) -> Response<Bytes> {
     match serde_json::from_slice(file) {
         Ok(Message::Message { chat, text }) => {
@@ -55,7 +54,7 @@ pub(super) async fn message(operations: &Operations, caller: &Caller, file: &Byt
     }
 }
 
-/// Any other operation that was asked for by a file, by its name.
+/// Any other operation, requested by a file that names it.
 pub(super) async fn task(operations: &Operations, caller: &Caller, file: &Bytes) -> Response<Bytes> {
     let mut fields: Map<String, Value> = match serde_json::from_slice(file) {
         Ok(fields) => fields,
@@ -64,7 +63,7 @@ pub(super) async fn task(operations: &Operations, caller: &Caller, file: &Bytes)
     let Some(named) = fields.get("type").and_then(Value::as_str) else {
         return malformed("there is no `type` that names an operation");
     };
-    // The files that it writes anew are written after each.
+    // The files that it would refresh are written after every operation.
     if named == "refresh_groups" {
         return respond_json(StatusCode::OK, &json!({ "done": "the lists are up to date" }));
     }
@@ -72,7 +71,7 @@ pub(super) async fn task(operations: &Operations, caller: &Caller, file: &Bytes)
         let why = "there is no such operation; GET http://doorward.internal/ names those there are";
         return refused(StatusCode::FORBIDDEN, &Refusal::new(Code::OperationRefused, why));
     };
-    // Whoever means their own chat may say so.
+    // An agent may name its own chat.
     let own = |target: &Value| target.as_str().is_some_and(|target| operations.is_own_chat(caller, target));
     if fields.get("targetJid").is_some_and(own) {
         fields.remove("targetJid");
@@ -126,7 +125,7 @@ pub(super) async fn current_tasks(operations: &Operations, caller: &Caller) -> R
     }
 }
 
-/// `list_tasks` as `current_tasks.json` has it.
+/// `list_tasks` in the form of `current_tasks.json`.
 fn as_their_tasks(told: &str, group: &str) -> Value {
     let told: Value = serde_json::from_str(told).unwrap_or_default();
     let task = |task: &Value| {
@@ -143,7 +142,7 @@ fn as_their_tasks(told: &str, group: &str) -> Value {
     Value::Array(told["tasks"].as_array().into_iter().flatten().map(task).collect())
 }
 
-/// `available_groups.json`: all groups for the main group, none for others. A group is called by its name.
+/// `available_groups.json`: all groups for the main group, none for others. Groups go by their names.
 pub(super) fn available_groups(operations: &Operations, caller: &Caller) -> Response<Bytes> {
     match operations.known_groups(caller) {
         Ok(groups) => {

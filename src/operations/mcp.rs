@@ -1,7 +1,7 @@
 //! MCP over streamable HTTP, for agents that speak it (Claude Code does).
 //!
-//! Every POST stands alone: there are no sessions, so there is none that could be
-//! another sandbox's, and nothing is kept for a client that went away.
+//! Every POST stands alone: without sessions none can belong to another sandbox, and nothing is kept for a client that
+//! has gone.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ with a 403 that says why. `policy` says what is allowed. Where something that yo
 you talk to, and ask the owner with `request_access`; do not wait for it. What is to be done later, or again and again, \
 you put down with `schedule_task`.";
 
-/// The server for one request, and for the one who asked.
+/// The server for one request from one caller.
 #[derive(Clone)]
 struct Tools {
     operations: Operations,
@@ -94,7 +94,7 @@ impl ServerHandler for Tools {
     }
 }
 
-/// How an operation presents itself to a model.
+/// An operation's description for a model.
 fn tool(operation: Operation) -> Tool {
     let Described { what, properties, required } = operation.described();
     let schema =

@@ -1,5 +1,5 @@
-//! `send_message`: the agent says something before its answer is complete, in its own group's chat,
-//! or, if its owner says yes to exactly that, in another group's.
+//! `send_message`: the agent says something before its answer is complete, in its own group's chat or, if its owner
+//! says yes to exactly that, in another group's.
 
 use policies::{Code, Refusal};
 use proxy::ports::Caller;
@@ -15,19 +15,17 @@ use crate::store::{Group, NewOutgoing, NotSaid, REACTIONS_REACH, RunId, Text};
 /// The most messages that one run may send.
 pub(super) const MESSAGES_AT_MOST: u32 = 20;
 
-/// The longest message, in bytes: one that every channel takes whole.
+/// The longest message, in bytes: every channel takes it whole.
 pub(super) const LONGEST: usize = 8 << 10;
 
 /// The longest text for another group, in characters: its owner reads all of it.
 pub(super) const LONGEST_ELSEWHERE: usize = 1000;
 
-/// `send_message`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SendMessage {
-    /// What to say.
     pub(super) text: String,
-    /// Another group, by its name; the own one where nothing is said.
+    /// Another group, by its name; its own by default.
     pub(super) chat: Option<String>,
 }
 
@@ -56,7 +54,7 @@ impl Asked for SendMessage {
         if text.chars().count() > LONGEST_ELSEWHERE {
             return Err(refuse(format!("a message to another group is at most {LONGEST_ELSEWHERE} characters long")));
         }
-        // What may not be said is not shown to anybody either.
+        // What may not be said is not shown to the owner either.
         operations.say.check(&to.name, &text)?;
         Ok(Some(Beyond {
             about: to.name.to_string(),
@@ -94,7 +92,7 @@ impl SendMessage {
 }
 
 impl Operations {
-    /// The group whose chat this is: the own one, by no name, its own or its chat's; or another by its name.
+    /// The group whose chat is meant: its own, unnamed, by its name or its chat's; or another by its name.
     pub(super) fn chat(&self, caller: &Caller, named: Option<&str>) -> Result<Group, Refusal> {
         let (store, own) = (&self.chats()?.store, &caller.identity().group);
         let known = |found: Result<Option<Group>, _>| found.map_err(|error| unavailable(&error));
@@ -106,13 +104,13 @@ impl Operations {
         other.flatten().ok_or_else(|| refuse("there is no such group; `chat` is a group's name".to_owned()))
     }
 
-    /// Whether somebody means their own chat by this.
+    /// Whether the caller means its own chat.
     pub(super) fn is_own_chat(&self, caller: &Caller, named: &str) -> bool {
         self.chat(caller, Some(named)).is_ok_and(|chat| chat.name == caller.identity().group)
     }
 }
 
-/// Why nothing of a run was queued.
+/// Why nothing was queued.
 pub(super) fn not_said(error: &NotSaid) -> Refusal {
     match error {
         NotSaid::NotRunning => refuse("what was being answered has ended meanwhile".to_owned()),

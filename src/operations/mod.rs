@@ -1,18 +1,17 @@
 //! What an agent may ask of the host, at `http://doorward.internal` through its door.
 //!
-//! What it is: one handler for each operation, one table of who may, and the ways in
-//! that speak for them (plain HTTP, MCP). What it is not: it knows who asks from the
-//! door alone; nothing that a request says about a group, a chat or a person is read.
+//! What it is: a handler per operation, one table of permissions, and the interfaces to them (plain HTTP, MCP). The
+//! caller is known from the door alone: nothing that a request claims about a group, a chat or a person counts.
 //!
 //! Claude Code is pointed here by
 //! `--mcp-config '{"mcpServers":{"doorward":{"type":"http","url":"http://doorward.internal/mcp"}}}'`;
 //! `HTTP_PROXY` in its sandbox leads to the door, and `NO_PROXY` must not name the host.
 //!
 //! **Invariants**
-//! - Nothing is performed without an [`Intent`], the proof that the log knows of it.
+//! - Nothing is performed without an [`Intent`], the proof that the log has it.
 //! - What an agent says goes to its own group's chat, or as a quotation to the owner;
 //!   either way it is leak-checked first.
-//! - What reaches beyond the group of who asks waits for its owner's yes to exactly that.
+//! - What reaches beyond the asking group waits for the owner's yes to exactly that.
 //! - An operation changes no policy. Only the owner does.
 
 mod access;
@@ -58,7 +57,7 @@ pub use access::asked_facts;
 pub use table::{Asker, Operation};
 pub use usage::Counted;
 
-/// The operations of one installation; the door's port to the host.
+/// The operations of one installation: what a door's requests to the host reach.
 #[derive(Clone)]
 pub struct Operations {
     ledger: Arc<AuditLog>,
@@ -67,22 +66,22 @@ pub struct Operations {
     paces: Arc<Paces>,
 }
 
-/// Where chats are: the store, the outbox to wake, who is asked, and what is spoken there.
+/// What operations need of the chats: the store, the outbox, the owner, and more.
 #[derive(Clone)]
 pub struct Chats {
     /// Groups, runs, messages.
     pub store: Arc<Store>,
-    /// Who sends what is queued.
+    /// Sends what is queued.
     pub outbox: OutboxHandle,
-    /// The owner, for what reaches beyond a group.
+    /// Asks the owner, for what reaches beyond a group.
     pub owner: Arc<Approvals>,
     /// Where groups are registered.
     pub home: Home,
-    /// By what days and prices models are counted.
+    /// How model usage is counted.
     pub counted: Counted,
-    /// Who hears that tasks have changed.
+    /// Rung when tasks have changed.
     pub bell: TaskBell,
-    /// Whom agents have parts of their work done by.
+    /// The helpers of agents.
     pub helpers: Arc<Helpers>,
     /// The owner's time zone, if it has a name.
     pub zone: Option<String>,
@@ -90,12 +89,12 @@ pub struct Chats {
     pub spoken: Arc<SpokenIn>,
 }
 
-/// Which language a group's chat reads.
+/// The language of a group's chat.
 pub type SpokenIn = dyn Fn(&GroupName) -> Language + Send + Sync;
 
 impl Operations {
-    /// Makes them for a gateway that is about to open, which says what its secrets are.
-    /// Without chats (a tour, a drill) nobody is a registered group.
+    /// Builds them for a gateway that is opening, and that supplies its secrets. Without chats (a tour, a drill) no
+    /// group is registered.
     pub fn of(ledger: Arc<AuditLog>, chats: Option<Chats>) -> impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal> {
         move |secrets| {
             let say = Say::new(secrets, ledger.clone());
@@ -107,15 +106,15 @@ impl Operations {
         }
     }
 
-    /// Performs an operation, whichever way it was asked for: may they, the owner's yes where it
-    /// needs one, then the record, then the effect. What comes back is for the agent to read.
+    /// Performs an operation, whichever interface it came by: permission, then the owner's yes if needed, then the
+    /// record, then the effect. The returned text is for the agent.
     async fn perform(&self, caller: &Caller, request: Request) -> Result<String, Refusal> {
         let operation = request.operation();
         self.may(caller, &request).await.inspect_err(|refusal| caller.refuse(operation.recorded(), refusal))?;
         if let Request::Helpers(asked) = &request {
             asked.wait(self, caller).await;
         }
-        // The log and the store may have to wait for the disk.
+        // The log and the store may wait for the disk.
         aside(|| {
             let mut intent = caller.intend(operation.recorded())?;
             request.perform(self, caller, &intent).inspect_err(|refusal| intent.failed(refusal))
@@ -146,13 +145,13 @@ impl Operations {
         }
     }
 
-    /// Whether a group asks too fast at the moment; nothing is written down.
+    /// Whether a group asks too fast at the moment; nothing is recorded.
     fn is_too_fast(&self, group: &GroupName) -> bool {
         !self.paces.has_room(group, Instant::now())
     }
 
-    /// An operation whose arguments cannot be read. What they were is not kept: they are
-    /// the agent's, and may hold anything.
+    /// Records an operation whose arguments cannot be parsed, without the arguments: they are the agent's, and may hold
+    /// anything.
     fn refuse_unread(&self, caller: &Caller, operation: Operation) {
         let refusal = Refusal::new(Code::OperationRefused, "its arguments are not what the operation takes");
         caller.refuse(operation.recorded(), &refusal);
@@ -171,7 +170,7 @@ impl Operations {
         })
     }
 
-    /// A text of a group's agent with names in the place of [stand-ins](Roster), as its chat knows people.
+    /// An agent's text with people's names instead of [stand-ins](Roster), as its chat knows them.
     fn with_names(&self, group: &GroupName, text: &str) -> String {
         match self.roster(group) {
             Ok(Some(roster)) => roster.reveal(text),
@@ -184,7 +183,7 @@ impl Operations {
         Roster::of_group(&chats.home, &chats.store, group).map_err(|error| unavailable(&error))
     }
 
-    /// The chats, for those whom the table lets through.
+    /// The chats, for callers whom the table admits.
     fn chats(&self) -> Result<&Chats, Refusal> {
         self.chats.as_ref().ok_or_else(|| Refusal::new(Code::OperationRefused, "there are no chats here"))
     }
@@ -196,24 +195,24 @@ impl Internal for Operations {
     }
 }
 
-/// A group that asks too fast.
+/// The refusal for a group that asks too fast.
 fn too_fast() -> Refusal {
     let why = format!("this group has asked for {} operations within a minute; go on a little later", pace::AT_MOST);
     Refusal::new(Code::LimitExceeded, why)
 }
 
-/// All of a text that is not Doorward's, between the quotation marks of what is asked about.
+/// A text that is not Doorward's, in full and in the quotation marks of a question.
 fn whole(text: &str) -> String {
     desk::screen::value(text, usize::MAX)
 }
 
-/// The store's own trouble: the agent can only try again, the log says more.
+/// The store failed: the agent can only try again; the log says more.
 fn unavailable(error: &StoreError) -> Refusal {
     tracing::error!(%error, "An operation could not be performed");
     Refusal::new(Code::OperationRefused, "Doorward's store cannot be used now; try again later")
 }
 
-/// Takes the proof along: an effect without it does not compile.
+/// Passed along as the proof: an effect without it does not compile.
 type Proof<'a> = &'a Intent;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How fast a group may ask: an agent in a loop fills neither the chats nor the log.
+//! How fast a group may ask: an agent in a loop can flood neither the chats nor the log.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,16 +10,16 @@ use policies::GroupName;
 /// The most operations of a group in [`EVERY`], apart from those that only read.
 pub(super) const AT_MOST: u32 = 60;
 
-/// How long that many are counted.
+/// The period for that limit.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// What each group has left.
+/// Each group's remaining allowance.
 #[derive(Debug, Default)]
 pub(super) struct Paces(Mutex<HashMap<GroupName, Left>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Left {
-    /// So much at this moment; it grows with time.
+    /// The allowance at this moment; it grows with time.
     operations: f64,
     at: Instant,
 }
@@ -32,12 +32,12 @@ impl Left {
 }
 
 impl Paces {
-    /// Whether a group may ask for one now.
+    /// Whether a group may ask now.
     pub(super) fn has_room(&self, group: &GroupName, now: Instant) -> bool {
         lock(&self.0).get(group).is_none_or(|left| left.by(now) >= 1.0)
     }
 
-    /// Takes the room for one. `false`: there is none.
+    /// Takes the allowance for one operation. `false`: there is none.
     pub(super) fn take(&self, group: &GroupName, now: Instant) -> bool {
         let mut groups = lock(&self.0);
         let left = groups.entry(group.clone()).or_insert(Left { operations: f64::from(AT_MOST), at: now });

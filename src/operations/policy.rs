@@ -1,4 +1,4 @@
-//! What the agent is told of its policy: as JSON, and as text that reads well.
+//! What the agent is told about its policy: as JSON and as readable text.
 
 use std::fmt::Write;
 
@@ -40,7 +40,7 @@ fn policy_as_json(policy: &Policy) -> String {
 
 /// The manifest as text.
 pub(super) fn text(policy: &Policy) -> String {
-    // Whole: what is new is told.
+    // Destructured in full, so that a new field cannot be forgotten.
     let Manifest { group, allowed, asked, asks_about_others, denied, limits, how_to_ask } =
         policy_file::manifest(policy);
     let others = if asks_about_others { "asked about, or refused" } else { "refused" };
@@ -66,14 +66,14 @@ pub(super) fn text(policy: &Policy) -> String {
     text
 }
 
-/// All of it: a field that is new does not compile before an agent is told of it.
+/// Likewise: a new field does not compile until agents are told about it.
 fn lines(reach: &Reach) -> String {
     let Reach { host, scheme, ports, requests, query, body, unasked, websocket, with_credential, hours, why } = reach;
     let prefix = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
     let mut text = format!("  {prefix}{host}");
     if ports.iter().any(|port| Some(*port) != usual_port(*scheme)) {
         let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
-        // Writing to a String cannot fail, here and below.
+        // Writing to a String cannot fail.
         let _ = write!(text, " port {}", ports.join(", "));
     }
     text.push('\n');

@@ -1,5 +1,5 @@
-//! `react`: a sign on a message that somebody wrote in the group's own chat. Never on what Doorward says,
-//! its questions least of all: what it sent is no message that could be named.
+//! `react`: a reaction to a message that somebody wrote in the group's own chat. Doorward's own messages, its questions
+//! above all, cannot be named.
 
 use policies::{Code, Refusal};
 use proxy::ports::Caller;
@@ -11,16 +11,15 @@ use super::message::{MESSAGES_AT_MOST, not_said};
 use super::{Operations, Proof};
 use crate::store::{MARK, RunId, Text};
 
-/// The longest sign, in characters: a family with skin tones has ten.
+/// The longest reaction, in characters: a family emoji with skin tones has ten.
 const LONGEST: usize = 12;
 
-/// `react`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct React {
-    /// The sign.
+    /// The emoji.
     emoji: String,
-    /// The message, by its id; the last one that is being answered where nothing is said.
+    /// The message's id; by default the last one being answered.
     message: Option<String>,
 }
 
@@ -57,7 +56,7 @@ impl Asked for React {
     }
 }
 
-/// Whether a text is a sign and nothing to read. Which signs a network knows is its business.
+/// Whether a text is an emoji and nothing to read. Which ones a network accepts is up to it.
 fn is_sign(text: &str) -> bool {
     let is_part = |c: char| !c.is_alphabetic() && !c.is_whitespace() && !c.is_control() && c != MARK;
     let has_picture = !text.is_ascii();

@@ -1,5 +1,5 @@
-//! `register_group`: a chat becomes a group, if the owner says yes to exactly that. It reaches nothing but its
-//! model; what more, its owner says in its policy.
+//! `register_group`: a chat becomes a group if the owner says yes to exactly that. It reaches only its model; the owner
+//! grants more in its policy.
 
 use policies::{Code, GroupName, Refusal};
 use proxy::ports::Caller;
@@ -14,25 +14,24 @@ use crate::images;
 use crate::registration::{self, NotRegistered, whatsapp};
 use crate::store::NewGroup;
 
-/// Who answers in it: a shell would take what people write for commands.
+/// The agent that answers: a shell would run what people write.
 const AGENT: Agent = Agent::Claude { model: None };
 
-/// The longest id of a chat, in bytes.
+/// The longest chat id, in bytes.
 const LONGEST_CHAT: usize = 200;
 
-/// `register_group`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterGroup {
-    /// How it is to be called.
+    /// The group's name.
     name: String,
     /// The channel's id of the chat.
     chat: String,
-    /// The channel; that of who asks where nothing is said.
+    /// The channel; the caller's by default.
     channel: Option<String>,
 }
 
-/// The same, read.
+/// The same, parsed.
 struct Wanted {
     name: GroupName,
     channel: String,
@@ -85,7 +84,7 @@ impl Asked for RegisterGroup {
 }
 
 impl RegisterGroup {
-    /// What is wanted, if it can be: a yes must not come to nothing.
+    /// Parses the request and checks that it can be carried out: a yes must not be in vain.
     fn read(&self, operations: &Operations, caller: &Caller) -> Result<Wanted, Refusal> {
         let name = GroupName::parse(&self.name).map_err(|error| refuse(format!("`name`: {error}")))?;
         if images::is_policy_of_one(&name) {
@@ -104,7 +103,7 @@ impl RegisterGroup {
             let config = Config::load(&chats.home).unwrap_or_default();
             whatsapp::check(&self.chat, &config.channels.whatsapp).map_err(|why| refuse(format!("`chat`: {why}")))?;
         }
-        // What an earlier group of the name was allowed must not come back unseen.
+        // What an earlier group of the name was allowed must not come back unnoticed.
         let files = [chats.home.policy_file(&name), chats.home.group_file(&name), chats.home.skills_file(&name)];
         let old = files.iter().any(|path| path.exists());
         let taken = chats.store.group(&name).map_err(|error| unavailable(&error))?.is_some() || name.as_str() == "base";

@@ -1,9 +1,9 @@
-//! `schedule_task`, `list_tasks`, `update_task`, `pause_task`, `resume_task`, `cancel_task`: what an agent
-//! is to do later, in its own group. Another group's task it changes only if the owner says yes.
+//! `schedule_task`, `list_tasks`, `update_task`, `pause_task`, `resume_task`, `cancel_task`: future work for an agent,
+//! in its own group. It changes another group's task only if the owner says yes.
 //!
 //! **Invariants**
-//! - A task that an agent makes or changes is told in its chat, whole, by the same transaction.
-//! - No agent reaches another group's task without a yes to that very change.
+//! - A task that an agent makes or changes is shown to its chat in full, in the same transaction.
+//! - No agent changes another group's task without a yes to that very change.
 
 mod elsewhere;
 mod shown;
@@ -32,41 +32,41 @@ pub(super) const PROMPT_AT_MOST: usize = 2000;
 /// The longest command, in characters.
 pub(super) const GATE_AT_MOST: usize = 500;
 
-/// What a model reads of another group's task.
+/// The note for a model about another group's task.
 const ELSEWHERE: &str = "Another group's only if the owner says yes to this very change, which may take a minute.";
 
-/// `schedule_task`, in the words of NanoClaw's.
+/// `schedule_task`, with NanoClaw's names.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScheduleTask {
-    /// What is to be done.
+    /// The prompt.
     prompt: String,
     /// `cron`, `interval` or `once`.
     schedule_type: String,
-    /// A cron line, a length of time, a time.
+    /// A cron line, a duration or a time.
     schedule_value: String,
-    /// `group` where nothing is said, or `isolated`.
+    /// `group` (default) or `isolated`.
     context_mode: Option<String>,
-    /// The owner's where nothing is said.
+    /// The owner's by default.
     time_zone: Option<String>,
-    /// `once` where nothing is said, `skip` or `all`.
+    /// `once` (default), `skip` or `all`.
     missed: Option<String>,
-    /// A command that says whether there is anything to do.
+    /// A command that decides whether there is anything to do.
     gate: Option<String>,
 }
 
-/// `update_task`: what is named is different from now on.
+/// `update_task`: changes the fields that are given.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateTask {
-    /// Which.
+    /// The task's number.
     #[serde(deserialize_with = "number")]
     task_id: u64,
-    /// What is to be done.
+    /// The prompt.
     prompt: Option<String>,
     /// `cron`, `interval` or `once`.
     schedule_type: Option<String>,
-    /// A cron line, a length of time, a time.
+    /// A cron line, a duration or a time.
     schedule_value: Option<String>,
     /// `group` or `isolated`.
     context_mode: Option<String>,
@@ -74,43 +74,39 @@ pub(super) struct UpdateTask {
     time_zone: Option<String>,
     /// `skip`, `once` or `all`.
     missed: Option<String>,
-    /// The command before it; the empty one for none.
+    /// The command before it; empty for none.
     gate: Option<String>,
 }
 
-/// `pause_task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PauseTask {
-    /// Which.
+    /// The task's number.
     #[serde(deserialize_with = "number")]
     task_id: u64,
 }
 
-/// `resume_task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResumeTask {
-    /// Which.
+    /// The task's number.
     #[serde(deserialize_with = "number")]
     task_id: u64,
 }
 
-/// `cancel_task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CancelTask {
-    /// Which.
+    /// The task's number.
     #[serde(deserialize_with = "number")]
     task_id: u64,
 }
 
-/// `list_tasks`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListTasks {}
 
-/// A number, as a number or in quotation marks: models write both.
+/// A number, quoted or not: models write both.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -279,12 +275,12 @@ impl Operations {
         let word = Word { run: Some((run, &caller.identity().group)), tell: &tell };
         let task = chats.store.change_task(task.id, &change, &word).map_err(not_changed)?;
         chats.tasks_changed();
-        // What else there is to know of another group's task is not who asks'.
+        // The caller learns nothing more about another group's task.
         let comes = if is_own(caller, &task) { format!(": {}", comes(&task)) } else { String::new() };
         Ok(format!("Task {} is changed{comes}. {}", task.id.0, chat_is_told(caller, &task)))
     }
 
-    /// A stand-in is somebody else in another group.
+    /// A stand-in means somebody else in another group.
     fn understood(&self, caller: &Caller, task: &Task, prompt: Option<&str>) -> Option<String> {
         let own = is_own(caller, task);
         prompt.map(|prompt| if own { prompt.to_owned() } else { self.with_names(&caller.identity().group, prompt) })
@@ -313,7 +309,7 @@ impl Operations {
         Ok(format!("Task {} {done}. {}", task.id.0, chat_is_told(caller, &task)))
     }
 
-    /// Whether the chat may read what the agent wants done, and can.
+    /// Whether the chat may and can be told what the agent wants done.
     fn may_be_told(&self, group: &GroupName, prompt: Option<&str>, gate: Option<&str>) -> Result<(), Refusal> {
         if prompt.is_some_and(|prompt| prompt.trim().is_empty() || prompt.chars().count() > PROMPT_AT_MOST) {
             return Err(refuse(format!("`prompt` says in 1 to {PROMPT_AT_MOST} characters what is to be done")));
@@ -324,7 +320,7 @@ impl Operations {
         self.say.check(group, &format!("{} {}", prompt.unwrap_or_default(), gate.unwrap_or_default()))
     }
 
-    /// Its chat hears of it, and whose wish it was, if not its own agent's.
+    /// The notice to the task's chat, with who caused the change if not its own agent.
     fn told(&self, task: &Task, caller: &Caller, words: Phrases) -> Vec<(GroupName, NewOutgoing)> {
         let group = task.what.group.clone();
         let words = match is_own(caller, task) {
@@ -343,13 +339,13 @@ impl Chats {
     }
 }
 
-/// The task of a number, whosever it is: [`Asked::beyond`] has asked the owner about another group's.
+/// The task with a number, in any group: [`Asked::beyond`] has asked the owner about another group's.
 fn reached_task(chats: &Chats, number: u64) -> Result<Task, Refusal> {
     let found = chats.store.task(TaskId(number)).map_err(|error| unavailable(&error))?;
     found.ok_or_else(|| refuse(format!("there is no task {number}; list_tasks says which this group has")))
 }
 
-/// The same with names in the place of stand-ins, as its chat reads it.
+/// The task with names instead of stand-ins, as its chat reads it.
 fn with_names(roster: Option<&Roster>, task: &Task) -> Task {
     let mut named = task.clone();
     if let Some(roster) = roster {
@@ -373,7 +369,7 @@ fn refuse(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::OperationRefused, why.into())
 }
 
-/// A task is made and changed while something is answered, so that somebody has asked for it.
+/// A task is only made or changed during a run, so that somebody has asked for it.
 fn under_way(caller: &Caller) -> Result<RunId, Refusal> {
     caller
         .run()

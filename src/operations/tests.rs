@@ -1,4 +1,4 @@
-//! Operations through a real door, with a real store and log behind it, and nobody in the chats.
+//! Operations through a real door, with a real store and log, and nobody in the chats.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests come through a door, and fail by panicking")]
 
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ impl House {
         self.ask(name, "POST", "/mcp", headers, message.to_string().as_bytes()).await
     }
 
-    /// Calls a tool: whether it was done, and what the agent reads.
+    /// Calls a tool: whether it succeeded, and what the agent reads.
     async fn call(&self, name: &str, tool: &str, arguments: Value) -> Result<String, String> {
         let params = json!({ "name": tool, "arguments": arguments });
         let heard =
@@ -143,7 +143,7 @@ impl House {
         if answer["result"]["isError"] == true { Err(text) } else { Ok(text) }
     }
 
-    /// A run of a group under way, also at its door.
+    /// A group's run in flight, also set at its door.
     fn run(&self, name: &str, door: &OpenDoor) -> RunId {
         let run = self.store.begin_run(&group(name), MessageRow(1), MessageRow(1), door.sandbox_id()).unwrap().id;
         door.set_run(Some(run.0));
@@ -253,7 +253,7 @@ async fn a_message_goes_to_the_groups_own_chat_and_counts_as_written() {
     );
 }
 
-/// Attacks N03, N06: who asks is known from the door; what a request claims is refused.
+/// Attacks N03, N06: the caller is known from the door; other claims are refused.
 #[tokio::test]
 async fn no_claim_reaches_another_group() {
     let house = House::new();
@@ -287,7 +287,7 @@ async fn messages_are_bounded_and_belong_to_an_answer() {
     assert!(say("one more".to_owned()).await.unwrap_err().contains("at most 20 messages"));
     house.store.fail_run(run, "over", None, &[]).unwrap();
     assert!(say("late".to_owned()).await.unwrap_err().contains("ended meanwhile"));
-    // A run of another group's is no way around it.
+    // Another group's run is no way around it.
     let main = house.store.begin_run(&group("main"), MessageRow(1), MessageRow(1), door.sandbox_id()).unwrap();
     door.set_run(Some(main.id.0));
     assert!(say("hi".to_owned()).await.unwrap_err().contains("ended meanwhile"));
@@ -371,7 +371,7 @@ async fn a_wish_that_is_settled_says_so() {
     }
     assert!(house.call("family", "request_access", json!({ "host": "a.test", "why": " " })).await.is_err());
     assert_eq!(house.store.access_requests().unwrap(), []);
-    // What the group's own file denies is the owner's to change.
+    // What the group's own file denies, the owner can change.
     house.call("family", "request_access", wish("gists.test", "/")).await.unwrap();
     assert_eq!(house.store.access_requests().unwrap().len(), 1);
 }
@@ -405,7 +405,7 @@ async fn a_door_of_no_registered_group_reads_its_policy_and_does_no_more() {
     assert_eq!(verdicts, ["allow", "deny", "deny"]);
 }
 
-/// Of its own group alone.
+/// Only of its own group.
 #[tokio::test]
 async fn an_agent_reads_what_its_own_models_have_used_up() {
     let house = House::new();

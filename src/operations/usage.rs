@@ -1,4 +1,4 @@
-//! `usage`: what the models of the agent's own group have used up, and how much of each limit that is.
+//! `usage`: what the models of the agent's own group have used, and how much of each limit that is.
 
 use policies::Refusal;
 use proxy::ports::Caller;
@@ -12,12 +12,12 @@ use crate::config::{PRICES_OF, Prices};
 use crate::meters::{Period, Report, report};
 use crate::store::StoreError;
 
-/// By what days and prices it is counted.
+/// How usage is counted.
 #[derive(Clone, Debug)]
 pub struct Counted {
     /// The owner's clock.
     pub clock: OwnersClock,
-    /// What models cost.
+    /// Model prices.
     pub prices: Prices,
 }
 

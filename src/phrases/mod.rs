@@ -1,23 +1,23 @@
-//! What Doorward itself says in chats, in the languages of the people there.
+//! Doorward's own words in chats, in the languages of the people there.
 //!
-//! What it is: phrases by name ([`Phrases`]), which have no language until they are said, and the
-//! texts of each [`Language`] (`*.ftl`, Project Fluent). What it is not: it knows no chats and no
-//! groups. The command line, the log and what agents read stay English.
+//! What it is: phrases by name ([`Phrases`]), which have no language until they are said, and the texts of each
+//! [`Language`] (`*.ftl`, Project Fluent). What it is not: it knows no chats and no groups. The command line, the log
+//! and agents' texts stay English.
 //!
 //! **Invariants**
-//! - What is put into a phrase stays as it is. It can end neither its place nor its direction:
-//!   what steers directions is taken out of it, and where directions differ it is isolated.
-//! - Each language has each phrase, with the same variables (`tests.rs`).
+//! - A value in a phrase stays as it is. It can break neither its place nor its direction: bidi control characters are
+//!   removed from it, and where directions differ it is isolated.
+//! - Each language has every phrase, with the same variables (`tests.rs`).
 
 use std::sync::OnceLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 
-/// First strong isolate, and its end (Unicode UAX 9).
+/// First strong isolate and pop directional isolate (Unicode UAX 9).
 const ISOLATE: [char; 2] = ['\u{2068}', '\u{2069}'];
 
-/// A language that people read in chats.
+/// A language of chats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Language {
     /// English.
@@ -29,19 +29,19 @@ pub enum Language {
     Arabic,
 }
 
-/// What is to be said: phrases and texts, one after the other.
+/// A message: phrases and texts in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Phrases(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
-    /// By its name, with what is put into it.
+    /// A phrase by name, with its values.
     Phrase(&'static str, Vec<(&'static str, Value)>),
-    /// A text that has its language: of a program, of the log, lines of a policy.
+    /// A text in its own language: from a program, the log, or lines of a policy.
     Text(String),
-    /// A text that is there in English, and the words for it elsewhere.
+    /// A text that exists in English, and the phrases for other languages.
     English(String, Phrases),
-    /// Between two others.
+    /// A separator.
     Between(&'static str),
 }
 
@@ -57,7 +57,7 @@ impl Language {
     /// All of them.
     pub const ALL: [Language; 3] = [Language::English, Language::German, Language::Arabic];
 
-    /// By its code, as settings spell it.
+    /// The language with this code, as in settings.
     pub fn parse(code: &str) -> Result<Self, String> {
         let known = Language::ALL.into_iter().find(|language| language.code() == code);
         known.ok_or_else(|| {
@@ -93,14 +93,14 @@ impl Language {
             let mut bundle = FluentBundle::new_concurrent(self.code().parse().into_iter().collect());
             // It would isolate everything everywhere; see `Language::placed`.
             bundle.set_use_isolating(false);
-            // What is wrong with a file is found by the tests.
+            // Tests find errors in a file.
             let (Ok(resource) | Err((resource, _))) = FluentResource::try_new(self.source().to_owned());
             let _ = bundle.add_resource(resource);
             bundle
         })
     }
 
-    /// A phrase; its name where it is missing, which the tests do not let happen.
+    /// A phrase; its name if it is missing, which the tests rule out.
     fn phrase(self, name: &str, values: &[(&'static str, Value)]) -> String {
         let mut args = FluentArgs::new();
         for (key, value) in values {
@@ -119,7 +119,7 @@ impl Language {
         )
     }
 
-    /// A value in a sentence, with its own direction.
+    /// A value in a sentence, isolated with its own direction.
     fn placed(self, text: &str) -> String {
         let text: String = text.chars().filter(|c| !steers(*c)).collect();
         match self.runs_to_the_left() || text.chars().any(runs_to_the_left) {
@@ -135,43 +135,43 @@ impl Phrases {
         Phrases(vec![Piece::Phrase(name, Vec::new())])
     }
 
-    /// Puts a name, a host or the like into the phrase.
+    /// Adds a name, a host or the like.
     #[must_use]
     pub fn with(self, key: &'static str, value: impl ToString) -> Self {
         self.put(key, Value::Data(value.to_string()))
     }
 
-    /// Puts a number into the phrase.
+    /// Adds a number.
     #[must_use]
     pub fn count(self, key: &'static str, number: impl TryInto<u64>) -> Self {
         self.put(key, Value::Number(number.try_into().unwrap_or(u64::MAX)))
     }
 
-    /// Puts other words into the phrase.
+    /// Adds other phrases as a value.
     #[must_use]
     pub fn saying(self, key: &'static str, phrases: impl Into<Phrases>) -> Self {
         self.put(key, Value::Phrases(phrases.into()))
     }
 
-    /// Where English is spoken, this text, which says more.
+    /// In English, this text instead, which says more.
     #[must_use]
     pub fn or_in_english(self, text: impl Into<String>) -> Self {
         Phrases(vec![Piece::English(text.into(), self)])
     }
 
-    /// More, in the same line.
+    /// Appends in the same line.
     #[must_use]
     pub fn and(self, more: impl Into<Phrases>) -> Self {
         self.followed(" ", more.into())
     }
 
-    /// More, in a line of its own.
+    /// Appends in a line of its own.
     #[must_use]
     pub fn line(self, more: impl Into<Phrases>) -> Self {
         self.followed("\n", more.into())
     }
 
-    /// More, behind an empty line.
+    /// Appends after an empty line.
     #[must_use]
     pub fn paragraph(self, more: impl Into<Phrases>) -> Self {
         self.followed("\n\n", more.into())
@@ -182,7 +182,7 @@ impl Phrases {
         self.0.is_empty()
     }
 
-    /// In a language.
+    /// The text in a language.
     pub fn said_in(&self, language: Language) -> String {
         let say = |piece: &Piece| match piece {
             Piece::Phrase(name, values) => language.phrase(name, values),
@@ -194,12 +194,12 @@ impl Phrases {
         self.0.iter().map(say).collect()
     }
 
-    /// For the log and the store.
+    /// The text for the log and the store.
     pub fn in_english(&self) -> String {
         self.said_in(Language::English)
     }
 
-    /// Inside of a sentence, where a text of another language is isolated.
+    /// Within a sentence, where text in another language is isolated.
     fn as_value(&self, language: Language) -> String {
         let say = |piece: &Piece| match piece {
             Piece::Text(text) => language.placed(text),
@@ -237,13 +237,13 @@ impl From<&str> for Phrases {
     }
 }
 
-/// What embeds, overrides or isolates, and the ends of these.
+/// Bidi controls: embeddings, overrides and isolates, and their ends.
 fn steers(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Letters of scripts that run to the left: Hebrew to Arabic Extended-A, presentation forms,
-/// and those of the supplementary plane.
+/// Letters of right-to-left scripts: Hebrew to Arabic Extended-A, presentation forms, and those of the supplementary
+/// plane.
 fn runs_to_the_left(c: char) -> bool {
     matches!(c, '\u{590}'..='\u{8ff}' | '\u{200f}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}'
         | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')

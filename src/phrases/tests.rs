@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
-/// Each phrase of a language, with its variables.
+/// All phrases of a language, with their variables.
 fn phrases(language: Language) -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::new();
     let mut name = String::new();
@@ -48,7 +48,7 @@ fn each_language_has_each_phrase_with_the_same_variables() {
     }
 }
 
-/// A name in the source that no file has would be said as it is.
+/// A name in the source that no file defines would be said as it is.
 #[test]
 fn what_is_said_is_there_and_what_is_there_is_said() {
     let (english, mut said, mut written) = (phrases(Language::English), BTreeSet::new(), BTreeSet::new());

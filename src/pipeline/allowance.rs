@@ -1,5 +1,5 @@
-//! How often a group's agent may be set to work in a day (`runs_per_day`). What it is not: the limits on what
-//! leaves, and on what models use up, which are kept at the door.
+//! How many runs a group may start in a day (`runs_per_day`). What it is not: the limits on traffic and on model usage,
+//! which the door enforces.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use policies::GroupName;
 
 use crate::store::Millis;
 
-/// Says how many runs a group may have since a moment.
+/// Returns how many runs a group may have since a moment.
 #[derive(Clone)]
 pub struct Allowance(Arc<Allowed>);
 
 type Allowed = dyn Fn(&GroupName) -> Option<(u64, Millis)> + Send + Sync;
 
 impl Allowance {
-    /// By whoever knows the policies and the day.
+    /// From a function that knows the policies and the day.
     pub fn new(allowed: impl Fn(&GroupName) -> Option<(u64, Millis)> + Send + Sync + 'static) -> Self {
         Allowance(Arc::new(allowed))
     }
 
-    /// At most so many runs since then; `None` for any number.
+    /// The most runs since that moment; `None` for no limit.
     pub(super) fn of(&self, group: &GroupName) -> Option<(u64, Millis)> {
         (self.0)(group)
     }

@@ -1,17 +1,16 @@
-//! Whether a message calls the assistant: `@Name` at its start, in any case and any
-//! script, as people and their phones write it.
+//! Whether a message calls the assistant: `@Name` at its start, in any case and script, as people and their phones
+//! write it.
 //!
-//! What it is not: it knows no chats and no settings. Whether a chat needs a call at
-//! all is for the router to say.
+//! What it is not: it knows no chats and no settings. Whether a chat needs a call is for the router to decide.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
 use crate::config::Trigger;
 
-/// How many times longer than its folded form a name may be written.
+/// How many times longer than its folded form a written name may be.
 const LONGEST: usize = 16;
 
-/// What the assistant is called, folded: its name, and what else it is called in a chat.
+/// The assistant's folded names: its own, and its others in a chat.
 #[derive(Clone, Debug)]
 pub struct Name(Vec<String>);
 
@@ -21,7 +20,7 @@ impl Name {
         Name(vec![fold(name.trim().trim_start_matches(is_at))])
     }
 
-    /// What calls it in a chat with this trigger.
+    /// The names that call it in a chat with this trigger.
     pub fn in_chat(&self, trigger: Option<&Trigger>) -> Self {
         let mut names = self.clone();
         if let Some(Trigger::Called(other)) = trigger {
@@ -30,11 +29,11 @@ impl Name {
         names
     }
 
-    /// What follows `@Name` at the start of a text; `None` where nobody is called.
+    /// The text after `@Name` at its start; `None` if it does not call.
     pub fn called<'t>(&self, text: &'t str) -> Option<&'t str> {
         let after_at = skip_unseen(text).strip_prefix(is_at)?;
         let end = self.0.iter().find_map(|name| ends_at(name, after_at))?;
-        // Marks that belong to the name (the isolate that a phone closes) go with it.
+        // Skips marks that belong to the name (a phone closes its bidi isolate there).
         Some(skip_unseen(skip_unseen(&after_at[end..]).trim_start_matches([',', ':', ';'])))
     }
 }
@@ -47,7 +46,7 @@ fn ends_at(name: &str, text: &str) -> Option<usize> {
     let mut read = String::new();
     for (at, c) in text.char_indices() {
         let end = at + c.len_utf8();
-        // A text could hold any number of invisible marks.
+        // A text may contain any number of invisible marks.
         if end > LONGEST * name.len() {
             return None;
         }
@@ -67,8 +66,8 @@ fn ends_at(name: &str, text: &str) -> Option<usize> {
     None
 }
 
-/// Case, composition, width, diacritics and invisible marks make no difference.
-/// Lower-upper-lower is the full case folding: ß is ss, ς is σ, İ and ı are i.
+/// Ignores case, composition, width, diacritics and invisible marks. Lower-upper-lower is the full case folding: ß is
+/// ss, ς is σ, İ and ı are i.
 pub(in crate::pipeline) fn fold(text: &str) -> String {
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd();
     let plain = |text: &str| -> String {
@@ -78,8 +77,8 @@ pub(in crate::pipeline) fn fold(text: &str) -> String {
     plain(&lower(&lower(&plain(text)).to_uppercase()))
 }
 
-/// Whether the word continues in `rest`. In scripts without spaces between words, and in
-/// Hangul with its particles, it may end anywhere.
+/// Whether the word continues in `rest`. In scripts without spaces between words, and in Hangul with its particles, it
+/// may end anywhere.
 fn goes_on(rest: &str) -> bool {
     let mut next = rest.chars().filter(|c| !is_unseen(*c));
     match next.next() {
@@ -98,12 +97,12 @@ fn skip_unseen(text: &str) -> &str {
     text.trim_start_matches(|c: char| c.is_whitespace() || is_unseen(c))
 }
 
-/// Combining diacritical marks: people leave them out.
+/// Combining diacritical marks, which people leave out.
 fn is_diacritic(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
 }
 
-/// Marks that steer direction, joining or looks, and show nothing themselves.
+/// Invisible marks that control direction, joining or presentation.
 pub(super) fn is_unseen(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'

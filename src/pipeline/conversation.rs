@@ -33,22 +33,22 @@ pub(super) struct Conversation<'a, S: StartSandbox> {
     watch: Watch,
 }
 
-/// Messages that are answered together, the last of which calls, and the answer so far.
+/// Messages that are answered together; the last one calls. With the answer so far.
 struct Turn {
     messages: Vec<Message>,
     answer: Answer,
-    /// Whether the agent has it.
+    /// Whether the agent has got it.
     handed_on: bool,
-    /// What is shown of the answer while it grows.
+    /// The part of a growing answer that is shown.
     growing: Option<Shown>,
-    /// Whether it is a greeting, which a shell does not know.
+    /// Whether it is a greeting, which a shell cannot answer.
     greets: bool,
     end: Option<End>,
     forgot: Option<Forgotten>,
     since: Instant,
 }
 
-/// An answer at a terminal: thoughts stay inside, names come back, and then it is checked like all that is said.
+/// A growing answer at a terminal: thoughts are removed, names restored, and then it is checked like any other text.
 struct Shown {
     thoughts: Thoughts,
     names: Names,
@@ -71,7 +71,7 @@ fn lost_words(lost: &Lost) -> Phrases {
 }
 
 impl<'a, S: StartSandbox> Conversation<'a, S> {
-    /// Takes these messages on. The run is recorded before the agent hears of them.
+    /// Takes on these messages. The run is recorded before the agent hears of them.
     pub(super) fn begin(worker: &'a mut Worker<S>, group: &'a Group, messages: Vec<Message>) -> Result<Self, Broken> {
         let form = worker.sandbox.as_ref().map_or(Form::Bare, Sandbox::reads);
         let watch = Watch::new(worker.shared.settings.waits, form);
@@ -81,7 +81,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         Ok(conversation)
     }
 
-    /// Until every message is answered.
+    /// Works until every message is answered.
     pub(super) async fn carry_on(&mut self) -> Result<(), Broken> {
         while !self.turns.is_empty() {
             if let Some(id) = self.greeted() {
@@ -142,14 +142,14 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
                 let at = self.at();
                 self.worker.shared.remember_session(&self.group.name, at, session.as_deref())
             }
-            // Said too early, or too late: no reason to give up the answer.
+            // Too early or too late, but no reason to abandon the answer.
             Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready | FromGuest::Checked { .. })) => Ok(()),
             Ok(None) => Err(self.lose(Phrases::new("sandbox-ended"), true)),
             Err(lost) => Err(self.lose(lost_words(&lost), lost.may_pass)),
         }
     }
 
-    /// Shows more of the answer that comes next, at a terminal.
+    /// Shows more of the next answer, at a terminal.
     fn grow(&mut self, id: u64, piece: &str) {
         let (group, shared) = (self.group, &self.worker.shared);
         let Some(turn) = self.turns.front_mut().filter(|turn| turn.id() == id) else { return };
@@ -167,17 +167,17 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         }
     }
 
-    /// Hands messages that arrived meanwhile to the live sandbox.
+    /// Hands new messages to the live sandbox.
     fn follow_up(&mut self) -> Result<(), Broken> {
         let newest = self.turns.back().map_or(MessageRow(0), Turn::last);
         let pending = self.worker.shared.pending_messages(&self.group.name)?;
         let more: Vec<Message> = pending.into_iter().filter(|message| message.row > newest).collect();
         let (Some(last), Some(run)) = (more.last(), &self.worker.run) else { return Ok(()) };
-        // A task that is due comes before what has not begun.
+        // A task that is due goes before turns that have not begun.
         if self.worker.shared.store.next_firing(&self.group.name)?.is_some() {
             return Ok(());
         }
-        // Somebody said stop: the halt is on its way.
+        // Somebody said stop: the halt will follow.
         if more.iter().any(|message| message.means == Means::Stop) {
             return Ok(());
         }
@@ -197,7 +197,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.extend(turns.map(Turn::of));
     }
 
-    /// A greeting is no command: a shell's next turn, if it is one, which is over with that.
+    /// A greeting is no command: if it is a shell's next turn, that turn ends here.
     fn greeted(&mut self) -> Option<u64> {
         let name = self.worker.shared.name_in(&self.group.name);
         let turn = self.turns.front_mut().filter(|turn| self.form == Form::Bare && !turn.handed_on)?;
@@ -239,7 +239,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.iter_mut().find(|turn| turn.id() == id && turn.end.is_none())
     }
 
-    /// A turn is over, and perhaps turns that waited for it.
+    /// Ends a turn, and perhaps earlier turns that waited for it.
     fn ended(&mut self, id: u64, end: End) -> Result<(), Broken> {
         let Some(turn) = self.turn(id) else { return Ok(()) };
         turn.end = Some(end);
@@ -259,7 +259,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.worker.sandbox.as_ref().map_or(0, |sandbox| sandbox.order().at)
     }
 
-    /// The agent's model can do no more: what is open goes to the next one, if there is one. The run ends without an
+    /// The agent's model cannot continue: the open turns go to the next agent, if there is one. The run ends without an
     /// answer, and its messages wait.
     fn hand_over(&mut self, id: u64, why: &str) -> Option<Broken> {
         let turn = self.turns.front().filter(|turn| turn.id() == id)?;
@@ -291,8 +291,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         Ok(())
     }
 
-    /// A failed turn is settled alone. Only where the failure may be temporary, and no later
-    /// turn was answered, the group rests and tries again.
+    /// A failed turn is settled alone. Only if the failure may be temporary, and no later turn was answered, does the
+    /// group rest and try again.
     fn failed(&mut self, turn: Turn, run: &Run, mut why: Phrases, retry: bool) -> Result<(), Broken> {
         if let Some(what) = turn.forgot {
             why = why.line(telling::forgotten(what, &self.group.name));
@@ -305,8 +305,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         }
     }
 
-    /// What the chat gets: the answer, what the door refused meanwhile, other notices, and an
-    /// end for each message that called. Every call gets a reaction.
+    /// What the chat gets: the answer, the door's refusals, other notices, and an end for each message that called.
+    /// Every call gets a response.
     fn outgoing(&self, turn: Turn, run: &Run, with: Option<u64>) -> Vec<NewOutgoing> {
         let cut = turn.messages.iter().any(|message| self.form.cuts(message));
         let Turn { messages, answer, forgot, greets, .. } = turn;
@@ -366,7 +366,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.get(1).filter(|_| self.form == Form::Bare).map(|turn| turn.since)
     }
 
-    /// A notice is due, or the end of the run.
+    /// Sends a notice that is due, or ends the run.
     async fn due(&mut self, due: Due) -> Result<(), Broken> {
         let words = self.watch.words(due);
         self.watch.told(due);
@@ -375,7 +375,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             Due::Behind => self.turns.get(1),
             Due::Hung | Due::TooLong => {
                 if let Some(sandbox) = self.worker.sandbox.as_mut() {
-                    // It is closed right after; an agent that hears this can leave its session in order.
+                    // It is closed right after; an agent that reads this can leave its session in order.
                     let _ = tokio::time::timeout(LAST_WORD, sandbox.send(&ToGuest::Interrupt)).await;
                 }
                 return Err(self.lose(words, false));
@@ -387,8 +387,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         Ok(())
     }
 
-    /// The sandbox is lost, and the run has failed with all that it covers. Commands that wait
-    /// behind a shell's are not part of it and are tried again.
+    /// The sandbox is lost, and the run has failed with everything it covers. Commands waiting behind a shell's are not
+    /// part of it and are tried again.
     fn lose(&mut self, why: Phrases, may_pass: bool) -> Broken {
         let Some(run) = self.worker.run.take() else { return Broken::Settled(Left::default()) };
         let covered = if self.form == Form::Bare { 1 } else { self.turns.len() };
@@ -411,12 +411,12 @@ impl Turn {
         }
     }
 
-    /// How daemon and guest call this turn.
+    /// The turn's id between daemon and guest.
     fn id(&self) -> u64 {
         self.last().0.unsigned_abs()
     }
 
-    /// The first message that calls. Talk before it may be another at the next attempt.
+    /// The first message that calls. Talk before it may be different at the next attempt.
     fn first(&self) -> MessageRow {
         let call = self.messages.iter().find(|message| message.means != Means::Talk);
         call.map_or(MessageRow(0), |message| message.row)

@@ -1,4 +1,4 @@
-//! Carries out the queue's decisions: starts workers, wakes them, lets them go.
+//! Carries out the queue's decisions: starts, wakes and releases workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
 use crate::store::{Millis, now};
 
-/// How often the end of a pause is looked for at least.
+/// How often at least the end of a pause is checked for.
 const LOOKS_AGAIN: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
@@ -26,12 +26,12 @@ pub(super) enum Event {
     Busy(GroupName),
     Idle(GroupName),
     Left(GroupName, Left),
-    /// A rest is over, by its number.
+    /// A rest is over; with its number.
     Rested(GroupName, u64),
-    /// A group has waited for a seat for a while, by the number of its wait.
+    /// A group has waited for a seat for a while; with the number of its wait.
     Waited(GroupName, u64),
     Stop(GroupName, Stopping, oneshot::Sender<bool>),
-    /// A pause was begun or ended, or may be over.
+    /// A pause has begun or ended, or may be over.
     Pauses,
     Snapshot(oneshot::Sender<Snapshot>),
     Shutdown(oneshot::Sender<()>),
@@ -43,16 +43,16 @@ pub(super) struct Dispatcher<S: StartSandbox> {
     queue: Queue,
     seats: BTreeMap<GroupName, Seat>,
     waits: BTreeMap<GroupName, Wait>,
-    /// Groups whose chats know that they are paused, and until when.
+    /// Groups whose chats have been told that they are paused, and until when.
     told_paused: BTreeMap<GroupName, Millis>,
-    /// Whether the end of a pause is looked for.
+    /// Whether a timer for the end of a pause is set.
     looks_for_end: bool,
     /// Numbers rests and waits, so that a late timer is recognised.
     numbers: u64,
     ending: Option<oneshot::Sender<()>>,
 }
 
-/// How to reach a worker, and whom to tell when it has left.
+/// How to reach a worker.
 struct Seat {
     mail: mpsc::UnboundedSender<Mail>,
     halt: watch::Sender<Halt>,
@@ -155,7 +155,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         }
     }
 
-    /// Whoever wrote to a paused group hears of it, once.
+    /// Tells whoever wrote to a paused group, once.
     fn tell_paused(&mut self, group: &GroupName, until: Millis) {
         let calls = self.shared.store.calls_waiting(group).unwrap_or_default();
         if let Some(last) = calls.last()
@@ -168,13 +168,13 @@ impl<S: StartSandbox> Dispatcher<S> {
 
     fn look_for_the_end(&mut self, until: Millis) {
         if !std::mem::replace(&mut self.looks_for_end, true) {
-            // The clock may be set, and a machine may sleep.
+            // The clock may be set, and the machine may sleep.
             let left = Duration::from_millis(u64::try_from(until - now()).unwrap_or_default());
             self.tell_after(left.min(LOOKS_AGAIN), Event::Pauses);
         }
     }
 
-    /// Whoever waits and is not paused any more is served.
+    /// Serves groups that wait and are no longer paused.
     fn pauses(&mut self) -> Vec<Step> {
         self.looks_for_end = false;
         let waiting = self.shared.store.groups_waiting().unwrap_or_else(|error| {
@@ -212,7 +212,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         }
     }
 
-    /// Groups that have begun to wait for a seat hear about it if that takes a while.
+    /// Groups that have begun to wait for a seat are told if that takes a while.
     fn note_waits(&mut self) {
         let queue = &self.queue;
         self.waits.retain(|group, _| queue.waiting().any(|waiting| waiting == group));
@@ -255,7 +255,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         self.seats.insert(group.clone(), Seat { mail, halt, stopped: Vec::new(), since: Instant::now() });
         let worker = Worker::new(Arc::clone(&self.shared), group.clone(), inbox, halted);
         let events = self.shared.events.clone();
-        // In a task of its own below the one that reports, so that a panic frees the seat too.
+        // The worker is a child task, so that a panic frees the seat too.
         tokio::spawn(async move {
             let left = match tokio::spawn(worker.serve()).await {
                 Ok(left) => left,
@@ -268,8 +268,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         });
     }
 
-    /// A worker that is about to leave may miss its mail; [`Dispatcher::left`] looks
-    /// for work once more.
+    /// A worker that is about to leave may miss its mail; [`Dispatcher::left`] checks for work once more.
     fn mail(&self, group: &GroupName, mail: Mail) {
         if let Some(seat) = self.seats.get(group) {
             let _ = seat.mail.send(mail);
@@ -278,8 +277,8 @@ impl<S: StartSandbox> Dispatcher<S> {
 
     fn left(&mut self, group: &GroupName, left: Left) -> Vec<Step> {
         let stopped = self.seats.remove(group).map(|seat| seat.stopped).unwrap_or_default();
-        // A stop may arrive while the worker is leaving and no longer listens. What it left to
-        // be tried again is settled here, so that stop means stop.
+        // A stop may arrive while the worker is leaving and no longer listens. Work it left for a retry is settled
+        // here, so that stop means stop.
         let left = if stopped.is_empty() { left } else { Left::default() };
         for (stopping, done) in stopped {
             self.settle_stopped(group, stopping);
@@ -294,7 +293,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         self.queue.left(group, more, rest)
     }
 
-    /// A store that cannot be read has no work for anybody; the worker logs the error.
+    /// If the store cannot be read, there is no work; the worker logs the error.
     fn has_work(&self, group: &GroupName) -> bool {
         let waits = self.shared.store.calls_waiting(group).is_ok_and(|waiting| !waiting.is_empty());
         let fires = || self.shared.store.next_firing(group).is_ok_and(|firing| firing.is_some());
@@ -302,7 +301,7 @@ impl<S: StartSandbox> Dispatcher<S> {
     }
 
     fn stop(&mut self, group: &GroupName, stopping: Stopping, done: oneshot::Sender<bool>) -> Vec<Step> {
-        // It stops whether or not the stop can be recorded.
+        // It stops whether or not this can be recorded.
         self.shared.ledger.note(&Notice::new(
             "stopped",
             Some(group),
@@ -318,7 +317,7 @@ impl<S: StartSandbox> Dispatcher<S> {
             return Vec::new();
         }
         let _ = done.send(self.settle_stopped(group, stopping));
-        // Messages from after the stop may have been in line already.
+        // Messages from after the stop may have been queued already.
         if self.has_work(group) { self.queue.work(group) } else { Vec::new() }
     }
 

@@ -1,6 +1,6 @@
-//! One firing of a task, carried out: in the group's live sandbox, or alone in one of its own.
+//! Carries out one firing of a task: in the group's live sandbox, or in a sandbox of its own.
 //!
-//! It is one turn, and its run covers nothing else. What people write meanwhile waits until it is over.
+//! It is one turn, and its run covers nothing else. Messages that arrive meanwhile wait until it is over.
 
 use containers::protocol::{Forgotten, FromGuest, ToGuest};
 use tokio::time::Instant;
@@ -23,14 +23,14 @@ pub(super) struct Errand<'a, S: StartSandbox> {
     answer: Answer,
     forgot: Option<Forgotten>,
     watch: Watch,
-    /// Since when somebody waits behind it.
+    /// Since when a message waits behind it.
     behind: Option<Instant>,
 }
 
-/// How far it is.
+/// The stage of a firing.
 enum Goes {
     On,
-    /// The command before it has found this to do.
+    /// The command before it found this to do.
     Found(String),
     Over,
 }
@@ -49,7 +49,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
         Ok(Errand { worker, group, firing, form, answer: Answer::default(), forgot: None, watch, behind: None })
     }
 
-    /// Until it is over.
+    /// Works until it is over.
     pub(super) async fn carry_on(&mut self) -> Result<(), Broken> {
         tracing::info!(group = %self.group.name, task = self.firing.task.id.0, "a task is carried out");
         match self.firing.task.what.gate.clone() {
@@ -78,12 +78,12 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
         }
     }
 
-    /// How daemon and guest call it. Messages have small numbers.
+    /// Its id between daemon and guest. Messages have small ids.
     fn id(&self) -> u64 {
         self.firing.id.row().0.cast_unsigned()
     }
 
-    /// The agent is woken.
+    /// Prompts the agent.
     async fn prompt(&mut self, found: Option<&str>) -> Result<(), Broken> {
         let roster = match self.form {
             Form::Bare => None,
@@ -127,7 +127,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
                 let broken = self.failed(Phrases::new("agent-failed"), &message, retry);
                 return if fatal { Err(broken) } else { over(broken) };
             }
-            // A sandbox of its own has a conversation that nobody goes on with.
+            // The session of its own sandbox is never resumed.
             Ok(Some(FromGuest::Session { session })) if self.firing.task.what.context == Context::Group => {
                 let at = self.worker.sandbox.as_ref().map_or(0, |sandbox| sandbox.order().at);
                 self.worker.shared.remember_session(&self.group.name, at, session.as_deref())?;
@@ -139,7 +139,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
         Ok(Goes::On)
     }
 
-    /// The command before it has ended: there is nothing to do, or the agent is to hear of what there is.
+    /// The command before it has ended: there is nothing to do, or the agent gets its output.
     fn checked(&mut self, output: String, failed: Option<String>) -> Result<Goes, Broken> {
         if let Some(how) = failed {
             let said = format!("{how}\n{output}");
@@ -153,7 +153,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
         Ok(Goes::Found(output))
     }
 
-    /// The next agent takes over when this is tried again. Whether there is one.
+    /// The next agent takes over at the retry. Returns whether there is one.
     fn hand_over(&mut self) -> bool {
         let shared = &self.worker.shared;
         let (Some(run), Some(sandbox)) = (&self.worker.run, &self.worker.sandbox) else { return false };
@@ -172,7 +172,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
         self.lose(words.saying("why", said.as_str()), may_pass)
     }
 
-    /// What the chat gets: the answer, if there is one, and what the door refused meanwhile.
+    /// What the chat gets: the answer, if any, and the door's refusals.
     fn outgoing(&mut self) -> Vec<NewOutgoing> {
         let shared = &self.worker.shared;
         let own = |words: Phrases| shared.say.own(&self.group.name, words);
@@ -206,7 +206,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
         self.worker.run.take()
     }
 
-    /// A notice is due, or the end of the run.
+    /// Sends a notice that is due, or ends the run.
     async fn due(&mut self, due: Due) -> Result<(), Broken> {
         let words = self.watch.words(due);
         self.watch.told(due);
@@ -222,7 +222,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
             }
             Due::Hung | Due::TooLong => {
                 if let Some(sandbox) = self.worker.sandbox.as_mut() {
-                    // It is closed right after; an agent that hears this can leave its session in order.
+                    // It is closed right after; an agent that reads this can leave its session in order.
                     let _ = tokio::time::timeout(LAST_WORD, sandbox.send(&ToGuest::Interrupt)).await;
                 }
                 return Err(self.lose(words, false));
@@ -244,7 +244,7 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
     }
 }
 
-/// A failure that leaves the sandbox as it is.
+/// A failure that leaves the sandbox intact.
 fn over(broken: Broken) -> Result<Goes, Broken> {
     match broken {
         Broken::Settled(_) => Ok(Goes::Over),
@@ -252,7 +252,7 @@ fn over(broken: Broken) -> Result<Goes, Broken> {
     }
 }
 
-/// Whether a command has found that nothing is to be done: it wrote nothing, or says so as NanoClaw's scripts do.
+/// Whether a command found nothing to do: no output, or the answer that NanoClaw's scripts give.
 fn finds_nothing(output: &str) -> bool {
     let Some(last) = output.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return true };
     let said = serde_json::from_str::<serde_json::Value>(last);

@@ -1,9 +1,7 @@
-//! One message from a channel: whether it is for a group at all, what it is to the
-//! assistant, and its way into the store.
+//! One message from a channel: whether it is for a group, what it means to the assistant, and how it is stored.
 //!
-//! A message of an unregistered chat ends here, before anything of it is written or logged
-//! (invariant 14), and so does a network's echo of what this daemon sent, and whatever is said to a
-//! question of Doorward's.
+//! A message from an unregistered chat ends here, before any of it is written or logged (invariant 14). So do a
+//! network's echo of what this daemon sent, and answers to Doorward's questions.
 
 mod orders;
 mod own;
@@ -27,7 +25,7 @@ use crate::store::{
     Group, Inserted, Means, NewMessage, NotChanged, StoreError, Task, TaskChange, TaskId, TaskState, Word,
 };
 
-/// How the assistant is called in a group's chat, and what is answered there.
+/// The assistant's names in a group's chat, and which messages are answered there.
 struct Called {
     name: Name,
     trigger: Option<Trigger>,
@@ -44,7 +42,7 @@ impl Pipeline {
         let Some(group) = registered else { return Ok(Outward::of_no_group(id)) };
         match self.store_for(&group, message) {
             Ok(()) => Ok(Outward::accepted(id)),
-            // A person sits at a terminal and reads why; a network delivers it again.
+            // At a terminal a person reads the reason; a network delivers the message again.
             Err(error) if served.channel == terminal::CHANNEL => Ok(Outward::not_kept(id, &error)),
             Err(error) => Err(error.into()),
         }
@@ -62,7 +60,7 @@ impl Pipeline {
             Heard::Taken(told) => return self.tell_sender(group, &message, told.map(Phrases::from)),
             Heard::Wish(told) => return self.tell_sender(group, &message, Some(told)),
         }
-        // A later version of a message is no new one.
+        // A later version of a message is not a new one.
         if message.edits.is_some() {
             return Ok(());
         }
@@ -74,7 +72,7 @@ impl Pipeline {
         self.tell_people(group, &message)?;
         let asks = self.asks(group, &message, &called)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
-        // A stop of theirs counts, and leaves nothing but its place.
+        // A stop from somebody of whom nothing is kept counts, and leaves only its place.
         let nobody = Sender::default();
         let new = NewMessage {
             group: &group.name,
@@ -102,7 +100,7 @@ impl Pipeline {
                 self.stop_others(&new, others, Phrases::new("stopped-others"))?;
             }
             other => {
-                // Delivered again, it is over: it says nothing about what was changed since.
+                // A message delivered again does nothing: it says nothing about later changes.
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     let words = self.carried_out(other)?;
                     self.answer_at_once(group, &message.id, words)?;
@@ -112,7 +110,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Does what is done at once and leaves no mark in a group; what is answered.
+    /// Carries out orders that take effect at once and leave no mark in a group; returns the reply.
     fn carried_out(&self, asks: Asks) -> Result<Phrases, StoreError> {
         Ok(match asks {
             Asks::Lock(which) => orders::locked(which.as_ref(), (self.locks.0)(which.as_ref()).err()),
@@ -130,15 +128,15 @@ impl Pipeline {
         })
     }
 
-    /// The owner stops other groups, and is told so.
+    /// The owner stops other groups and is told so.
     fn stop_others(&self, new: &NewMessage<'_>, others: Vec<GroupName>, words: Phrases) -> Result<(), StoreError> {
         let words = self.say.own(new.group, words);
         let mut told = vec![telling::outgoing_to(OutgoingKind::Notice, words, new.id)];
-        // Where this chat is stopped as well, that is the end of the answer.
+        // If this chat is stopped too, its stop is the end of the answer.
         if new.means != Means::Stop {
             told.push(telling::done(new.id));
         }
-        // Delivered again, it stops nothing that came after it.
+        // Delivered again, it must not stop what came after it.
         if let Inserted::Row(_) = self.store.insert_stop_of(new, &others, &told)? {
             self.outbox.wake();
             let here = (new.means == Means::Stop).then_some(new.group);
@@ -147,12 +145,12 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Whether a message was delivered before.
+    /// Whether a message has been delivered before.
     fn is_known(&self, group: &Group, message: &str) -> Result<bool, StoreError> {
         Ok(self.store.quoted(&group.name, message)?.is_some())
     }
 
-    /// What was meant for Doorward alone is not kept; its sender is told what became of it.
+    /// A message for Doorward alone is not stored; its sender is told the result.
     fn tell_sender(&self, group: &Group, message: &Incoming, told: Option<Phrases>) -> Result<(), StoreError> {
         let answers = message.reacts_to.as_ref().unwrap_or(&message.id);
         if let Some(told) = told {
@@ -166,7 +164,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Somebody cancels a task. First, so that a message which comes once more finds it done.
+    /// Somebody cancels a task. This goes first, so that a message delivered again finds it done.
     fn cancel_task(&self, group: &Group, id: &str, task: TaskId, new: &NewMessage<'_>) -> Result<(), StoreError> {
         let tell = |task: &Task| {
             let words = telling::of_task(Phrases::new("task-cancelled"), task);
@@ -197,15 +195,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// How a group's file has it. An invalid file counts as empty here, and is reported when the sandbox starts.
+    /// From the group's file. An invalid file counts as empty here; the error is reported when the sandbox starts.
     fn called_in(&self, group: &Group) -> Called {
         let trigger = GroupSettings::load(&self.home, &group.name).ok().and_then(|settings| settings.trigger);
         Called { name: self.assistant.name.in_chat(trigger.as_ref()), trigger }
     }
 
-    /// In a chat of several people only messages that call the assistant are for it: its name
-    /// at the start, a mention, a reply to one of its messages. Elsewhere all are. A group's
-    /// file may say otherwise.
+    /// In a chat of several people only messages that call the assistant are for it: its name at the start, a mention,
+    /// a reply to one of its messages. Elsewhere all are. A group's file may say otherwise.
     fn is_for_us(&self, group: &Group, message: &Incoming, called: &Called) -> Result<bool, StoreError> {
         let Called { name, trigger } = called;
         let answers_us = match &message.quote {
@@ -218,36 +215,36 @@ impl Pipeline {
         Ok(called || !needed)
     }
 
-    /// A quote with the text and the name that the store knows. The quoting side may make
-    /// things up, so a quote of an unknown message has no name.
+    /// A quote with the text and sender that the store knows. The quoting side may make things up, so a quote of an
+    /// unknown message has no name.
     fn known(&self, group: &Group, quote: Quote) -> Result<Quote, StoreError> {
         if let Some((name, text)) = self.store.quoted(&group.name, &quote.id)? {
             let sender = name.unwrap_or_else(|| self.assistant.shown.clone());
             return Ok(Quote { sender, text, ..quote });
         }
-        // It may be somebody's of whom nothing is kept: what others quote of them is not, either.
+        // It may be from somebody of whom nothing is kept: quotes of them are not kept either.
         let text = if self.store.keeps_nothing_of_some(&group.name)? { String::new() } else { quote.text };
         Ok(Quote { sender: String::new(), text, ..quote })
     }
 }
 
-/// What people write who want it to stop, in a hurry and in more than one language.
+/// What people write to stop the assistant, in a hurry and in several languages.
 const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
 
-/// The one word that follows one of these words, or nothing; `None` where the text is no such order.
+/// The one word after one of these words, or an empty text; `None` if the text is no such order.
 fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {
     after(text, mentioned, name, words).filter(|rest| !rest.contains(char::is_whitespace))
 }
 
-/// What follows one of these words, where the text begins with it.
+/// The text after one of these words, if it begins with one.
 pub(super) fn after<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {
     let text = name.called(text).unwrap_or(text).trim();
-    // A mention stands in the text as `@` and a number.
+    // In the text a mention is `@` and a number.
     let text = match text.strip_prefix('@') {
         Some(mention) if mentioned => mention.trim_start_matches(|c: char| !c.is_whitespace()).trim(),
         _ => text,
     };
-    // Some people write commands as other bots expect them.
+    // Some people write commands as for other bots.
     let text = text.trim_end_matches(['.', '!']).trim_start_matches('/');
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let folded = calling::fold(word);

@@ -1,4 +1,4 @@
-//! The real sandboxes behind the pipeline's own words for them.
+//! The real sandboxes behind the pipeline's interface.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Sandbox for LiveSandbox {
 
     async fn next(&mut self) -> Result<Option<FromGuest>, Lost> {
         let said = LiveSandbox::next(self).await;
-        // It would fill its folder again.
+        // A new sandbox would fill its folder again.
         said.map_err(|lost| Lost { why: lost.to_string(), may_pass: !self.was_ended() })
     }
 
@@ -66,10 +66,10 @@ impl Sandbox for LiveSandbox {
     }
 }
 
-/// The same for people other than the owner: nothing about the host. The daemon's log has all of it.
+/// The same for people other than the owner: nothing about the host. The daemon's log has everything.
 pub(super) fn in_a_chat(error: &SandboxError) -> Phrases {
     let known = Phrases::new(match error {
-        // What helps, and holds no path.
+        // Helpful, and without paths.
         SandboxError::NoKey(_)
         | SandboxError::TooMuch(_)
         | SandboxError::AlmostFull
@@ -86,8 +86,8 @@ pub(super) fn in_a_chat(error: &SandboxError) -> Phrases {
     Phrases::new("owner-finds").saying("why", known)
 }
 
-/// A missing image or folder stays missing until somebody acts, a sandbox that came up wrong will
-/// come up wrong again, and a runtime that the engine does not know is not known a minute later.
+/// A missing image or folder stays missing until somebody acts, a sandbox that came up wrong will do so again, and a
+/// runtime unknown to the engine stays unknown.
 fn may_pass(error: &SandboxError) -> bool {
     match error {
         SandboxError::Start(StartError::ImageMissing { .. } | StartError::AttestationFailed { .. }) => false,

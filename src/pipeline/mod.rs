@@ -4,13 +4,12 @@
 //! channel → router → intake → store → queue → worker → conversation → store → outbox → channel
 //! ```
 //!
-//! What it is: the order of the steps, and what they promise. What it is not: it knows no
-//! engine, no door and no socket; sandboxes come through [`sandbox::StartSandbox`].
+//! What it is: the order of the steps, and their promises. What it is not: it knows no engine, door or socket;
+//! sandboxes come through [`sandbox::StartSandbox`].
 //!
 //! **Invariants**
 //! - An accepted message is answered, or its failure is reported (13).
-//! - A run that wrote upstream is not repeated; a run that may have written counts as one
-//!   that did (13).
+//! - A run that wrote upstream is not repeated; one that may have written counts as one that did (13).
 //! - Nothing from an unregistered chat is written or logged (14).
 
 mod allowance;
@@ -91,15 +90,15 @@ pub struct Pipeline {
     scheduler: AbortHandle,
 }
 
-/// Shuts the doors of a group, or of all, until the owner opens them on the machine. An error
-/// says what is wrong with the lock all the same.
+/// Shuts the doors of a group, or of all, until the owner opens them on the machine. They are shut even after an error,
+/// which says what is wrong with the lock.
 #[derive(Clone)]
 pub struct Locks(Arc<Locking>);
 
 type Locking = dyn Fn(Option<&GroupName>) -> Result<(), String> + Send + Sync;
 
 impl Locks {
-    /// By whoever has the doors.
+    /// From a function that has the doors.
     pub fn new(lock: impl Fn(Option<&GroupName>) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Locks(Arc::new(lock))
     }
@@ -114,38 +113,38 @@ impl std::fmt::Debug for Locks {
 /// The pipeline's task; it ends after [`Pipeline::shutdown`].
 pub type PipelineTask = JoinHandle<()>;
 
-/// What a pipeline is made of.
+/// The parts of a pipeline.
 pub struct Parts<S> {
-    /// What the owner's word `lock` does.
+    /// Carries out the owner's `lock`.
     pub locks: Locks,
-    /// How often agents are set to work.
+    /// How many runs groups may start.
     pub allowance: Allowance,
-    /// What the owner's words end.
+    /// Ended by any word of the owner.
     pub absence: Arc<Absence>,
-    /// Where the files of groups are.
+    /// The groups' files.
     pub home: Home,
     /// Messages, runs, outbox.
     pub store: Arc<Store>,
-    /// What went through the door.
+    /// The audit log.
     pub ledger: Arc<AuditLog>,
-    /// What may be said in a chat.
+    /// The check on what may be said in a chat.
     pub say: Say,
     /// Sends what is queued.
     pub outbox: OutboxHandle,
     /// Hears answers to questions.
     pub approvals: Arc<Approvals>,
-    /// Hears that tasks have changed.
+    /// Wakes the scheduler when tasks change.
     pub bell: TaskBell,
     /// Starts sandboxes.
     pub sandboxes: S,
-    /// Numbers.
+    /// The pipeline's settings.
     pub settings: Settings,
 }
 
-/// Who answers, and in which time zone.
+/// The assistant, and its time zone.
 #[derive(Clone, Debug)]
 pub struct Assistant {
-    /// How people call it.
+    /// The name by which people call it.
     pub name: Name,
     /// The name as it is displayed.
     pub shown: String,
@@ -153,12 +152,12 @@ pub struct Assistant {
     pub zone: TimeZone,
 }
 
-/// The pipeline's numbers, and its name.
+/// The pipeline's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who answers.
+    /// The assistant.
     pub assistant: Assistant,
-    /// How many sandboxes may live at once.
+    /// The most sandboxes at once.
     pub cap: usize,
     /// How long a sandbox waits for follow-ups.
     pub idle: Duration,
@@ -166,27 +165,27 @@ pub struct Settings {
     pub backoff: Backoff,
     /// How long things may take before a notice is sent, and before they are ended.
     pub waits: Waits,
-    /// When a first agent that could not answer is asked again.
+    /// When a first agent that failed is tried again.
     pub again: Duration,
-    /// What a chat of several people hears once.
+    /// The notice that a chat of several people gets once.
     pub people_notice: PeopleNotice,
 }
 
-/// What the queue holds right now.
+/// The queue's current state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Groups with a seat.
     pub seated: Vec<Seated>,
-    /// Groups that wait for one, the next one first, and how long each has waited.
+    /// Groups waiting for one, the next one first, and how long each has waited.
     pub waiting: Vec<(GroupName, Duration)>,
-    /// Groups that rest after a failure.
+    /// Groups resting after a failure.
     pub resting: Vec<GroupName>,
 }
 
 /// A group with a seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seated {
-    /// Which.
+    /// The group.
     pub group: GroupName,
     /// Whether it is answering.
     pub busy: bool,
@@ -269,12 +268,12 @@ impl Pipeline {
         self.tell(Event::Stop(group.clone(), Stopping::AsSaid, oneshot::channel().0));
     }
 
-    /// Says something in the main group's chat. Returns whether there is one.
+    /// Sends a message to the main group's chat. Returns whether there is one.
     pub fn tell_owner(&self, text: impl Into<Phrases>) -> Result<bool, StoreError> {
         Ok(self.tell_main(text)?.is_some())
     }
 
-    /// Says there that all is set up, once. Returns the group, and the message.
+    /// Reports there, once, that everything is set up. Returns the group and the message.
     pub fn greet(&self) -> Result<Option<(Group, OutboxId)>, StoreError> {
         if let Some(main) = self.store.main_group()?
             && let Some(there) = self.store.notice_there(&main.name, &self.say.own(&main.name, telling::set_up()))?
@@ -293,7 +292,7 @@ impl Pipeline {
         Ok(Some((main, id)))
     }
 
-    /// Has a group's agent hear something of Doorward's, in a turn of its own. A shell would run it.
+    /// Sends a group's agent a text of Doorward's, in a turn of its own. Not a shell: it would run it.
     pub fn tell_agent(&self, group: &GroupName, id: &str, text: &str) -> Result<(), StoreError> {
         let settings = GroupSettings::load(&self.home, group).unwrap_or_default();
         if settings.agent == Agent::Shell {
@@ -306,7 +305,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What the queue holds right now.
+    /// The queue's current state.
     pub async fn snapshot(&self) -> Snapshot {
         let (done, snapshot) = oneshot::channel();
         self.tell(Event::Snapshot(done));

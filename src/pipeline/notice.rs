@@ -1,5 +1,5 @@
-//! What the door refused during a run, as its chat reads it: what, why, and the
-//! lines that would lift it, with the file they go into.
+//! The door's refusals during a run, as its chat reads them: what, why, and the lines that would lift them, with the
+//! file they go into.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,21 +17,19 @@ pub const MOST_READ: u32 = 200;
 /// The most refusals that one notice lists.
 const MOST_SHOWN: usize = 10;
 
-/// Whether a group's chat may read how its policy could be widened: the owner's own chat,
-/// and no other (invariant 12 keeps others from acting on it; this keeps them from
-/// reading it).
+/// Whether a group's chat may read how its policy could be widened: only the owner's own chat (invariant 12 keeps
+/// others from doing it; this keeps them from reading it).
 pub fn is_for(group: &Group) -> bool {
     group.is_main || group.channel == terminal::CHANNEL
 }
 
-/// What a chat reads instead of an answer; the owner's own chat gets the whole reason.
+/// The text that replaces a withheld answer; the owner's own chat gets the full reason.
 pub fn withheld(group: &Group, refusal: &Refusal) -> Phrases {
     let why = if is_for(group) { refusal.for_log() } else { &refusal.why };
     Phrases::new("answer-withheld").saying("why", why.to_owned())
 }
 
-/// One text for all refusals of a run; `None` where there were none.
-/// `said`: what a request does, in the words of the group's policy.
+/// One text for all refusals of a run; `None` if there were none. `said`: a request in the words of the group's policy.
 pub fn text(refused: &[AuditEntry], policy_file: &Path, said: impl Fn(&Facts) -> Option<String>) -> Option<Phrases> {
     let mut told = BTreeSet::new();
     let (mut lifts, mut commands): (Vec<&[String]>, Vec<String>) = (Vec::new(), Vec::new());
@@ -58,15 +56,15 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path, said: impl Fn(&Facts) ->
     Some(lifted(text, &lifts, &commands, policy_file))
 }
 
-/// That nothing is left of what the group's models may use up, where that is so: whoever waits for an answer is to
-/// know it, and need not know the policy.
+/// Says that the group's model limits are used up, if so: whoever waits for an answer should know it, and need not know
+/// the policy.
 pub fn used_up(refused: &[AuditEntry]) -> Option<Phrases> {
     let about_it = |entry: &&AuditEntry| entry.code() == Some(Code::UsedUp.as_str());
     let why = refused.iter().rev().find(about_it)?.why()?;
     Some(Phrases::new("models-used-up").saying("why", why))
 }
 
-/// What would have let them through: lines to add to the policy, or what is to be changed in it.
+/// What would lift the refusals: lines to add to the policy, or changes to make in it.
 fn lifted(mut text: Phrases, lifts: &[&[String]], commands: &[String], policy_file: &Path) -> Phrases {
     let (changes, lines): (Vec<&[String]>, Vec<&[String]>) =
         lifts.iter().copied().partition(|lift| instruction(lift).is_some());
@@ -102,7 +100,7 @@ fn refusal(entry: &AuditEntry, said: &impl Fn(&Facts) -> Option<String>) -> Phra
     Phrases::new("refused").saying("request", request).saying("why", why)
 }
 
-/// What a code means. The log's own reason, which is English, says more.
+/// The meaning of a code. The log's own reason, in English, says more.
 fn reason(code: &str) -> Phrases {
     let meaning = Phrases::new(match Code::parse(code) {
         Some(Code::NotAllowed | Code::IpLiteral) => "reason-not-named",
@@ -122,31 +120,31 @@ fn reason(code: &str) -> Phrases {
     Phrases::new("reason").saying("reason", meaning).with("code", code)
 }
 
-/// What is to be done in a policy where a refusal's lines are no lines to add but say that
-/// another is to be changed or removed.
+/// The change to make in a policy, where a refusal's lines are not to be added but name another line to change or
+/// remove.
 pub fn instruction(lift: &[String]) -> Option<String> {
     let said: Option<Vec<&str>> = lift.iter().map(|line| line.strip_prefix("# ")).collect();
     said.filter(|said| !said.is_empty()).map(|said| said.join("; "))
 }
 
-/// The command that allows exactly what was refused, where the log knows all of it.
+/// The command that allows exactly what was refused, if the log has all of it.
 fn command(entry: &AuditEntry) -> Option<String> {
     Some(facts(entry)?.command_to_allow(&GroupName::parse(&entry.decision.group).ok()?))
 }
 
-/// Whether that command lifts it. In which network of the owner's a host may be, only the lines say.
+/// Whether that command lifts it. For a host in the owner's private network only the lines can.
 fn is_lifted_by_it(entry: &AuditEntry) -> bool {
     let is_a_rule = entry.lift().iter().any(|line| line.starts_with("[[allow]]"));
     is_a_rule && entry.code() != Some(Code::ResolvedPrivate.as_str())
 }
 
-/// The request, but for its query; nothing where the log does not know all of that.
+/// The request without its query; `None` if the log does not have all of it.
 fn facts(entry: &AuditEntry) -> Option<Facts> {
     Facts::parse(entry.decision.method.as_deref()?, what(entry)?.split_once(' ')?.1).ok()
 }
 
-/// Whether a denial from a preset refused it: the owner accepted that with the preset, and
-/// no line lifts it. The agent is told why, and the log has it.
+/// Whether a preset's own denial refused it: the owner accepted that with the preset, and no line lifts it. The agent
+/// is told why, and the log has it.
 fn is_expected(entry: &AuditEntry) -> bool {
     entry.decision.rule.as_ref().is_some_and(|rule| rule.file.starts_with("preset "))
 }

@@ -1,12 +1,9 @@
-//! The outbox at work: hands what is queued in the store to the connected channels, in order
-//! within each chat, until the channel confirms that it was sent.
+//! The outbox: hands queued rows to the connected channels, in order within each chat, until a channel confirms each.
 //!
-//! Nothing goes out before it is on the disk: a message that was sent and then forgotten
-//! would be sent twice. A row that a channel does not confirm is sent again with the same id.
-//! A row waits while its channel is gone or off its network. A row that cannot be sent, or at
-//! which its channel breaks off again and again, is replaced by a notice; where that fails
-//! too, the main group is told. The text itself stays in the store. Typing indicators go the
-//! same way but are not kept.
+//! Nothing goes out before it is on the disk: a message that was sent and then forgotten would be sent twice. An
+//! unconfirmed row is sent again with the same id. A row waits while its channel is disconnected or offline. A row that
+//! cannot be sent, or during which its channel repeatedly disconnects, is replaced by a notice; if that fails too, the
+//! main group is told. The text itself stays in the store. Typing indicators take the same way but are not stored.
 
 mod beside;
 mod link;
@@ -33,16 +30,16 @@ use crate::store::{self, Group, NewOutgoing, OutboxId, Queued, Say, Sayable, Sto
 
 /// How often a row is tried before it is given up.
 const ATTEMPTS: u32 = 10;
-/// How often a channel may break off with a row before that is given up.
+/// How often a channel may disconnect while it has a row before that row is given up.
 const BREAKS: u32 = 5;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(store::LONGEST_PAUSE.unsigned_abs());
-/// How many times as long as a text a file may take.
+/// How many times longer than a text a file may take.
 const FILES_TAKE: u32 = 4;
-/// How often the owner is told about a chat that cannot be reached.
+/// The shortest interval between two reports to the owner about an unreachable chat.
 const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
-/// The way to the outbox.
+/// A handle to the outbox.
 #[derive(Clone, Debug)]
 pub struct OutboxHandle(mpsc::UnboundedSender<Event>);
 
@@ -65,23 +62,22 @@ impl OutboxHandle {
         self.tell(Event::Wake);
     }
 
-    /// A channel is there.
+    /// A channel has connected.
     pub fn attach(&self, id: LinkId, link: Link) {
         self.tell(Event::Attach(id, link));
     }
 
-    /// A channel has gone; what it did not confirm is sent again when one comes back.
+    /// A channel has disconnected; what it did not confirm is sent again when it is back.
     pub fn detach(&self, id: LinkId) {
         self.tell(Event::Detach(id));
     }
 
-    /// How a channel stands with its network.
+    /// A channel's state on its network.
     pub fn state(&self, id: LinkId, state: ChannelState) {
         self.tell(Event::State(id, state));
     }
 
-    /// A channel confirms what it was given. Returns once that is noted: what it says
-    /// next may be an echo of it.
+    /// A channel confirms a row. Returns once that is recorded: the channel's next message may be an echo of it.
     pub async fn sent(&self, link: LinkId, id: OutboxId, sent_as: Option<String>) {
         let (noted, done) = oneshot::channel();
         self.tell(Event::Sent { link, id, sent_as, noted });
@@ -94,26 +90,26 @@ impl OutboxHandle {
         self.tell(Event::Failed { link, id, why, retry });
     }
 
-    /// Shows or hides the typing sign of a chat.
+    /// Shows or hides a chat's typing indicator.
     pub fn typing(&self, channel: &str, chat: &str, on: bool) {
         self.tell(Event::Typing { channel: channel.to_owned(), chat: chat.to_owned(), on });
     }
 
-    /// Shows more of an answer that is being written, where a channel shows such.
+    /// Shows more of a growing answer, on channels that show such.
     pub fn growing(&self, group: &Group, in_reply_to: &str, text: &Sayable) {
         if let Some(line) = Outward::growing(group, in_reply_to.to_owned(), text) {
             self.tell(Event::Growing { channel: group.channel.clone(), chat: group.chat.clone(), line });
         }
     }
 
-    /// The channels that are there, each with whether it can send; none once the outbox has ended.
+    /// The connected channels, each with whether it can send; none once the outbox has ended.
     pub async fn channels(&self) -> Vec<(String, bool)> {
         let (to, told) = oneshot::channel();
         self.tell(Event::Channels(to));
         told.await.unwrap_or_default()
     }
 
-    /// The outbox ends with the daemon; what did not reach it waits in the store.
+    /// The outbox ends with the daemon; events that did not reach it wait in the store.
     fn tell(&self, event: Event) {
         let _ = self.0.send(event);
     }
@@ -122,7 +118,7 @@ impl OutboxHandle {
 /// The pauses of the outbox.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Before a row that failed is tried again; doubled with each failure.
+    /// Before a failed row is tried again; doubled with each failure.
     pub first_retry: Duration,
     /// How long a channel may take to confirm.
     pub confirm: Duration,
@@ -134,11 +130,11 @@ impl Default for Patience {
     }
 }
 
-/// What an outbox that has not started yet will hear of.
+/// The events for an outbox that has not started yet.
 #[derive(Debug)]
 pub struct Inbox(mpsc::UnboundedReceiver<Event>);
 
-/// The way to an outbox, and what starts it.
+/// A handle to an outbox, and what starts it.
 pub fn handle() -> (OutboxHandle, Inbox) {
     let (to, events) = mpsc::unbounded_channel();
     (OutboxHandle(to), Inbox(events))
@@ -163,7 +159,7 @@ impl Inbox {
     }
 }
 
-/// At most this many events are taken before what is due is looked for again.
+/// The most events that are taken before due rows are looked for again.
 const AT_ONCE: usize = 256;
 
 struct Outbox {
@@ -173,11 +169,11 @@ struct Outbox {
     events: mpsc::UnboundedReceiver<Event>,
     links: BTreeMap<LinkId, Link>,
     flying: HashMap<OutboxId, Flying>,
-    /// How often a channel has broken off while it had the row.
+    /// How often a channel has disconnected while it had the row.
     breaks: HashMap<OutboxId, u32>,
-    /// When the owner was told that a chat gets nothing.
+    /// When the owner was told that a chat is unreachable.
     told: HashMap<GroupName, Instant>,
-    /// The last row known to be on the disk, with all before it.
+    /// The last row known to be on the disk, with all rows before it.
     durable: Option<OutboxId>,
     /// When to look again if nothing happens.
     again: Option<Instant>,
@@ -241,7 +237,7 @@ impl Outbox {
             Event::Typing { channel, chat, on } => {
                 let line = Outward::typing(chat.clone(), on);
                 for link in self.links.values().filter(|link| link.shows(&channel, &chat)) {
-                    // A dropped typing indicator is not missed.
+                    // A lost typing indicator does no harm.
                     let _ = link.to.try_send(line.clone());
                 }
                 Ok(())
@@ -252,7 +248,7 @@ impl Outbox {
             }
             Event::Growing { channel, chat, line } => {
                 for link in self.links.values().filter(|link| link.grows && link.shows(&channel, &chat)) {
-                    // Nor is a piece of an answer: all of it follows.
+                    // Nor does a lost piece: the whole answer follows.
                     let _ = link.to.try_send(line.clone());
                 }
                 Ok(())
@@ -260,8 +256,8 @@ impl Outbox {
         }
     }
 
-    /// Hands out what is due: the oldest row of each chat. A row with which a channel has
-    /// broken off goes alone, so that no other row is blamed.
+    /// Hands out what is due: the oldest row of each chat. A row on which a channel has disconnected goes alone, so
+    /// that no other row is blamed.
     async fn deliver(&mut self) -> Result<(), StoreError> {
         let channels: BTreeSet<String> = self.links.values().map(|link| link.channel.clone()).collect();
         let mut next = None;
@@ -335,7 +331,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Fails rows that no channel confirmed in time: what is still to be heard may be a confirmation.
+    /// Fails rows that no channel confirmed in time; a late confirmation may still arrive.
     fn give_up_waiting(&mut self) -> Result<(), StoreError> {
         if !self.events.is_empty() {
             return Ok(());
@@ -377,7 +373,7 @@ impl Outbox {
 
     fn failed(&mut self, id: OutboxId, why: &str, retry: bool) -> Result<(), StoreError> {
         let Some(flying) = self.flying.get(&id) else { return Ok(()) };
-        // Its channel has lost its network; that is not the message's fault, so it waits.
+        // Its channel has lost its network, which is not the message's fault, so it waits.
         if retry && !flying.links.iter().any(|link| self.links.get(link).is_some_and(|link| link.ready)) {
             self.flying.remove(&id);
             return Ok(());
@@ -391,7 +387,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Tells the chat that there was an answer; where not even that can be sent, the owner.
+    /// Tells the chat that there was an answer; if not even that can be sent, tells the owner.
     fn give_up(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
         if let Some(row) = self.store.outgoing(id)? {
             let words = self.say.own(&row.group, Phrases::new("not-delivered").saying("why", reply::error(why)));
@@ -404,8 +400,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Tells the main group's chat that a chat cannot be reached, without the text, which is
-    /// the group's own.
+    /// Tells the main group's chat that a chat is unreachable, without the text, which belongs to the group.
     fn tell_owner(&mut self, row: Queued, why: &str) -> Result<(), StoreError> {
         if row.kind == OutgoingKind::Done {
             return Ok(());

@@ -1,5 +1,5 @@
-//! `pause 1h`: nothing is begun for a while. Messages are kept, and answered when it is over; what is
-//! being answered goes on to its end.
+//! `pause 1h`: nothing new starts for a while. Messages are stored and answered afterwards; what is being answered
+//! finishes.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
 use crate::store::{Millis, StoreError, now};
 
-/// The longest: for good there is the lock.
+/// The longest pause; for longer there is the lock.
 pub const LONGEST: Duration = Duration::from_hours(31 * 24);
 
-/// What the owner writes to pause, and to go on.
+/// What the owner writes to pause and to resume.
 const PAUSES: [&str; 1] = ["pause"];
 const RESUMES: [&str; 1] = ["resume"];
 
-/// What the owner wants, of a group or of all.
+/// The owner's wish, for a group or for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Pause(Option<GroupName>, Duration),
     Resume(Option<GroupName>),
-    /// To pause, but not for how long.
+    /// To pause, with an unclear duration.
     Unclear,
 }
 
-/// The same as it is said: the word that stands where a group's name does, or nothing.
+/// The order as written: with the word in place of a group's name, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said<'t> {
     Pause(&'t str, Duration),
@@ -40,7 +40,7 @@ pub(super) enum Said<'t> {
     Unclear(&'t str),
 }
 
-/// Reads `pause 1h`, `pause family 1h`, `resume` and `resume family`. `None`: it is something else.
+/// Parses `pause 1h`, `pause family 1h`, `resume` and `resume family`. `None`: something else.
 pub(super) fn said<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<Said<'t>> {
     if let Some(rest) = after(text, mentioned, name, &RESUMES) {
         return (!rest.contains(char::is_whitespace)).then_some(Said::Resume(rest));
@@ -64,7 +64,7 @@ fn length(text: &str) -> Option<Duration> {
     duration::read(text.strip_prefix("for ").unwrap_or(text).trim())
 }
 
-/// What was meant as a time, readable or not.
+/// Whether it was meant as a time, valid or not.
 fn is_a_time(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
 }
@@ -73,7 +73,7 @@ fn lasting(group: &str, length: Duration) -> Said<'_> {
     if length.is_zero() || length > LONGEST { Said::Unclear(group) } else { Said::Pause(group, length) }
 }
 
-/// When that is, by the owner's clock: `22:00`, or `2026-12-05 22:00` on another day.
+/// The time by the owner's clock: `22:00`, or `2026-12-05 22:00` on another day.
 pub fn shown(at: Millis, now: Millis, zone: &TimeZone) -> String {
     let local = |at: Millis| Timestamp::from_millisecond(at).unwrap_or_default().to_zoned(zone.clone());
     let (at, now) = (local(at), local(now));
@@ -81,7 +81,7 @@ pub fn shown(at: Millis, now: Millis, zone: &TimeZone) -> String {
 }
 
 impl Pipeline {
-    /// Begins nothing for a group, or for any, until then.
+    /// Starts nothing for a group, or for any, until then.
     pub fn pause(&self, group: Option<&GroupName>, until: Millis, by: &str) -> Result<(), StoreError> {
         self.store.pause(group, until)?;
         let what = group.map_or_else(|| "every group".to_owned(), |group| format!("the group {group}"));
@@ -91,7 +91,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Ends the pause of a group, or all pauses. Whether there was one.
+    /// Ends the pause of a group, or all pauses. Returns whether there was one.
     pub fn resume(&self, group: Option<&GroupName>, by: &str) -> Result<bool, StoreError> {
         let was_paused = self.store.resume(group, now())?;
         if was_paused {
@@ -102,7 +102,7 @@ impl Pipeline {
         Ok(was_paused)
     }
 
-    /// Does as the owner wishes; what they are told.
+    /// Applies the owner's wish; returns the reply.
     pub(super) fn pause_or_resume(&self, wish: &Wish) -> Result<Phrases, StoreError> {
         const BY: &str = "the main group's chat";
         let of = |one: &'static str, all: &'static str, group: &Option<GroupName>| match group {

@@ -1,9 +1,8 @@
-//! The people of a group, as its model gets to know them: `[privacy] people = "stand-ins"`.
+//! A group's people as its model knows them: `[privacy] people = "stand-ins"`.
 //!
-//! What it is: names and numbers of those who wrote in the chat, in the place of which stand "Person 1",
-//! "Person 2", …, and the way back. Pure and deterministic: the same roster says the same each time.
-//! What it is not: a guess. Nobody who did not write in this chat is known here, and no word is
-//! taken for a name because it looks like one.
+//! What it is: the replacement of names and numbers of those who wrote in the chat by "Person 1", "Person 2", …, and
+//! the way back. Pure and deterministic: the same roster always gives the same result. What it is not: a guess. Nobody
+//! who did not write in this chat is known here, and no word is taken for a name because it looks like one.
 
 mod growing;
 mod read;
@@ -21,30 +20,30 @@ use read::{Letters, digit, digits, is_number_letter};
 
 pub(super) use growing::Names;
 
-/// What stands for somebody, before their number.
+/// The stand-in before its number.
 const STAND_IN: &str = "Person ";
 
-/// As many digits make a telephone number; with fewer, years and sums would be some.
+/// The fewest digits of a telephone number; with fewer, years and sums would match.
 const LEAST_DIGITS: usize = 7;
 
-/// Shorter names are words of every language.
+/// Shorter names are words in every language.
 const LEAST_LETTERS: usize = 2;
 
-/// Everybody who wrote in a chat.
+/// Everybody who has written in a chat.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roster {
     people: Vec<Member>,
-    /// Names and their parts, as folded letters, with the number of the first who has it.
+    /// Names and their parts, folded, with the number of the first who has it.
     names: BTreeMap<String, u32>,
-    /// The longest of these, in words.
+    /// The longest of them, in words.
     longest: usize,
-    /// Telephone numbers, digits alone.
+    /// Telephone numbers, digits only.
     phones: Vec<(String, u32)>,
 }
 
 impl Roster {
-    /// Who stands in for whom before a group's model; nobody where it knows people by their names. A file that cannot be
-    /// read is no reason to name anybody.
+    /// The stand-ins for a group's model; `None` where it knows people by their names. An unreadable file must not
+    /// reveal anybody's name.
     pub(crate) fn of_group(home: &Home, store: &Store, group: &GroupName) -> Result<Option<Self>, StoreError> {
         match GroupSettings::load(home, group).map_or(People::StandIns, |settings| settings.people) {
             People::Names => Ok(None),
@@ -52,7 +51,7 @@ impl Roster {
         }
     }
 
-    /// Of these people.
+    /// From these people.
     pub(super) fn new(mut people: Vec<Member>) -> Self {
         people.sort_by_key(|person| person.number);
         let mut roster = Roster::default();
@@ -74,7 +73,7 @@ impl Roster {
         roster
     }
 
-    /// What stands for the person with this id; the text itself where nobody is known.
+    /// The stand-in for the person with this id; `None` if unknown.
     pub(super) fn stand_in(&self, id: &str) -> Option<String> {
         let person = self.people.iter().find(|person| person.id == id)?;
         Some(format!("{STAND_IN}{}", person.number))
@@ -94,17 +93,17 @@ impl Roster {
         hidden
     }
 
-    /// A text with stand-ins in the place of names and numbers.
+    /// A text with stand-ins instead of names and numbers.
     pub(crate) fn hide(&self, text: &str) -> String {
         self.hide_names(&self.hide_numbers(text))
     }
 
-    /// A text with names in the place of stand-ins.
+    /// A text with names instead of stand-ins.
     pub(crate) fn reveal(&self, text: &str) -> String {
         self.reveal_between(None, text, None)
     }
 
-    /// The same of a part of a text, between these characters.
+    /// The same for part of a text, between these characters.
     fn reveal_between(&self, first: Option<char>, text: &str, next: Option<char>) -> String {
         let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
         let mut last = first;
@@ -130,7 +129,7 @@ impl Roster {
         shown + rest
     }
 
-    /// Longest names first: a first name alone is somebody, and so are both together.
+    /// Longest names first: a first name alone is somebody, and so is the full name.
     fn hide_names(&self, text: &str) -> String {
         let letters = Letters::of(text);
         let words: Vec<_> = letters.words().collect();
@@ -156,7 +155,7 @@ impl Roster {
         hidden + &text[from..]
     }
 
-    /// Digits with what people write between them, if they are somebody's number or the end of it.
+    /// Digits and the separators between them, if they are somebody's number or the end of it.
     fn hide_numbers(&self, text: &str) -> String {
         let (mut hidden, mut from) = (String::with_capacity(text.len()), 0);
         let mut at = 0;
@@ -165,11 +164,11 @@ impl Roster {
         {
             let length = text[start..].find(|c: char| !is_number_letter(c)).unwrap_or(text.len() - start);
             let run = text[start..start + length].trim_end_matches(|c: char| digit(c).is_none());
-            // A bracket around it all is no part of it.
+            // A bracket around the whole number is not part of it.
             let bracket = usize::from(run.starts_with('(') && !run.contains(')'));
             let (start, run, length) = (start + bracket, &run[bracket..], length - bracket);
             let number = digits(run);
-            // 0151… at home is +49 151… elsewhere, and 0049 151… of old.
+            // 0151… at home is +49 151… elsewhere, formerly 0049 151….
             let bare = number.trim_start_matches('0');
             let is_theirs = |phone: &str| bare.len() >= LEAST_DIGITS && phone.ends_with(bare);
             if let Some((_, person)) = self.phones.iter().find(|(phone, _)| is_theirs(phone)) {

@@ -1,6 +1,5 @@
-//! What an agent gets to read of a chat. This is the one place that knows which kind
-//! of agent reads what: the shell a bare command for each call, any other agent all
-//! that waits, as escaped XML with sender, local time and quotes.
+//! What an agent reads of a chat. This is the only place that knows which kind of agent reads what: the shell a bare
+//! command per call, any other agent everything that waits, as escaped XML with sender, local time and quotes.
 //!
 //! ```xml
 //! <messages timezone="Europe/Berlin">
@@ -8,8 +7,8 @@
 //! </messages>
 //! ```
 //!
-//! Nothing that people write can end an element or begin one: a text cannot pretend
-//! to be somebody else's. Names are as the chat shows them, and people choose those.
+//! No text can close or open an element, so none can pretend to be somebody else's. Names are those that the chat
+//! shows, which people choose themselves.
 
 use std::fmt::Write as _;
 
@@ -30,7 +29,7 @@ const TEXT_LIMIT: usize = 64 << 10;
 /// The most bytes of a quote.
 const QUOTE_LIMIT: usize = 1 << 10;
 
-/// The most bytes of what the command before a task has written.
+/// The most bytes of the output of a task's command.
 const FOUND_LIMIT: usize = 16 << 10;
 
 /// The most bytes of a name.
@@ -46,7 +45,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Of an agent.
+    /// The form for an agent.
     pub fn of(agent: &Agent) -> Self {
         match agent {
             Agent::Shell => Form::Bare,
@@ -54,8 +53,8 @@ impl Form {
         }
     }
 
-    /// Divides the waiting messages into turns. Each turn ends with a message that calls; what
-    /// follows the last call belongs to no turn.
+    /// Divides the waiting messages into turns. Each turn ends with a message that calls; messages after the last call
+    /// belong to no turn.
     pub fn turns(self, waiting: Vec<Message>) -> Vec<Vec<Message>> {
         let mut turns: Vec<Vec<Message>> = Vec::new();
         let (mut stretch, mut bytes) = (Vec::new(), 0);
@@ -77,13 +76,12 @@ impl Form {
         turns
     }
 
-    /// Whether only a part of this message is read.
+    /// Whether only part of this message fits.
     pub fn cuts(self, message: &Message) -> bool {
         self == Form::Context && message.means != Means::Talk && message.text.len() > TEXT_LIMIT
     }
 
-    /// What an agent reads of a task that is due.
-    /// `found`: what the command before it has written.
+    /// The prompt of a task that is due. `found`: the output of the command before it.
     pub fn task(self, firing: &Firing, found: Option<&str>) -> String {
         let what = &firing.task.what;
         match self {
@@ -101,7 +99,7 @@ impl Form {
         }
     }
 
-    /// The text of a turn.
+    /// The prompt of a turn.
     pub fn words(self, turn: &[Message], name: &Name, zone: &TimeZone) -> String {
         match self {
             Form::Bare => turn.last().map_or_else(String::new, |message| bare(&message.text, name).to_owned()),
@@ -110,12 +108,12 @@ impl Form {
     }
 }
 
-/// What the sender of a message hears if only a part of it is read.
+/// What a sender is told if only part of their message was read.
 pub fn cut_words() -> Phrases {
     Phrases::new("message-cut").count("kib", TEXT_LIMIT as u64 >> 10)
 }
 
-/// What somebody writes first who takes a shell for somebody.
+/// Greetings, from people who take a shell for a person.
 const GREETINGS: [&str; 13] = [
     "hello",
     "hi",
@@ -165,7 +163,7 @@ fn context(turn: &[Message], zone: &TimeZone) -> String {
     xml
 }
 
-/// Every call, and the newest of the talk that there is room for.
+/// Every call, and as many of the newest other messages as fit.
 fn shown(turn: &[Message]) -> Vec<&Message> {
     let calls: usize = turn.iter().filter(|message| message.means != Means::Talk).map(weight).sum();
     let (mut room, mut talk, mut full) = (PROMPT_LIMIT.saturating_sub(calls), 0, false);
@@ -185,14 +183,14 @@ fn shown(turn: &[Message]) -> Vec<&Message> {
     shown
 }
 
-/// The bytes that a message takes in a prompt.
+/// The bytes of a message in a prompt.
 fn weight(message: &Message) -> usize {
     message.text.len().min(TEXT_LIMIT)
         + message.quote.as_ref().map_or(0, |quote| quote.text.len().min(QUOTE_LIMIT))
         + 256
 }
 
-/// The time by the chat's clock, or by ours where the chat's is out of bounds.
+/// The time by the chat's clock, or by ours if the chat's is implausible.
 fn time(message: &Message, zone: &TimeZone) -> String {
     let at = Timestamp::from_millisecond(message.at).or_else(|_| Timestamp::from_millisecond(message.received_at));
     at.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
@@ -211,8 +209,8 @@ fn attribute(text: &str, limit: usize) -> String {
     escape(&text[..text.floor_char_boundary(limit)]).replace(['\n', '\t'], " ")
 }
 
-/// Makes control characters visible, drops invisible marks that change how a text reads, and
-/// escapes look-alikes of brackets as it escapes brackets, so that no model mistakes one.
+/// Makes control characters visible, drops invisible marks that change how a text reads, and escapes look-alikes of
+/// brackets like brackets, so that no model mistakes one.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use policies::GroupName;
 
-/// Groups that wait and groups that run.
+/// The groups that wait and those that run.
 #[derive(Debug)]
 pub struct Queue {
     cap: usize,
     waiting: VecDeque<GroupName>,
     seats: BTreeMap<GroupName, Seat>,
-    /// Each with the number of its rest: the end of an earlier rest does not end this one.
+    /// Each with the number of its rest: the end of an earlier rest does not end a later one.
     resting: BTreeMap<GroupName, u64>,
     /// The owner's group.
     owner: Option<GroupName>,
@@ -26,7 +26,7 @@ pub struct Queue {
 pub enum Step {
     /// Give the group a seat and let it work.
     Start(GroupName),
-    /// The group has a seat already: tell it that there is more.
+    /// The group has a seat already: tell it that there is more to do.
     Wake(GroupName),
     /// The group is idle and its seat is needed: let it go.
     Close(GroupName),
@@ -36,7 +36,7 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seat {
     Busy,
-    /// Since this tick: the longest idle one goes first.
+    /// Since this tick: the group that was idle longest goes first.
     Idle(u64),
     Leaving,
 }
@@ -48,7 +48,7 @@ impl Queue {
         Queue { cap: cap.max(1), waiting, seats, resting, owner: None, clock: 0 }
     }
 
-    /// Which group is the owner's.
+    /// Sets the owner's group.
     pub fn set_owner(&mut self, group: &GroupName) {
         if self.owner.as_ref() != Some(group) {
             self.owner = Some(group.clone());
@@ -140,8 +140,7 @@ impl Queue {
         self.cap
     }
 
-    /// Fills free seats; where there is none, asks the groups that were idle longest to leave,
-    /// one for each waiting group.
+    /// Fills free seats; if there are none, asks the groups that were idle longest to leave, one per waiting group.
     fn admit(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
         let owner = self.waiting.iter().position(|group| self.owner.as_ref() == Some(group));
@@ -241,7 +240,7 @@ mod tests {
         assert_eq!(queue.rested(&group("a"), 1), []);
     }
 
-    /// A stop forgets a rest, not the clock that runs for it.
+    /// A stop cancels the rest, but not its timer.
     #[test]
     fn the_end_of_an_earlier_rest_does_not_end_a_later_one() {
         let mut queue = Queue::new(1);

@@ -1,8 +1,7 @@
 //! Runs that were in flight when a daemon died (invariant 13).
 //!
-//! A run that wrote upstream, or may have, is reported to its chat and not repeated. Any
-//! other counts as an attempt and is tried again, and the caller is told, since what it did
-//! in the group's folder remains.
+//! A run that wrote upstream, or may have, is reported to its chat and not repeated. Any other counts as an attempt and
+//! is tried again, and its caller is told, since its changes in the group's folder remain.
 
 use policies::GroupName;
 
@@ -28,9 +27,8 @@ pub(super) fn settle_interrupted<S>(shared: &Shared<S>) -> Result<(), StoreError
     Ok(())
 }
 
-/// The same for a group whose worker broke off (a panic, or a store that could not be
-/// written), and for messages that this left without a run. Called by the next worker before
-/// it takes anything on.
+/// The same for a group whose worker broke off (a panic, or a store that could not be written), and for messages left
+/// without a run. Called by the next worker before it takes anything on.
 pub(super) fn settle_broken_off<S>(shared: &Shared<S>, name: &GroupName) -> Result<(), StoreError> {
     for run in shared.store.running_runs()?.into_iter().filter(|run| run.group == *name) {
         settle(shared, &run, &broke_off())?;

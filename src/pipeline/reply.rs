@@ -1,5 +1,5 @@
-//! From what an agent says to what a chat gets: private thoughts are removed, long texts are
-//! split, and the length of an answer is bounded.
+//! From an agent's answer to a chat's messages: private thoughts are removed, long texts are split, and the length is
+//! bounded.
 
 use icu_segmenter::GraphemeClusterSegmenter;
 
@@ -8,7 +8,7 @@ use crate::channels::terminal;
 use crate::phrases::Phrases;
 use crate::store::Sayable;
 
-/// The most that is kept of one answer while it grows.
+/// The most bytes kept of one growing answer.
 pub const ANSWER_LIMIT: usize = 1 << 20;
 
 /// The limits of a channel's chats.
@@ -21,12 +21,12 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The limits of this channel. The JSON line of a message stays below the protocol's limit
-    /// even if every character takes six bytes.
+    /// The limits of this channel. A message's JSON line stays below the protocol's limit even if every character takes
+    /// six bytes.
     pub fn of(channel: &str) -> Self {
         match channel {
             terminal::CHANNEL => Bounds { message: 100 << 10, messages: 20 },
-            // Nobody reads more on a phone, and a network bans accounts that send hundreds.
+            // Nobody reads more on a phone, and networks ban accounts that send hundreds.
             _ => Bounds { message: 8 << 10, messages: 8 },
         }
     }
@@ -35,7 +35,7 @@ impl Bounds {
 /// The most characters of an agent's error that a chat gets.
 const ERROR_LIMIT: usize = 1000;
 
-/// The answer to one message while it grows.
+/// A growing answer to one message.
 #[derive(Debug, Default)]
 pub struct Answer {
     text: String,
@@ -52,13 +52,13 @@ impl Answer {
         self.text.push_str(&part[..part.floor_char_boundary(room)]);
     }
 
-    /// Whether there was more than is kept.
+    /// Whether it was cut.
     pub fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// The messages to send, in order; none where nothing was said. `say` gets the whole text
-    /// before it is split, since a secret could lie across a split.
+    /// The messages to send, in order; none if nothing was said. `say` gets the whole text before it is split, since a
+    /// secret could straddle a split.
     pub fn into_messages(
         self,
         bounds: Bounds,
@@ -78,13 +78,13 @@ impl Answer {
     }
 }
 
-/// A message of an agent's without private thoughts; `None` where nothing else is in it.
+/// An agent's message without private thoughts; `None` if nothing else is in it.
 pub fn shown(text: &str) -> Option<String> {
     let shown = without_internal(text);
     (!shows_nothing(&shown)).then(|| shown.trim_end_matches('\n').to_owned())
 }
 
-/// Whether a chat would show an empty message: blanks, control characters, and what Unicode draws as nothing.
+/// Whether a chat would show an empty message: only blanks, control characters, and characters without a glyph.
 fn shows_nothing(text: &str) -> bool {
     let draws_nothing = |c: char| {
         c.is_whitespace()
@@ -96,8 +96,8 @@ fn shows_nothing(text: &str) -> bool {
     text.chars().all(draws_nothing)
 }
 
-/// An agent's error as a chat gets it: short, and without control characters. The failure of
-/// every waiting message contains it.
+/// An agent's error as a chat gets it: short, and without control characters. The failure notice of every waiting
+/// message contains it.
 pub fn error(message: &str) -> String {
     let shown: String = message.chars().filter(|c| !c.is_control() || *c == '\n').take(ERROR_LIMIT).collect();
     if shown.len() < message.len() { format!("{shown} …") } else { shown }
@@ -118,7 +118,7 @@ fn split(text: &str, limit: usize) -> Vec<&str> {
     messages
 }
 
-/// Where to split what is a little longer than the limit.
+/// Where to split a window that is a little longer than the limit.
 fn border(window: &str, limit: usize) -> usize {
     let most = window.floor_char_boundary(limit);
     let late = |at: &usize| *at * 2 >= most && *at > 0;

@@ -1,4 +1,4 @@
-//! When to try again: 5 s, 10 s, 20 s, 40 s, 80 s, then the failure is told.
+//! When to try again: after 5 s, 10 s, 20 s, 40 s and 80 s; then the failure is reported.
 
 use std::time::Duration;
 

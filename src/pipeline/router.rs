@@ -1,7 +1,7 @@
 //! From a channel's lines to stored messages, and from its confirmations to the outbox.
 //!
-//! A message is accepted once it is committed. What is not for a registered chat
-//! is dropped before it is written or logged anywhere (invariant 14).
+//! A message is accepted once it is committed. A message for no registered chat is dropped before it is written or
+//! logged anywhere (invariant 14).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::channels::protocol::{ChannelState, FromChannel, VERSION};
 use crate::channels::terminal;
 use crate::store::{Group, OutboxId, StoreError};
 
-/// At most this many messages of a channel are stored before they are acknowledged.
+/// The most messages of a channel that are stored before they are acknowledged.
 const AT_ONCE: usize = 64;
 
 /// How often a channel's registered chats are looked up.
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Who is at the other end of a channel's connection.
 #[derive(Clone, Debug)]
 pub enum Peer {
-    /// A program that the daemon runs as this channel, and as no other.
+    /// A program that the daemon runs as this channel and no other.
     Program(&'static str),
     /// The owner, over the control socket: a terminal that shows one group, or any
     /// channel that the owner runs by hand.
@@ -35,13 +35,13 @@ pub enum Peer {
 /// Why a channel's connection was ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
-    /// Its first line was something else.
+    /// Its first line was no hello.
     #[error("a channel must say hello first")]
     NoHello,
-    /// It is newer or older than this daemon.
+    /// Its protocol version differs from this daemon's.
     #[error("the channel speaks version {0} of the protocol, this daemon speaks {VERSION}; update the older one")]
     Version(u32),
-    /// It would get another channel's chats, and could speak in them.
+    /// It claims another channel: it would get that one's chats, and could speak in them.
     #[error("the program of the channel {0} says that it is another channel")]
     NotItself(&'static str),
     /// A second hello.
@@ -52,7 +52,7 @@ pub enum ChannelError {
     Store(#[from] StoreError),
 }
 
-/// A channel that is being served.
+/// A connected channel.
 pub(super) struct Served {
     pub(super) link: LinkId,
     pub(super) channel: String,
@@ -97,7 +97,7 @@ impl Pipeline {
         loop {
             let line = tokio::select! {
                 line = next(&mut read, &mut link.from) => line,
-                // Groups come and go by the command line, which writes to the store.
+                // Groups are added and removed by commands that write to the store.
                 _ = look.tick() => {
                     let now = self.chats(served)?;
                     if now != chats {
@@ -138,8 +138,8 @@ impl Pipeline {
         }
     }
 
-    /// Once this returns, the messages taken in are on the disk. Where that fails, a person at
-    /// a terminal reads why; a network delivers them again.
+    /// When this returns, the messages taken in are on the disk. If that fails, a person at a terminal reads why; a
+    /// network delivers them again.
     async fn kept(&self, served: &Served, mut answers: Vec<Outward>) -> Result<Vec<Outward>, StoreError> {
         if answers.iter().all(|answer| answer.accepts().is_none()) {
             return Ok(answers);
@@ -180,7 +180,7 @@ impl Pipeline {
     }
 }
 
-/// The line that was read already, or the next one.
+/// The line that was already read, or the next one.
 async fn next(read: &mut Option<FromChannel>, from: &mut mpsc::Receiver<FromChannel>) -> Option<FromChannel> {
     match read.take() {
         Some(line) => Some(line),

@@ -1,5 +1,4 @@
-//! What the pipeline needs from a sandbox. Two implementations: the real one, and the fake of
-//! the pipeline's tests.
+//! The pipeline's interface to sandboxes. Two implementations: the real one, and the fake of the pipeline's tests.
 
 use std::future::Future;
 
@@ -15,8 +14,8 @@ use crate::store::{Group, RunId};
 pub trait StartSandbox: Send + Sync + 'static {
     /// What it starts.
     type Sandbox: Sandbox;
-    /// Starts a sandbox for a group. Once this returns, its agent takes prompts and continues
-    /// the session `resume`; which of the group's agents it is, `at` says. Never dropped half-way: nobody would remove what was started.
+    /// Starts a sandbox for a group. When this returns, its agent takes prompts and continues the session `resume`;
+    /// `at` is the index of the group's agent. Never dropped half-way: nobody would remove what was started.
     fn start(
         &self,
         group: &Group,
@@ -31,13 +30,13 @@ pub trait Sandbox: Send + 'static {
     fn id(&self) -> &SandboxId;
     /// How its agent reads.
     fn reads(&self) -> Form;
-    /// Which of its group's agents is in it.
+    /// Which of its group's agents it runs.
     fn order(&self) -> &Order;
-    /// Whether the folder that its agent works in is still the group's.
+    /// Whether its agent's working folder is still the group's.
     fn has_its_folder(&self) -> bool;
-    /// Says something to the guest.
+    /// Sends a line to the guest.
     fn send(&mut self, line: &ToGuest) -> impl Future<Output = Result<(), Lost>> + Send;
-    /// What the guest says next; `None` once it has ended. Cancel-safe.
+    /// The guest's next line; `None` once it has ended. Cancel-safe.
     fn next(&mut self) -> impl Future<Output = Result<Option<FromGuest>, Lost>> + Send;
     /// Requests through the door belong to this run from now on.
     fn set_run(&self, run: Option<RunId>);
@@ -45,7 +44,7 @@ pub trait Sandbox: Send + 'static {
     fn stop(self, why: &'static str) -> impl Future<Output = ()> + Send;
 }
 
-/// No sandbox came up.
+/// No sandbox started.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", why.in_english())]
 pub struct StartFailure {
@@ -53,7 +52,7 @@ pub struct StartFailure {
     pub why: Phrases,
     /// Whether trying again can help without anybody's action.
     pub may_pass: bool,
-    /// Whether there is no engine at all: then the messages wait for one, however long it takes.
+    /// Whether there is no engine at all: then the messages wait for it, however long that takes.
     pub engine_away: bool,
 }
 

@@ -1,7 +1,7 @@
-//! A channel without a program: what is due becomes something to do for its group.
+//! Turns tasks that are due into work for their groups, like a channel without a program.
 //!
-//! It sleeps until the next task is due, and wakes before where a task changes ([`TaskBell`]) or the machine's
-//! clock does. What is due is claimed in the store before its group hears that there is something to do.
+//! It sleeps until the next task is due, and wakes earlier if a task ([`TaskBell`]) or the machine's clock changes. A
+//! firing is claimed in the store before its group is told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 use crate::clock::ClockChanges;
 use crate::store::{Millis, Store, StoreError, now};
 
-/// A clock that is being slewed is some seconds off in a day; so it is looked at once in this time.
+/// A clock that is being slewed drifts by seconds a day, so it is checked at least this often.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Where the clock cannot be watched.
+/// The interval when the clock cannot be watched.
 const BLIND: Duration = Duration::from_mins(1);
 
-/// Where the store cannot be used.
+/// The pause when the store cannot be used.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Tells the scheduler that a task has changed.
@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub struct TaskBell(Arc<Notify>);
 
 impl TaskBell {
-    /// Something of a task is different.
+    /// A task has changed.
     pub fn ring(&self) {
         self.0.notify_one();
     }
@@ -35,12 +35,12 @@ impl TaskBell {
 pub(super) struct Scheduler<W> {
     pub(super) store: Arc<Store>,
     pub(super) bell: TaskBell,
-    /// Tells a group that there is something to do.
+    /// Tells a group that there is work.
     pub(super) work: W,
 }
 
 impl<W: Fn(GroupName) + Send + Sync + 'static> Scheduler<W> {
-    /// As long as the daemon lives.
+    /// Runs as long as the daemon.
     pub(super) async fn run(self) {
         let changes = ClockChanges::watch();
         if let Err(error) = &changes {
@@ -70,9 +70,9 @@ impl<W: Fn(GroupName) + Send + Sync + 'static> Scheduler<W> {
         }
     }
 
-    /// Claims what is due and has it carried out. When something will be, next.
+    /// Claims what is due and has it carried out. Returns when the next is due.
     fn fire(&self) -> Result<Option<Millis>, StoreError> {
-        // One moment for all: what may be tried again between two of them would be seen by neither.
+        // One moment for both: a retry that falls due between two readings would be missed by both.
         let at = now();
         self.store.claim_due(at)?;
         self.store.groups_firing(at)?.into_iter().for_each(&self.work);
@@ -83,6 +83,6 @@ impl<W: Fn(GroupName) + Send + Sync + 'static> Scheduler<W> {
 fn pause(next: Option<Millis>, longest: Duration) -> Duration {
     let Some(next) = next else { return longest };
     let wait = next.saturating_sub(now()).max(0);
-    // A millisecond more, so that its time has come by then.
+    // One millisecond more, so that it is due by then.
     Duration::from_millis(wait.unsigned_abs() + 1).min(longest)
 }

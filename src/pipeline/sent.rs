@@ -1,6 +1,6 @@
-//! Tells a chat what a run had sent that is not repeated. Whether it is repeated is decided
-//! elsewhere ([`Shared::wrote_upstream`]); here are only the words, and they are accurate:
-//! what the door stopped was not sent, and asking the model is not writing to anybody.
+//! Tells a chat what a run that is not repeated had sent. Whether it is repeated is decided elsewhere
+//! ([`Shared::wrote_upstream`]); these are only the words, and they are accurate: what the door stopped was not sent,
+//! and asking the model is not writing to anybody.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,14 @@ use crate::phrases::Phrases;
 use crate::store::ledger::{AuditEntry, Filter, may_have_written};
 use crate::store::{MessageRow, StoreError};
 
-/// The most records of one run that are read for its words.
+/// The most records of a run that are read for this.
 const MOST_READ: u32 = 1000;
 
 /// The most hosts that are named.
 const MOST_NAMED: usize = 3;
 
-/// The codes with which the door breaks off a request for its content: it was never complete,
-/// so nobody upstream has carried it out.
+/// The codes with which the door breaks off a request because of its content: it was never complete, so nobody upstream
+/// has carried it out.
 const STOPPED: [&str; 13] = [
     "secret_in_request",
     "surrogate_unbound",
@@ -45,7 +45,7 @@ struct Sent {
     hosts: BTreeSet<String>,
 }
 
-/// Why the messages of a run are not repeated; empty where nothing was sent.
+/// Why the messages of a run are not repeated; empty if nothing was sent.
 pub(super) fn words<S>(shared: &Shared<S>, group: &GroupName, first: MessageRow) -> Phrases {
     match sent(shared, group, first) {
         Ok(sent) => sent.words(),

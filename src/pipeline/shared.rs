@@ -41,7 +41,7 @@ pub(super) struct Shared<S> {
     pub(super) events: mpsc::UnboundedSender<Event>,
     /// The last message of each group that was told to wait for the engine.
     pub(super) waits_for_engine: Mutex<BTreeMap<GroupName, MessageRow>>,
-    /// Which of a group's agents answers.
+    /// Which agent of each group answers.
     pub(super) standings: Standings,
 }
 
@@ -54,14 +54,14 @@ impl<S> Shared<S> {
         let _ = self.events.send(Event::Idle(group.clone()));
     }
 
-    /// What waits for a run; nothing while the group is paused, but a word that stops.
+    /// The messages that wait for a run; while the group is paused, only a stop.
     pub(super) fn pending_messages(&self, group: &GroupName) -> Result<Vec<Message>, StoreError> {
         let pending = self.store.pending_messages(group)?;
         let held_back = self.paused_until(group).is_some() && pending.iter().all(|it| it.means != Means::Stop);
         Ok(if held_back { Vec::new() } else { pending })
     }
 
-    /// Until when a group is paused, if it is. What cannot be read pauses nobody.
+    /// Until when a group is paused, if it is. An error pauses nobody.
     pub(super) fn paused_until(&self, group: &GroupName) -> Option<Millis> {
         let until = self.store.paused_until(group, now());
         until.unwrap_or_else(|error| {
@@ -77,8 +77,8 @@ impl<S> Shared<S> {
         }
     }
 
-    /// Keeps the session to resume in the next sandbox of the agent of this number. It gets back its own words, so
-    /// only the length is checked.
+    /// Stores the session to resume in the next sandbox of the agent with this index. Only the length is checked: the
+    /// agent gets its own words back.
     pub(super) fn remember_session(&self, group: &GroupName, at: usize, session: Option<&str>) -> Result<(), Broken> {
         const LONGEST: usize = 256;
         if let Some(session) = session.filter(|session| session.is_empty() || session.len() > LONGEST) {
@@ -92,24 +92,24 @@ impl<S> Shared<S> {
         Ok(())
     }
 
-    /// What calls the assistant in a group's chat.
+    /// The names that call the assistant in a group's chat.
     pub(super) fn name_in(&self, group: &GroupName) -> Name {
         let trigger = GroupSettings::load(&self.home, group).ok().and_then(|settings| settings.trigger);
         self.settings.assistant.name.in_chat(trigger.as_ref())
     }
 
-    /// The number of the agent that answers next.
+    /// The index of the agent that answers next.
     pub(super) fn seat(&self, group: &GroupName) -> usize {
         self.standings.seat(group, self.settings.again)
     }
 
-    /// The session that it goes on with.
+    /// The session that it resumes.
     pub(super) fn session(&self, group: &GroupName) -> Result<Option<String>, StoreError> {
         if self.seat(group) == 0 { self.store.session(group) } else { Ok(self.standings.session(group)) }
     }
 
-    /// The next agent takes over from one whose model can do no more, unless this run may have written something. Gives
-    /// what the chat hears of it, which is nothing where it knows.
+    /// The next agent takes over from one whose model cannot continue, unless this run may have written something.
+    /// Returns what the chat is told, which is nothing if it knows already.
     pub(super) fn hand_over(&self, run: &Run, order: &Order) -> Option<Option<Phrases>> {
         let next = order.next.as_ref()?;
         if self.wrote_upstream(&run.group, run.first) {
@@ -120,12 +120,12 @@ impl<S> Shared<S> {
         Some(untold.then(|| Phrases::new("next-agent").with("agent", &order.name).with("next", next)))
     }
 
-    /// Who stands in for whom before the group's model; `None` where it knows people by their names.
+    /// The stand-ins for the group's model; `None` where it knows people by their names.
     pub(super) fn stand_ins(&self, group: &GroupName) -> Result<Option<Roster>, StoreError> {
         Roster::of_group(&self.home, &self.store, group)
     }
 
-    /// An agent's text as its chat gets it: the reason instead where it must not be said.
+    /// An agent's text as its chat gets it: the reason instead if it must not be said.
     pub(super) fn say(&self, group: &Group, text: String) -> Sayable {
         let text = match self.stand_ins(&group.name) {
             Ok(Some(roster)) => roster.reveal(&text),
@@ -147,7 +147,7 @@ impl<S> Shared<S> {
         }
     }
 
-    /// Whether this message has yet to be told that there is no engine; notes that it has been.
+    /// Whether this message has yet to be told that there is no engine; records that it has been.
     pub(super) fn tells_of_the_engine(&self, group: &GroupName, row: MessageRow) -> bool {
         let mut told = lock(&self.waits_for_engine);
         let is_new = told.get(group).is_none_or(|last| *last < row);
@@ -163,7 +163,7 @@ impl<S> Shared<S> {
         runs.into_iter().any(|run| self.store.said_in_run(run).is_ok_and(|said| said > 0))
     }
 
-    /// That nothing was left for models during a run, for those who hear nothing else of the door.
+    /// Says that model limits were used up during a run, for chats that hear nothing else about the door.
     pub(super) fn used_up(&self, group: &Group, run: &Run) -> Option<Phrases> {
         if notice::is_for(group) { None } else { notice::used_up(&self.refused(run)?) }
     }
@@ -173,7 +173,7 @@ impl<S> Shared<S> {
         refused.inspect_err(|error| tracing::error!(%error, "refusals cannot be read")).ok()
     }
 
-    /// What the door refused during a run, for those who may hear of it.
+    /// The door's refusals during a run, for chats that may read them.
     pub(super) fn notice(&self, group: &Group, run: &Run) -> Option<Phrases> {
         if !notice::is_for(group) {
             return None;
@@ -216,7 +216,7 @@ impl<S> Shared<S> {
         }
     }
 
-    /// Why what may have written is not repeated. What could not pass anyway says so by itself.
+    /// Why a run that may have written is not repeated. A permanent failure already explains itself.
     fn not_repeated(&self, group: &GroupName, run: &Run, may_pass: bool) -> Phrases {
         let sent = sent::words(self, group, run.first);
         if sent.is_empty() && may_pass { Phrases::new("sent-nothing") } else { sent }
@@ -242,8 +242,8 @@ impl<S> Shared<S> {
         self.store.fail_run(run.id, why, Some(last.row), &told)
     }
 
-    /// Whether any run of this message may have written upstream. The store knows, whatever
-    /// became of the log; for runs of an older Doorward the log does. In doubt, it did.
+    /// Whether any run of this message may have written upstream. The store knows, whatever happened to the log; for
+    /// runs of older versions the log does. In doubt, it did.
     pub(super) fn wrote_upstream(&self, group: &GroupName, first: MessageRow) -> bool {
         match self.store.wrote(group, first) {
             Ok(Some(wrote)) => wrote,

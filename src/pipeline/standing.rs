@@ -1,8 +1,8 @@
-//! Which of a group's agents answers: the first, and while its model is overloaded or out of credit the next.
+//! Which of a group's agents answers: the first, or the next while the first's model is overloaded or out of credit.
 //!
-//! After a while the first is asked again. If it can answer, all is as before; if not, the next goes on, and its chat is
-//! not told a second time. What the next one's conversation is called is kept as long as the daemon runs; that of the
-//! first stays in the store and is gone on with.
+//! After a while the first is tried again. If it can answer, it is back; if not, the next one continues, and the chat
+//! is not told a second time. The next one's session is kept while the daemon runs; the first's stays in the store and
+//! is resumed.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use desk::lock;
 use policies::GroupName;
 
-/// How it stands with each group whose first agent cannot answer.
+/// The state of each group whose first agent cannot answer.
 #[derive(Debug, Default)]
 pub(super) struct Standings(Mutex<BTreeMap<GroupName, Standing>>);
 
@@ -19,18 +19,18 @@ pub(super) struct Standings(Mutex<BTreeMap<GroupName, Standing>>);
 struct Standing {
     at: usize,
     since: Instant,
-    /// The agents up to this one were told to the chat.
+    /// The highest agent that the chat has been told about.
     told: usize,
     session: Option<String>,
 }
 
 impl Standings {
-    /// The number of the agent that answers next.
+    /// The index of the agent that answers next.
     pub(super) fn seat(&self, group: &GroupName, again: Duration) -> usize {
         lock(&self.0).get(group).filter(|standing| standing.since.elapsed() < again).map_or(0, |standing| standing.at)
     }
 
-    /// The agent of this number can answer no more for now. Whether the chat has yet to be told who follows.
+    /// The agent with this index cannot answer for now. Returns whether the chat has yet to be told who follows.
     pub(super) fn fell(&self, group: &GroupName, at: usize) -> bool {
         let next = at + 1;
         let mut all = lock(&self.0);
@@ -45,26 +45,26 @@ impl Standings {
         untold
     }
 
-    /// The agent of this number has answered: if it is the first, all is as before.
+    /// The agent with this index has answered; if it is the first, the state is cleared.
     pub(super) fn answered(&self, group: &GroupName, at: usize) {
         if at == 0 {
             lock(&self.0).remove(group);
         }
     }
 
-    /// The conversation that an agent other than the first goes on with.
+    /// The session of an agent other than the first.
     pub(super) fn session(&self, group: &GroupName) -> Option<String> {
         lock(&self.0).get(group)?.session.clone()
     }
 
-    /// Keeps it, where that agent is the one that answers.
+    /// Stores it, if that agent is the one that answers.
     pub(super) fn remember(&self, group: &GroupName, at: usize, session: Option<&str>) {
         if let Some(standing) = lock(&self.0).get_mut(group).filter(|standing| standing.at == at) {
             standing.session = session.map(str::to_owned);
         }
     }
 
-    /// The group begins anew.
+    /// The group starts again with its first agent.
     pub(super) fn forget(&self, group: &GroupName) {
         if let Some(standing) = lock(&self.0).get_mut(group) {
             standing.session = None;

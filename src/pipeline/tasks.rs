@@ -1,4 +1,4 @@
-//! What becomes of a firing that was not done: tried again later, told to its chat, or stopped.
+//! What happens to a failed firing: a retry, a report to its chat, or a stop.
 
 use super::shared::Shared;
 use super::telling;
@@ -8,12 +8,12 @@ use crate::phrases::Phrases;
 use crate::store::{EndRunError, Firing, FiringEnd, FiringId, Group, MOST_FAILURES, Millis, Run, StoreError};
 
 impl<S> Shared<S> {
-    /// Ends a failed run of a firing: tries again later where that is safe and can help, else tells the chat. The
-    /// group's messages do not wait for it meanwhile.
+    /// Ends a firing's failed run: tries again later if that is safe and can help, else tells the chat. The group's
+    /// messages do not wait for it meanwhile.
     pub(super) fn fail_firing(&self, group: &Group, run: &Run, id: FiringId, why: &Phrases, may_pass: bool) -> Broken {
         let ended = match self.store.open_firing(id) {
             Ok(Some(firing)) => self.failed(group, run, &firing, why, may_pass),
-            // It is over: somebody cancelled it meanwhile.
+            // Somebody cancelled it meanwhile.
             Ok(None) => self.store.fail_run(run.id, &why.in_english(), None, &[]).map(drop),
             Err(error) => Err(error.into()),
         };
@@ -58,7 +58,7 @@ impl<S> Shared<S> {
         self.store.end_firing(run.id, firing, &FiringEnd::Failed(logged), &told).map(drop)
     }
 
-    /// Stops what a group has to carry out, and the run that carries one out. Whether there was any.
+    /// Stops a group's pending firings, and the run of one in progress. Returns whether there were any.
     pub(super) fn stop_firings(&self, group: &Group, run: Option<&Run>) -> Result<bool, StoreError> {
         let open = self.store.open_firings(&group.name)?;
         for firing in &open {

@@ -10,10 +10,10 @@ use crate::store::{
     EndRunError, Firing, FiringId, Means, Message, NO_SANDBOX, NewOutgoing, Run, Say, Sayable, Store, StoreError, Task,
 };
 
-/// What is shown of a task's words, in characters.
+/// How much of a task's prompt is shown, in characters.
 const PROMPT_SHOWN: usize = 80;
 
-/// For the main group, once `doorward setup` is through.
+/// For the main group, when `doorward setup` has finished.
 pub(super) fn set_up() -> Phrases {
     Phrases::new("set-up")
 }
@@ -48,17 +48,17 @@ pub(super) fn outgoing(kind: OutgoingKind, text: Sayable, answers: &Message) -> 
     outgoing_to(kind, text, &answers.id)
 }
 
-/// One that answers nobody.
+/// A message that answers nobody.
 pub(super) fn unasked(kind: OutgoingKind, text: Sayable) -> NewOutgoing {
     NewOutgoing { kind, text, in_reply_to: None }
 }
 
-/// A phrase about a task, with its number and what it is to do.
+/// A phrase about a task, with its number and prompt.
 pub(super) fn of_task(phrase: Phrases, task: &Task) -> Phrases {
     phrase.with("number", task.id.0).with("what", quotation(&task.what.prompt, PROMPT_SHOWN))
 }
 
-/// What of a firing stands for a message: somebody waits for it, who is nobody.
+/// A firing in the form of a message, from nobody.
 pub(super) fn call_of(firing: &Firing) -> Message {
     let sender = Sender { id: "doorward".to_owned(), name: "Doorward".to_owned() };
     let (row, at) = (firing.id.row(), firing.due_at.as_millisecond());
@@ -71,12 +71,12 @@ pub(super) fn is_unasked(message: &Message) -> bool {
     FiringId::of(message.row).is_some()
 }
 
-/// The same, with only the id of the message that it answers.
+/// The same, given only the id of the message that it answers.
 pub(super) fn outgoing_to(kind: OutgoingKind, text: Sayable, answers: &str) -> NewOutgoing {
     NewOutgoing { kind, text, in_reply_to: Some(answers.to_owned()) }
 }
 
-/// The end of what belongs to a message.
+/// The end of a message's answer.
 pub(super) fn done(answers: &str) -> NewOutgoing {
     outgoing_to(OutgoingKind::Done, Sayable::default(), answers)
 }
@@ -87,7 +87,7 @@ pub(super) fn failures(messages: &[Message], words: &Sayable) -> Vec<NewOutgoing
     messages.iter().flat_map(tell).collect()
 }
 
-/// What a stop has ended, and the reply to its sender. `task`: whether that was a task, too.
+/// Reports what a stop has ended, and replies to its sender. `task`: whether a task was stopped too.
 pub(super) fn stopped(say: &Say, group: &GroupName, waiting: &[Message], task: bool) -> Vec<NewOutgoing> {
     let any = task || waiting.iter().any(|message| message.means != Means::Stop);
     let asked = waiting.iter().any(|message| message.means == Means::Stop);
@@ -121,7 +121,7 @@ pub(super) fn had_a_sandbox(run: &Run) -> bool {
     run.sandbox.as_str() != NO_SANDBOX
 }
 
-/// Ends a run whose messages are tried again, and tells the first where an agent had it.
+/// Ends a run whose messages are tried again, and tells the first one if an agent had it.
 pub(super) fn try_again(
     store: &Store,
     say: &Say,

@@ -1,4 +1,4 @@
-//! The pipeline's promises, with a sandbox that the tests play.
+//! The pipeline's promises, with a sandbox played by the tests.
 #![allow(clippy::unwrap_used)]
 
 mod calls;

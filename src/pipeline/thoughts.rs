@@ -1,9 +1,9 @@
-//! An agent's private thoughts, taken out of what it says, piece by piece.
+//! Removes an agent's private thoughts from its answer, piece by piece.
 
 const WORD: &str = "internal";
 
-/// Takes `<internal>…</internal>` out, in upper or lower case, nested ones as well; an unclosed
-/// tag hides everything after it. What may become a tag waits until it is one or is none.
+/// Removes `<internal>…</internal>`, in upper or lower case, nested ones too; an unclosed tag hides everything after
+/// it. Text that may become a tag is held back until that is clear.
 #[derive(Debug, Default)]
 pub(super) struct Thoughts {
     waiting: String,
@@ -11,13 +11,13 @@ pub(super) struct Thoughts {
 }
 
 impl Thoughts {
-    /// What of the next piece, and of what waited, may be shown.
+    /// What may be shown of the held text and the next piece.
     pub(super) fn without(&mut self, piece: &str) -> String {
         self.waiting.push_str(piece);
         self.pass(false)
     }
 
-    /// What waited, at the end of all.
+    /// The held text, at the end.
     pub(super) fn rest(&mut self) -> String {
         self.pass(true)
     }
@@ -54,7 +54,7 @@ impl Thoughts {
     }
 }
 
-/// Whether a text that ends here begins with a tag of which the end is missing.
+/// Whether a text ends in an incomplete tag.
 fn may_become_a_tag(text: &str) -> bool {
     let inner = text.strip_prefix('<').unwrap_or(text).trim_start();
     let inner = inner.strip_prefix('/').map_or(inner, str::trim_start);
@@ -80,7 +80,7 @@ fn internal_tag(text: &str) -> Option<(bool, usize)> {
     Some((opens, end))
 }
 
-/// The same of a whole text.
+/// The same for a whole text.
 pub(super) fn without_internal(text: &str) -> String {
     let mut thoughts = Thoughts::default();
     let shown = thoughts.without(text);

@@ -1,8 +1,7 @@
-//! What takes long, and what is said about it: whoever waits gets a notice, and every run has
-//! a time limit.
+//! Long waits and what is said about them: whoever waits gets a notice, and every run has a time limit.
 //!
-//! An agent gives signs of life; a silent agent is reported, and ended in the end. A shell's
-//! command may be silent for as long as a run may last.
+//! An agent gives signs of life; a silent one is reported, and finally ended. A shell's command may be silent for as
+//! long as a run may last.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::time::Instant;
 use super::prompt::Form;
 use crate::phrases::Phrases;
 
-/// How long things may take.
+/// The time limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waits {
     /// Whoever waits for a seat, for the engine or behind a command gets a notice after this.
@@ -31,7 +30,7 @@ impl Default for Waits {
         Waits {
             told: Duration::from_secs(10),
             quiet: Duration::from_secs(60),
-            // Longer than any tool of Claude Code's may take (ten minutes).
+            // Longer than any tool call of Claude Code (ten minutes).
             hung: Duration::from_mins(15),
             longest: Duration::from_hours(1),
             start: Duration::from_mins(2),
@@ -53,13 +52,13 @@ pub(super) struct Watch {
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// A notice that nothing was heard.
+    /// A notice that the agent is silent.
     Quiet,
     /// A notice to whoever waits behind a command.
     Behind,
-    /// The end: nothing was heard for too long.
+    /// The end: silent for too long.
     Hung,
-    /// The end: it took too long.
+    /// The end: the run took too long.
     TooLong,
 }
 

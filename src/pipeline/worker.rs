@@ -17,10 +17,10 @@ use super::{recovery, telling};
 use crate::phrases::Phrases;
 use crate::store::{Context, Firing, Group, Means, Message, Run, StoreError};
 
-/// How many first pauses lie between two attempts to find a missing engine.
+/// The pause between two attempts to find a missing engine, in first pauses.
 const ENGINE_AWAY: u32 = 3;
 
-/// How long ending a group waits for a sandbox that is being started.
+/// How long a stop waits for a sandbox that is still starting.
 const END_OF_START: Duration = Duration::from_secs(5);
 
 /// How long a sandbox may take to receive the order to end: its door stays open meanwhile.
@@ -31,7 +31,7 @@ pub(super) const LAST_WORD: Duration = Duration::from_millis(500);
 pub(super) enum Mail {
     /// There are new messages.
     Work,
-    /// Leave as soon as nothing is left to do.
+    /// Leave as soon as there is nothing left to do.
     Close,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Halt {
 /// What a stop ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {
-    /// Somebody said `stop` in a chat: what runs, and what came before it.
+    /// Somebody said `stop` in a chat: the current run, and what came before it.
     AsSaid,
     /// The owner stopped the group: everything.
     Everything,
@@ -69,7 +69,7 @@ impl Left {
     }
 }
 
-/// Why it is no use to continue for now.
+/// Why there is no point in continuing for now.
 pub(super) enum Broken {
     /// A run failed, and its chat has been told.
     Settled(Left),
@@ -109,7 +109,7 @@ impl<S: StartSandbox> Worker<S> {
         if matches!(ended, Err(Halt::Stop(_)))
             && let Some(sandbox) = self.sandbox.as_mut()
         {
-            // It is closed right after; an agent that hears this can leave its session in order.
+            // It is closed right after; an agent that reads this can leave its session in order.
             let _ = tokio::time::timeout(LAST_WORD, sandbox.send(&ToGuest::Interrupt)).await;
         }
         self.close_sandbox(why(&ended)).await;
@@ -184,7 +184,7 @@ impl<S: StartSandbox> Worker<S> {
         Ok(())
     }
 
-    /// An agent whose folder was removed or replaced works in a folder that nobody sees any more.
+    /// An agent whose folder was removed or replaced works in a folder that nobody sees.
     async fn leave_a_lost_folder(&mut self, waiting: &[Message]) {
         if self.sandbox.as_ref().is_none_or(Sandbox::has_its_folder) {
             return;
@@ -195,7 +195,7 @@ impl<S: StartSandbox> Worker<S> {
         }
     }
 
-    /// The next agent takes over, or the first is asked again.
+    /// Leaves the sandbox if another agent takes over, or the first is due to be tried again.
     async fn leave_another_agent(&mut self) {
         let at = self.sandbox.as_ref().map(|sandbox| sandbox.order().at);
         if at.is_some_and(|at| at != self.shared.seat(&self.name)) {
@@ -203,7 +203,7 @@ impl<S: StartSandbox> Worker<S> {
         }
     }
 
-    /// A group that was set to work often enough today is told so, once a message.
+    /// Tells a group that has used up its runs for today, once per message.
     fn keep_to_the_allowance(&self, group: &Group, waiting: &[Message]) -> Result<(), Broken> {
         let Some((most, since)) = self.shared.allowance.of(&self.name) else { return Ok(()) };
         if self.shared.store.runs_since(&self.name, since)? < most {
@@ -300,7 +300,7 @@ impl<S: StartSandbox> Worker<S> {
             tokio::select! {
                 mail = self.mail.recv() => return mail == Some(Mail::Work),
                 () = &mut idle => return false,
-                // Between turns an agent says nothing; its end is noticed here.
+                // Between turns an agent says nothing, but its end is noticed here.
                 said = sandbox.next() => if !matches!(said, Ok(Some(_))) { return false },
             }
         }
@@ -313,7 +313,7 @@ impl<S: StartSandbox> Worker<S> {
     }
 
     async fn close_sandbox(&mut self, why: &'static str) {
-        // A hanging engine must not hold up a stop: what it starts late is ended then.
+        // A hanging engine must not hold up a stop: a late sandbox is ended when it comes.
         if let Some(mut starting) = self.starting.take() {
             match tokio::time::timeout(END_OF_START, &mut starting).await {
                 Ok(Ok(Ok(sandbox))) => self.sandbox = Some(sandbox),
@@ -327,8 +327,8 @@ impl<S: StartSandbox> Worker<S> {
         }
     }
 
-    /// Stop means stop: the run in flight and the messages behind it are told, and only a new
-    /// message starts the group again.
+    /// Stop means stop: the run in flight and the messages behind it are told, and only a new message starts the group
+    /// again.
     fn settle_stopped(&mut self, stopping: Stopping) {
         let settled = self.shared.settle_stopped(&self.name, self.run.take().as_ref(), stopping);
         if let Err(error) = settled {
@@ -348,7 +348,7 @@ fn why(ended: &Result<Result<(), Broken>, Halt>) -> &'static str {
     }
 }
 
-/// Why doors are shut and sandboxes ended by `doorward stop`.
+/// The reason for shutting doors and ending sandboxes on `doorward stop`.
 pub const OWNER_STOPPED: &str = "the owner stopped the group";
 
 /// Ends a sandbox that nobody waits for any longer, once it has started.

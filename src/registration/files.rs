@@ -1,4 +1,4 @@
-//! The files that a new group begins with: what runs in it, and what it may reach.
+//! A new group's files: what runs in it, and what it may reach.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::NotRegistered;
 use crate::config::Agent;
 use crate::home::Home;
 
-/// Writes both. An old file of the same name stays in force: its owner wrote it. Says which did.
+/// Writes both. An existing file of that name stays in force: its owner wrote it. Returns those.
 pub(super) fn write(home: &Home, name: &GroupName, agent: &Agent) -> Result<Vec<PathBuf>, NotRegistered> {
     let mut stayed = Vec::new();
     for (path, text) in [(home.group_file(name), settings(name, agent)), (home.policy_file(name), policy(name, agent))]
@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// The example must say nothing as it stands, and be right once uncommented.
+    /// The example must do nothing as it is, and be valid once uncommented.
     #[test]
     fn the_example_policy_allows_nothing_and_is_correct() {
         let name = GroupName::parse("family").unwrap();

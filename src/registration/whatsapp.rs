@@ -1,19 +1,18 @@
-//! Chats on WhatsApp, as an owner writes them: which ids can be heard, and what to write instead of those
-//! that cannot.
+//! WhatsApp chats as an owner writes them: which ids can work, and what to write instead of those that cannot.
 //!
-//! What it is not: the channel. `doorward-whatsapp` reads the same words (its `chats.rs`) and knows the account.
+//! What it is not: the channel. `doorward-whatsapp` parses the same words (its `chats.rs`) and knows the account.
 
 use crate::config::{WHATSAPP_PROGRAM, Whatsapp, WhatsappMode};
 
 /// The word for the chat with oneself.
 const SELF: &str = "self";
 
-/// Where ids that are not phone numbers come from.
+/// Where to find ids that are not phone numbers.
 const FROM_CHATS: &str = "`doorward whatsapp chats` lists the groups with their ids, and `doorward setup` lets you choose \
                           one by its name";
 
-/// Why nothing of this chat could ever be heard; `Ok` where something could. Another program than
-/// Doorward's has ids of its own.
+/// Why no message of this chat could ever arrive; `Ok` if one could. A channel program other than Doorward's has its
+/// own ids.
 pub fn check(chat: &str, settings: &Whatsapp) -> Result<(), String> {
     let theirs = settings.program.as_deref().and_then(|path| path.file_name());
     if theirs.is_some_and(|name| name != WHATSAPP_PROGRAM) {
@@ -31,7 +30,7 @@ pub fn check(chat: &str, settings: &Whatsapp) -> Result<(), String> {
     }
 }
 
-/// Whether people read it: every chat but the one with oneself.
+/// Whether people read it: every chat except the one with oneself.
 #[must_use]
 pub fn is_of_people(chat: &str) -> bool {
     chat != SELF
@@ -41,7 +40,7 @@ fn check_id(user: &str, server: &str) -> Result<(), String> {
     let digits = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit());
     let fits = match server {
         "s.whatsapp.net" | "lid" => digits,
-        // Groups of before 2021 are called by their founder's number and a time.
+        // Groups from before 2021 are named after their founder's number and a time.
         "g.us" => user.split('-').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())),
         _ => return Err(format!("no chat on WhatsApp has an id that ends in @{server}; {FROM_CHATS}")),
     };
@@ -65,7 +64,7 @@ fn check_number(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A phone number in digits alone; else why it is none.
+/// A phone number as digits, or why it is invalid.
 pub fn number(text: &str) -> Result<String, String> {
     check_number(text)?;
     Ok(text.chars().filter(char::is_ascii_digit).collect())

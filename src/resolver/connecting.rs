@@ -1,6 +1,5 @@
-//! Connections to the resolver, made by the library. Where there is one server and a
-//! connection to it fails, the library says "no connections available" and keeps the
-//! reason to itself; a server over HTTPS is refused for reasons that owners must hear.
+//! The resolver's connections, made by the library. If the connection to a single server fails, the library reports "no
+//! connections available" and hides the reason; owners must learn why a server over HTTPS is rejected.
 #![expect(clippy::disallowed_types, reason = "the owner's name server: asked for a name that a permit is about")]
 
 use std::net::IpAddr;
@@ -11,7 +10,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{ConnectionProvider, PoolContext};
 
-/// What makes the connections.
+/// Makes the connections.
 #[derive(Clone, Default)]
 pub(super) struct Connecting(TokioRuntimeProvider);
 
@@ -38,7 +37,7 @@ impl ConnectionProvider for Connecting {
     }
 }
 
-/// An error that the library hands on as it is.
+/// An error that the library passes on unchanged.
 fn said(error: NetError) -> NetError {
     match error {
         NetError::Io(error) => NetError::from(error.to_string()),

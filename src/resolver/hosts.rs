@@ -1,6 +1,6 @@
-//! `/etc/hosts`, read as glibc does with `hosts: files dns`: if the name stands there at
-//! all, its addresses are the answer, and no resolver is asked. The library that asks would
-//! look there for each kind of record, and ask the network for the kind that is missing.
+//! `/etc/hosts`, read as glibc does with `hosts: files dns`: if the name is in it at all, its addresses are the answer,
+//! and no resolver is asked. The resolver library would look there per record type, and ask the network for a missing
+//! type.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,7 +14,7 @@ use desk::lock;
 
 const SYSTEM: &str = "/etc/hosts";
 
-/// The names of the file, read again when it has changed.
+/// The file's names, read again when it has changed.
 pub(super) struct Hosts {
     path: PathBuf,
     read: Mutex<Option<(Stamp, Arc<Table>)>>,
@@ -22,7 +22,7 @@ pub(super) struct Hosts {
 
 type Table = HashMap<String, Vec<IpAddr>>;
 
-/// What tells one version of a file from another: device, inode, size and both times.
+/// Identifies a version of the file: device, inode, size and both times.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp([i128; 5]);
 
@@ -37,8 +37,8 @@ impl Hosts {
         Hosts { path: path.to_owned(), read: Mutex::default() }
     }
 
-    /// Its addresses in the order of the file; nothing where it does not stand there. A file
-    /// that is there and cannot be read may hold the name: then nobody is asked for it.
+    /// Its addresses in the file's order; `None` if it is not there. An unreadable file may contain the name: then
+    /// nobody is asked for it.
     pub(super) fn addresses(&self, name: &str) -> Result<Option<Vec<IpAddr>>, String> {
         Ok(self.table()?.and_then(|table| table.get(&name.to_ascii_lowercase()).cloned()))
     }
@@ -75,8 +75,8 @@ impl Stamp {
     }
 }
 
-/// An address and its names a line, `#` to the end of it a comment (hosts(5)). A line that is
-/// none is passed over, like an address with a zone, which cannot be dialled from here.
+/// One address with its names per line, comments from `#` (hosts(5)). Invalid lines are skipped, as are addresses with
+/// a zone, which cannot be dialled from here.
 fn parse(text: &[u8]) -> Table {
     let mut table = Table::new();
     for line in String::from_utf8_lossy(text).lines() {
@@ -146,7 +146,7 @@ mod tests {
         for (text, wanted) in
             [("10.0.0.1 a.home\n", Some("10.0.0.1")), ("10.0.0.2 A.home\n", Some("10.0.0.2")), ("", None)]
         {
-            // As editors do, so that even a file of the same size and moment is another one.
+            // As editors do, so that even a file of the same size and time is another one.
             let new = dir.path().join("new");
             fs::write(&new, text).unwrap();
             fs::rename(&new, &path).unwrap();
@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// It may hold the name: whoever is asked instead would hear it.
+    /// It may contain the name: a resolver asked instead would learn it.
     #[test]
     fn a_file_that_cannot_be_read_is_not_passed_over() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Space on the disk that nobody uses, given back when a sandbox has filled the disk: the store
-//! and the log then have room at once, before their owner has made any.
+//! Reserved disk space that is released when a sandbox has filled the disk: the store and the log then have room at
+//! once, before the owner has made any.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use super::disk::Room;
 use crate::home::open_private_file;
 
-/// The file takes at most this much, and at most half of the reserve.
+/// The most that the file takes; also at most half of the reserve.
 const MOST: u64 = 32 << 20;
 
 /// The file in the home's data folder.
@@ -23,8 +23,8 @@ impl Ballast {
         Ballast { path }
     }
 
-    /// Takes the space where it is not taken yet and there is plenty. A file system that cannot
-    /// reserve space has no ballast.
+    /// Reserves the space, if that has not been done and there is plenty. A file system that cannot reserve space has
+    /// no ballast.
     pub(super) fn take(&self, room: &Room) {
         if self.path.exists() || !self.fits(room) {
             return;
@@ -36,12 +36,12 @@ impl Ballast {
         }
     }
 
-    /// Whether the disk has room enough with it in its place.
+    /// Whether the disk has enough room with the ballast in place.
     pub(super) fn fits(&self, room: &Room) -> bool {
         !room.is_short() && (self.path.exists() || room.bytes >= room.reserve.bytes + 2 * bytes(room))
     }
 
-    /// Gives the space back.
+    /// Releases the space.
     pub(super) fn give_back(&self) {
         match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! What one sandbox may use of the machine, and what its folders may hold.
+//! What one sandbox may use of the machine, and how much its folders may hold.
 
 use std::io;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub(super) fn bound(group: &config::GroupLimits, engine: &config::Engine) -> Bou
     Bound { bytes: group.disk.unwrap_or(engine.disk), files: group.files.unwrap_or(engine.files) }
 }
 
-/// Where a sandbox may write, and the bound of all that. What was in the owner's folders before does not count.
+/// Where a sandbox may write, and the bound on all of it. The previous content of the owner's folders does not count.
 pub(super) async fn kept(spec: &SandboxSpec, bound: Bound) -> Result<(Vec<PathBuf>, Bound), SandboxError> {
     let own = [&spec.folders.group, &spec.folders.home].map(Clone::clone);
     let owners: Vec<PathBuf> =
@@ -37,7 +37,7 @@ pub(super) async fn kept(spec: &SandboxSpec, bound: Bound) -> Result<(Vec<PathBu
     Ok((own.into_iter().chain(owners).collect(), bound))
 }
 
-/// What the folders hold; an error if that exceeds the bound.
+/// How much the folders hold; an error if that exceeds the bound.
 pub(super) async fn kept_by(folders: &[PathBuf], bound: Bound) -> Result<Usage, SandboxError> {
     let (folders, first) = (folders.to_vec(), folders.first().cloned().unwrap_or_default());
     let looked = tokio::task::spawn_blocking(move || Usage::of(&folders, bound)).await;

@@ -1,6 +1,6 @@
-//! A sandbox for a helper of a group's agent: its own door under a narrower policy, its own surrogates, and folders that no
-//! other sandbox sees and that go with it. Nothing of the group's is in it but the memory for all groups. A sandbox in
-//! which an image's files are fetched has such folders too.
+//! A helper's sandbox: its own door under a narrowed policy, its own surrogates, and folders that no other sandbox sees
+//! and that are removed with it. Nothing of the group's is in it except the memory for all groups. A sandbox that
+//! fetches an image's files has such folders too.
 
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
@@ -14,34 +14,34 @@ use tokio::sync::watch;
 use super::{GRACE, LiveSandbox, OwnFolders, SandboxError, Sandboxes, Wanted, agents, make_folder};
 use crate::config::GroupSettings;
 
-/// Where a helper puts what is to be given back.
+/// Where a helper puts its results.
 pub const RESULTS: &str = "results";
 
-/// The most files that are given back.
+/// The most files that are returned.
 const MOST_FILES: usize = 32;
 
 /// The most bytes of all of them.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// What a helper is started with.
+/// A helper's settings at the start.
 #[derive(Debug)]
 pub struct Helper {
     /// Which of its group's agents it is.
     pub at: usize,
-    /// What of its group's policy it may ask for.
+    /// The part of its group's policy that it may use.
     pub narrow: Narrow,
-    /// What it finds in its folder: plain names, and what is in them.
+    /// The files in its folder: plain names and content.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-/// What is left of a helper whose sandbox has ended; removed when this is dropped.
+/// The remains of a helper whose sandbox has ended; removed when this is dropped.
 pub struct Remains {
     work: PathBuf,
     _folders: OwnFolders,
 }
 
 impl Sandboxes {
-    /// Starts a helper's sandbox. Of its group's settings it has the agent, image and limits; no mounts, no MCP servers.
+    /// Starts a helper's sandbox. It has its group's agent, image and limits, but no mounts and no MCP servers.
     pub async fn start_helper(&self, group: &GroupName, helper: &Helper) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
         let chosen = settings.agents().nth(helper.at).unwrap_or(&settings.agent).clone();
@@ -51,7 +51,7 @@ impl Sandboxes {
         self.start_as(group, agent, &settings, Wanted::Helper(helper)).await
     }
 
-    /// Resolves when a sandbox is gone; at once where there is none.
+    /// Resolves when a sandbox has ended; at once if there is none.
     pub async fn until_gone(&self, sandbox: &SandboxId) {
         let alive = desk::lock(&self.alive).get(sandbox.as_str()).cloned();
         if let Some((_, mut alive)) = alive {
@@ -59,12 +59,12 @@ impl Sandboxes {
         }
     }
 
-    /// Which of its group's agents is in a sandbox; nothing where there is no such sandbox.
+    /// Which of its group's agents runs in a sandbox; `None` if there is no such sandbox.
     pub fn place_of(&self, sandbox: &SandboxId) -> Option<usize> {
         desk::lock(&self.alive).get(sandbox.as_str()).map(|(at, _)| *at)
     }
 
-    /// Notes that a sandbox lives for as long as what this gives does.
+    /// Registers a sandbox for as long as the returned value lives.
     pub(super) fn lives(&self, sandbox: &str, at: usize) -> watch::Sender<()> {
         let (sender, receiver) = watch::channel(());
         let mut alive = desk::lock(&self.alive);
@@ -75,7 +75,7 @@ impl Sandboxes {
 }
 
 impl LiveSandbox {
-    /// Shuts the door, ends the agent, and gives what is left in a helper's folder.
+    /// Shuts the door, ends the agent, and returns what is left in a helper's folder.
     pub async fn end(self, why: &'static str) -> Remains {
         let LiveSandbox { sandbox, door, folders, watched, .. } = self;
         door.close_because(why);
@@ -86,8 +86,8 @@ impl LiveSandbox {
 }
 
 impl Remains {
-    /// The files in `results`, by their names, as many as there is room for. No sandbox sees them any more, so nothing
-    /// changes under this; a link is none of them.
+    /// The files in `results` by name, as many as fit. No sandbox sees them any more, so nothing changes meanwhile;
+    /// links are left out.
     pub fn results(&self) -> Vec<(String, Vec<u8>)> {
         let folder = self.work.join(RESULTS);
         let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
@@ -109,13 +109,13 @@ impl Remains {
     }
 }
 
-/// Whether a name is one of a file in a folder, and shows nothing strange.
+/// Whether a name is a single file name without strange characters.
 pub fn is_plain(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(fits)
 }
 
-/// A plain file that has no other name, whole.
+/// A regular file with a single link, in full.
 fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
     let links = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = std::fs::OpenOptions::new().read(true).custom_flags(links.bits().cast_signed()).open(path).ok()?;
@@ -129,7 +129,7 @@ fn work_of(folders: &OwnFolders) -> PathBuf {
     folders.other.join("work")
 }
 
-/// Gives a sandbox folders of its own in place of its group's, with the files of a helper where it is one.
+/// Gives a sandbox its own folders instead of its group's, with the files of a helper if it is one.
 pub(super) fn furnish(
     spec: &mut SandboxSpec,
     folders: &OwnFolders,
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// What a helper left is read as it stands there: links, folders, pipes and strange names are none of it.
+    /// Only regular files are returned: no links, folders, pipes or strange names.
     #[test]
     fn plain_files_are_given_back_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
@@ -177,7 +177,7 @@ mod tests {
         symlink(folder.path().join("secret"), results.join("link.md")).unwrap();
         std::fs::hard_link(results.join("report.md"), other.join("again")).unwrap();
         std::fs::write(results.join("two.md"), "two").unwrap();
-        // They go with what this gives back.
+        // Removed with the returned value.
         let nothing = OwnFolders { door: folder.path().join("door"), other: folder.path().join("nothing") };
         let remains = Remains { work: other.join("work"), _folders: nothing };
         assert_eq!(remains.results(), [("two.md".to_owned(), b"two".to_vec())], "one with another name is not read");

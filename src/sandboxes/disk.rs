@@ -1,5 +1,5 @@
-//! What a group's folders hold, against what they may hold. It needs neither quotas of the
-//! file system nor privileges: the folders are walked.
+//! How much a group's folders hold, against their bound. This needs neither file system quotas nor privileges: the
+//! folders are walked.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,7 +20,7 @@ pub struct Bound {
     pub files: u64,
 }
 
-/// What they hold.
+/// How much they hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) bytes: u64,
@@ -29,7 +29,7 @@ pub(super) struct Usage {
     pub(super) hidden: bool,
 }
 
-/// What is left on a disk.
+/// The free space of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
     pub(super) bytes: u64,
@@ -38,8 +38,7 @@ pub(super) struct Room {
 }
 
 impl Usage {
-    /// Measures all folders together; a file with two names counts once. Stops early above the
-    /// bound.
+    /// Measures all folders together; a file with two names counts once. Stops early above the bound.
     pub(super) fn of(folders: &[PathBuf], bound: Bound) -> io::Result<Self> {
         let (mut usage, mut twice) = (Usage::default(), BTreeSet::new());
         for folder in folders {
@@ -50,7 +49,7 @@ impl Usage {
                     return Ok(ControlFlow::Continue(()));
                 }
                 usage.files += 1;
-                // The blocks in use: a sparse file's holes take none.
+                // Allocated blocks: a sparse file's holes take none.
                 usage.bytes += stat.st_blocks.unsigned_abs() * 512;
                 Ok(if usage.over(bound) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
@@ -66,8 +65,8 @@ impl Usage {
         self.bytes > bound.bytes || self.files > bound.files
     }
 
-    /// The growth since then, in thousandths of the reserve: bytes or files, whichever is more.
-    /// Unreadable folders count as more than any readable growth.
+    /// The growth since then, in thousandths of the reserve: bytes or files, whichever is more. Unreadable folders
+    /// count as more than any readable growth.
     pub(super) fn growth(&self, since: &Usage, reserve: Bound) -> u64 {
         if self.hidden && !since.hidden {
             return u64::MAX;
@@ -78,12 +77,12 @@ impl Usage {
 }
 
 impl Room {
-    /// Below the reserve the log will soon not be able to write; it then shuts every door.
+    /// Below the reserve the log will soon be unable to write; it then shuts every door.
     pub(super) fn on_disk_of(folder: &Path) -> io::Result<Self> {
         let disk = statvfs(folder)?;
         let part = |whole: u64, most: u64| (whole / 20).min(most);
         let (bytes, size) = (disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks.saturating_mul(disk.f_frsize));
-        // Where the file system does not count files, they are unlimited.
+        // If the file system does not count files, they are unlimited.
         let files = if disk.f_files == 0 { u64::MAX } else { disk.f_favail };
         let reserve = Bound { bytes: part(size, 1 << 30), files: part(disk.f_files, 20_000) };
         Ok(Room { bytes, files, reserve })

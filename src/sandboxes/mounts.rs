@@ -1,14 +1,14 @@
-//! Folders of the owner's that a group's sandboxes see, beside the group's own: `[[mount]]` in its file.
+//! The owner's folders that a group's sandboxes see besides the group's own: `[[mount]]` in its file.
 //!
-//! What is looked at is a descriptor, opened without following any link; what the engine has mounted by its path is
-//! compared with it before the agent starts (`containers/src/attestation.rs`).
+//! The checked object is a descriptor, opened without following any link; the engine's mount, made by path, is compared
+//! with it before the agent starts (`containers/src/attestation.rs`).
 //!
 //! **Invariants**
-//! - Only below the roots of the allowlist, which is in the configuration folder; that, like all that is Doorward's, is
-//!   never mounted.
-//! - A folder that a sandbox can write is no other mount's, in whole or in part, and no folder is two groups': a lock on
-//!   a file that two sandboxes see is a channel, also where both may only read (invariant 15). Several groups get copies.
-//! - What could be a key, a login, another way out or Doorward's own refuses the whole mount.
+//! - Only folders below the roots of the allow-list, which is in the configuration folder; that, like everything of
+//!   Doorward's, is never mounted.
+//! - A folder that a sandbox can write does not overlap any other mount, and no folder belongs to two groups: a lock on
+//!   a file that two sandboxes see is a channel, even if both may only read (invariant 15). Several groups get copies.
+//! - Anything that could be a key, a login, another way out or Doorward's own refuses the whole mount.
 
 mod allowed;
 mod apart;
@@ -36,26 +36,26 @@ pub(super) use apart::{Claim, Held};
 /// Why a mount is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What was found.
+    /// The reason.
     pub why: String,
-    /// What to do.
+    /// The remedy.
     pub fix: String,
 }
 
-/// A sandbox does not start because of a mount.
+/// Why a mount keeps a sandbox from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
-    /// One is refused.
+    /// A mount is refused.
     #[error("groups/{group}.toml: the mount {path} is refused: {why}. What to do: {fix}", path = path.display(), why = refused.why, fix = refused.fix)]
     Refused {
-        /// Whose.
+        /// The group.
         group: GroupName,
         /// The folder.
         path: PathBuf,
         /// Why, and what to do.
         refused: Refused,
     },
-    /// It cannot be known what is allowed.
+    /// The allow-list cannot be read.
     #[error(transparent)]
     Settings(#[from] ConfigError),
     /// Another group's sandbox still has it.
@@ -63,30 +63,30 @@ pub enum MountError {
     InUse {
         /// The folder.
         path: PathBuf,
-        /// Whose sandbox.
+        /// The sandbox's group.
         other: GroupName,
     },
 }
 
-/// What was found of one mount.
+/// The result for one mount.
 #[derive(Debug)]
 pub struct Report {
-    /// As the group's file has it.
+    /// The mount in the group's file.
     pub mount: Mount,
-    /// What is in it, or why it is refused.
+    /// Its content, or why it is refused.
     pub looked: Result<Seen, Refused>,
 }
 
-/// What is in a mount.
+/// The content of a mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Files and folders.
     pub entries: u64,
     /// Files whose beginning was read.
     pub read: u64,
-    /// What does not keep it from being mounted, and what to do about it.
+    /// Remarks that do not prevent mounting, with remedies.
     pub hints: Vec<String>,
-    /// Files that have another name somewhere.
+    /// Files with further hard links.
     linked: Vec<open::Inode>,
 }
 
@@ -94,12 +94,12 @@ pub struct Seen {
 #[derive(Debug)]
 struct Ready {
     mount: Mount,
-    /// Held open, so that its inode's number means this folder.
+    /// Held open, so that its inode number keeps meaning this folder.
     folder: OwnedFd,
     inode: open::Inode,
 }
 
-/// What decides about mounts, read anew for each look: what is tightened counts at once.
+/// The rules for mounts, read again for each check: tightening takes effect at once.
 struct Rules {
     allowed: Allowed,
     names: Names,
@@ -107,12 +107,12 @@ struct Rules {
     others: Others,
 }
 
-/// Below which folders some group's agent may be let write.
+/// The folders below which some group's agent may write.
 pub fn writable(home: &Home, mounts: &Mounts) -> Result<Vec<PathBuf>, String> {
     Allowed::read(home, mounts).writable().map_err(|Refused { why, fix }| format!("{why}; {fix}"))
 }
 
-/// Looks at all mounts of a group; nothing is changed.
+/// Checks all mounts of a group without changing anything.
 pub fn check(home: &Home, group: &GroupName) -> Result<Vec<Report>, ConfigError> {
     let settings = GroupSettings::load(home, group)?;
     if settings.mounts.is_empty() {
@@ -129,8 +129,8 @@ pub fn check(home: &Home, group: &GroupName) -> Result<Vec<Report>, ConfigError>
     Ok(settings.mounts.iter().map(report).collect())
 }
 
-/// Looks at all mounts of a group and claims them for one of its sandboxes; what the engine is asked for. Copies are made
-/// in `own`, a folder of that sandbox's.
+/// Checks all mounts of a group and claims them for one of its sandboxes; returns the mounts for the engine. Copies are
+/// made in `own`, a folder of that sandbox's.
 pub(super) fn claim(
     home: &Home,
     group: &GroupName,
@@ -163,7 +163,7 @@ impl Rules {
         })
     }
 
-    /// In the order in which what is wrong is worst.
+    /// The worst problems are checked first.
     fn look(&self, group: &GroupName, mount: &Mount, all: &[Mount]) -> Result<(open::Opened, Seen), Refused> {
         self.own.refuses(&mount.path)?;
         self.names.refuse_path(&mount.path)?;
@@ -178,7 +178,7 @@ impl Rules {
 }
 
 impl Ready {
-    /// What the engine is asked for; a copy is made in this folder, which is the sandbox's own.
+    /// The mount for the engine; a copy is made in this folder, the sandbox's own.
     fn extra(&self, own: &Path) -> Result<containers::Extra, Refused> {
         let (source, inode) = match self.mount.access {
             Access::Copy => copy::make(&self.folder, &own.join(&self.mount.name))?,
@@ -195,7 +195,7 @@ impl Ready {
     }
 }
 
-/// A folder that was another one by the time the sandbox had started.
+/// The error for a folder that had been replaced by the time the sandbox had started.
 pub(super) fn replaced(group: &GroupName, path: &Path) -> MountError {
     let refused = refused("it was replaced while the sandbox started", "find out what changes it, and try again");
     MountError::Refused { group: group.clone(), path: path.to_owned(), refused }

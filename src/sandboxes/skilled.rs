@@ -1,4 +1,4 @@
-//! The skills of a sandbox: its own copy of what was accepted, and a word to the log of what has changed since.
+//! A sandbox's skills: its own copy of what was accepted, and a note in the log about changes since.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use crate::home::Home;
 use crate::skills::{self, Accepted, Copied};
 use crate::store::ledger::{AuditLog, Notice};
 
-/// What the log has heard of skills, once each.
+/// What the log has been told about skills, once each.
 #[derive(Default)]
 pub(super) struct Told(Mutex<BTreeSet<String>>);
 
 impl Told {
-    /// Makes a sandbox's copy; the folder, where its group has a skill that can be used.
+    /// Makes a sandbox's copy; returns the folder if its group has a usable skill.
     pub(super) fn copy(
         &self,
         home: &Home,

@@ -1,4 +1,4 @@
-//! What a group's sandbox is made of, before anything of it is started.
+//! The specification of a group's sandbox, before any of it starts.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ impl Sandboxes {
         make_folder(&folder, 0o700)?;
         make_folder(&home, 0o700)?;
         if is_new {
-            // Somebody removed it; an agent must find its memory where it looks.
+            // Somebody removed it; an agent must find its memory there.
             memory::begin(&folder, group).map_err(|error| SandboxError::Folder { path: folder.clone(), error })?;
         }
         let user = self.user(group, &folder)?;
@@ -77,7 +77,7 @@ impl Sandboxes {
     }
 }
 
-/// What NanoClaw's scripts look for: their chat, which they name in files, and is called as its group here.
+/// Variables for NanoClaw's scripts: their chat, which they name in files, goes by its group's name here.
 fn nanoclaws(group: &GroupName) -> [(String, String); 2] {
     ["NANOCLAW_CHAT_JID", "NANOCLAW_GROUP_FOLDER"].map(|name| (name.to_owned(), group.to_string()))
 }

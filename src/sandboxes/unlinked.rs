@@ -1,5 +1,4 @@
-//! The size of unlinked files that are still open: no folder shows them, and they fill the
-//! disk all the same.
+//! The size of unlinked files that are still open: they are in no folder but still fill the disk.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::disk::Usage;
 
-/// Adds the unlinked files that a container's processes hold open on the disks of these
-/// folders, as far as this user may see them.
+/// Adds the unlinked files that a container's processes hold open on the disks of these folders, as far as this user
+/// may see them.
 pub(super) fn add(usage: &mut Usage, container: &str, folders: &[PathBuf]) {
     // Files in memory (memfd, /tmp) count as memory.
     let disks = folders.iter().filter_map(|folder| Some(fs::metadata(folder).ok()?.dev())).collect();
@@ -35,7 +34,7 @@ fn is_in(process: &Path, container: &str) -> bool {
     fs::read_to_string(process.join("cgroup")).is_ok_and(|groups| groups.contains(container))
 }
 
-/// Whether it is the container's first process: the last number is the innermost.
+/// Whether it is the container's first process: the last number is that of the innermost namespace.
 fn is_first(process: &Path) -> bool {
     let status = fs::read_to_string(process.join("status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("NSpid:") && line.split_whitespace().next_back() == Some("1"))

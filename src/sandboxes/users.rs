@@ -1,8 +1,8 @@
-//! A user for each group, where the daemon may choose: one group then cannot use up for
-//! another what the kernel counts by user (inotify instances, timers, pipes, …).
+//! A user per group, where the daemon may choose: one group cannot then exhaust for another what the kernel limits per
+//! user (inotify instances, timers, pipes, …).
 //!
-//! The owner of the group's folder is the record of its user, which no sandbox can change;
-//! so a restored backup, or a drill, finds the same users again.
+//! The group folder's owner is the record of its user, which no sandbox can change; so a restored backup, or a drill,
+//! finds the same users again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,8 +20,8 @@ use rustix::fs::{AtFlags, Gid, Uid, chownat};
 use super::walk::walk;
 use crate::home::Home;
 
-/// A range that nobody else uses: systemd's table of user ids (UIDS-GIDS.md) lists it as
-/// unused up to the ids of foreign images, and subordinate ids begin at 100000.
+/// An unused range: systemd's table of user ids (UIDS-GIDS.md) lists it as unused up to the ids of foreign images, and
+/// subordinate ids begin at 100000.
 const RANGE: RangeInclusive<u32> = 0x7000_0000..=0x7FFD_FFFF;
 
 /// The users of the groups in this process.
@@ -29,8 +29,8 @@ const RANGE: RangeInclusive<u32> = 0x7000_0000..=0x7FFD_FFFF;
 pub(super) struct Users(Mutex<BTreeMap<GroupName, u32>>);
 
 impl Users {
-    /// The user of a group. Afterwards its folders, which must exist, belong to this user, with
-    /// what `before`, the only user in earlier versions, has left in them.
+    /// The user of a group. When this returns, its folders, which must exist, belong to this user, including what
+    /// `before`, the only user in earlier versions, left in them.
     pub(super) fn take(&self, home: &Home, group: &GroupName, before: u32) -> io::Result<u32> {
         let mut chosen = lock(&self.0);
         let folders = [home.group_dir(group), home.agent_home(group)];
@@ -47,7 +47,7 @@ impl Users {
     }
 }
 
-/// The user of a group's sandboxes, where it has one of its own by now.
+/// The user of a group's sandboxes, if it has its own by now.
 pub(super) fn of(home: &Home, group: &GroupName) -> Option<u32> {
     let owner = std::fs::metadata(home.group_dir(group)).ok()?.uid();
     RANGE.contains(&owner).then_some(owner)
@@ -59,13 +59,13 @@ fn choose(folders: &[impl AsRef<Path>], taken: &BTreeSet<u32>) -> u32 {
     kept.unwrap_or_else(|| new(taken))
 }
 
-/// The same with a user that no group has, where the daemon may choose: another drill on this machine, or sandboxes of
-/// an earlier version, would use up what the kernel counts by user.
+/// The same with a user of no group, where the daemon may choose: another drill on this machine, or sandboxes of an
+/// earlier version, would share the kernel's limits per user.
 pub(crate) fn nobodys(user: SandboxUser) -> SandboxUser {
     if user.chown { user.of_a_group(new(&BTreeSet::new())) } else { user }
 }
 
-/// A user that none of these is.
+/// A user that is not taken.
 fn new(taken: &BTreeSet<u32>) -> u32 {
     let mut rng = rand::rng();
     loop {
@@ -76,7 +76,7 @@ fn new(taken: &BTreeSet<u32>) -> u32 {
     }
 }
 
-/// The users of all other groups, folders that the owner has copied included.
+/// The users of all other groups, including folders that the owner has copied.
 fn taken(home: &Home, group: &GroupName, chosen: &BTreeMap<GroupName, u32>) -> io::Result<BTreeSet<u32>> {
     let mut taken: BTreeSet<u32> = chosen.values().copied().collect();
     for folder in [home.group_dir(group), home.agent_home(group)] {
@@ -91,9 +91,8 @@ fn taken(home: &Home, group: &GroupName, chosen: &BTreeMap<GroupName, u32>) -> i
     Ok(taken)
 }
 
-/// Gives a folder to this user, with what its sandboxes made in it as another user. Anybody
-/// else's files stay theirs. The folder itself comes last, so that an interrupted change
-/// starts again.
+/// Gives a folder to this user, with everything that its sandboxes made as another user. Other users' files stay
+/// theirs. The folder itself comes last, so that an interrupted change starts again.
 fn hand_over(folder: &Path, uid: u32, before: u32) -> io::Result<()> {
     let owner = std::fs::metadata(folder)?.uid();
     if owner == uid {

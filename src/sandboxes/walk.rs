@@ -1,5 +1,5 @@
-//! Walks an agent's folder while the agent may change it: follows no link, looks up no path
-//! twice from above, and goes only so deep.
+//! Walks an agent's folder while the agent may change it: follows no link, resolves no path twice from the top, and is
+//! bounded in depth.
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -14,20 +14,20 @@ use rustix::io::Errno;
 /// The greatest depth: more than any tool's folders need, at few enough descriptors.
 const DEEPEST: usize = 200;
 
-/// What a walk comes by.
+/// An entry found by a walk.
 pub(crate) struct Found<'a> {
-    /// The folder that it is in, open.
+    /// Its folder, open.
     pub(crate) here: BorrowedFd<'a>,
-    /// The names that lead to that folder from the root. For showing: none of it is looked up.
+    /// The path of that folder from the root. For display only: it is never looked up.
     pub(crate) parent: &'a Path,
-    /// Its name in there.
+    /// Its name there.
     pub(crate) name: &'a CStr,
-    /// What it was when it was looked at.
+    /// Its metadata.
     pub(crate) stat: &'a Stat,
 }
 
-/// Visits everything below `root`; `each` may end it. Returns whether all was seen: not so
-/// where something lies deeper, or its own user may not read it.
+/// Visits everything below `root`; `each` may stop it. Returns whether everything was seen: not if something lies too
+/// deep, or its own user may not read it.
 pub(crate) fn walk(root: &Path, mut each: impl FnMut(Found<'_>) -> io::Result<ControlFlow<()>>) -> io::Result<bool> {
     // The root's path is the daemon's own; below it, links are not followed.
     let mut open = vec![Dir::new(openat(CWD, root, FOLDER, Mode::empty())?)?];
@@ -66,7 +66,7 @@ pub(crate) fn walk(root: &Path, mut each: impl FnMut(Found<'_>) -> io::Result<Co
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Treats what has vanished meanwhile, or changed its kind, as missing.
+/// Treats an entry that vanished or changed its type meanwhile as missing.
 fn seen<T>(result: rustix::io::Result<T>, whole: &mut bool) -> io::Result<Option<T>> {
     match result {
         Ok(there) => Ok(Some(there)),

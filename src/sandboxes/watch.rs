@@ -1,8 +1,8 @@
 //! Watches what live sandboxes write, and ends a sandbox before the disk is full: a full disk
 //! would shut every group's doors (invariant 9), and no group may do that to another (15).
 //!
-//! The disk is checked five times a second, which costs nothing; folders are walked when
-//! something was written, and for at most a tenth of the time.
+//! The disk is checked five times a second, which is cheap; folders are walked when something was written, and for at
+//! most a tenth of the time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,14 +23,13 @@ const EVERY: Duration = Duration::from_millis(200);
 /// Folders are walked at least this often while a sandbox runs.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
-/// Less growth than this, or than an eighth of a bound, does not cause a walk at once.
+/// Less growth than this, or than an eighth of a bound, does not trigger a walk.
 const SOMETHING: u64 = 32 << 20;
 
 /// The same for files.
 const MANY: u64 = 1000;
 
-/// A sandbox that has grown by less than this many thousandths of the reserve is not what
-/// fills the disk.
+/// A sandbox that has grown by fewer thousandths of the reserve is not the one that fills the disk.
 const LITTLE: u64 = 10;
 
 /// Reports to the owner: the group, and what happened.
@@ -39,7 +38,7 @@ pub(super) type Tell = Box<dyn Fn(&GroupName, String) + Send + Sync>;
 /// All live sandboxes, and the task that watches them.
 pub(super) struct Watch {
     live: Arc<Mutex<BTreeMap<String, Watched>>>,
-    /// Groups whose sandboxes filled the disk: they get no new ones while it is short of room.
+    /// Groups whose sandboxes filled the disk: they get no new ones while space is short.
     fillers: Arc<Mutex<BTreeSet<GroupName>>>,
     engine: Engine,
     ballast: Ballast,
@@ -53,14 +52,14 @@ pub(super) struct Ticket {
     ended: Arc<OnceLock<String>>,
 }
 
-/// What is watched of a sandbox.
+/// The watched data of a sandbox.
 #[derive(Clone)]
 pub(super) struct Watched {
     pub(super) group: GroupName,
     pub(super) container: String,
     pub(super) folders: Vec<PathBuf>,
     pub(super) bound: Bound,
-    /// When it started.
+    /// Its usage at the start.
     pub(super) before: Usage,
     ended: Arc<OnceLock<String>>,
 }
@@ -76,8 +75,8 @@ impl Watch {
         Watch { live: Arc::default(), fillers: Arc::default(), engine, ballast, tell: Arc::new(tell) }
     }
 
-    /// Whether the disk of these folders lets a group start a sandbox. The ballast is in its place
-    /// before one runs: a fast disk is full before the first look.
+    /// Whether the disk of these folders has room for a group's sandbox. The ballast is put in place before one runs: a
+    /// fast disk is full before the first check.
     pub(super) fn has_room_for(&self, group: &GroupName, folders: &[PathBuf]) -> bool {
         let room = room(folders.iter());
         if room.is_none_or(|room| self.ballast.fits(&room)) {
@@ -117,7 +116,7 @@ impl Drop for Ticket {
     }
 }
 
-/// Runs until no sandbox is left; the next one to start begins it again.
+/// Runs until no sandbox is left; the next start runs it again.
 async fn watch(
     live: Weak<Mutex<BTreeMap<String, Watched>>>,
     fillers: Arc<Mutex<BTreeSet<GroupName>>>,
@@ -143,7 +142,7 @@ async fn watch(
         last = looked;
         for (watched, why) in ended.now {
             let (group, container) = (&watched.group, &watched.container);
-            // One that could not be removed is found again at the next look.
+            // One that could not be removed is found again at the next check.
             let first = watched.ended.set(why.clone()).is_ok();
             if why == ALMOST_FULL {
                 lock(&fillers).insert(group.clone());
@@ -154,7 +153,7 @@ async fn watch(
             }
             match engine.end(container).await {
                 Err(error) => tracing::error!(sandbox.container = %container, %error, "It could not be removed"),
-                // Only now: it would have taken this as well.
+                // Not earlier: the sandbox would have used it up too.
                 Ok(()) if why == ALMOST_FULL => ballast.give_back(),
                 Ok(()) => {}
             }
@@ -173,17 +172,17 @@ struct Looked {
     room: Option<Room>,
 }
 
-/// What to do.
+/// What to do next.
 #[derive(Default)]
 struct Ended {
     /// Which sandboxes to end, and why.
     now: Vec<(Watched, String)>,
-    /// What the others hold now.
+    /// The others' usage.
     others: Vec<(String, Usage)>,
 }
 
-/// The disk may stay full after a sandbox was ended, which is not the others' doing: for them
-/// only what they write from now on counts.
+/// The disk may stay full after a sandbox was ended, which is not the others' fault: only what they write from now on
+/// counts for them.
 fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(String, Usage)], ended: &str) {
     let Some(live) = live.upgrade() else { return };
     let mut live = lock(&live);
@@ -216,14 +215,14 @@ fn look(all: &BTreeMap<String, Watched>, last: Looked, ballast: &Ballast) -> (En
     let mut now: Vec<_> = over.map(|(_, watched)| (watched.clone(), too_much(watched.bound))).collect();
     if now.is_empty() && room.is_short() {
         let grown = all.iter().map(|(id, watched)| (watched, usages[id].growth(&watched.before, room.reserve)));
-        // None where somebody else fills the disk.
+        // None if something else fills the disk.
         let most = grown.max_by_key(|(_, grown)| *grown).filter(|(_, grown)| *grown >= LITTLE);
         now.extend(most.map(|(watched, _)| (watched.clone(), ALMOST_FULL.to_owned())));
     }
     (Ended { now, others: usages.into_iter().map(|(id, usage)| (id.clone(), usage)).collect() }, looked)
 }
 
-/// On the fullest of the disks.
+/// Of the fullest disk.
 fn room<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> Option<Room> {
     folders.filter_map(|folder| Room::on_disk_of(folder).ok()).min_by_key(|room| (!room.is_short(), room.bytes))
 }
@@ -235,7 +234,7 @@ fn usage(watched: &Watched) -> Usage {
     usage
 }
 
-/// The text where a group's folders are full, before a sandbox starts or when it is ended.
+/// The message when a group's folders are full, before a sandbox starts or when it is ended.
 pub(super) fn too_much(bound: Bound) -> String {
     format!(
         "the group's folder and its agent's home hold more than they may, {bound}. Its owner makes room \
@@ -243,6 +242,6 @@ pub(super) fn too_much(bound: Bound) -> String {
     )
 }
 
-/// The same where the disk is full.
+/// The same when the disk is full.
 pub(super) const ALMOST_FULL: &str = "the disk of this machine is almost full, and this group's sandbox wrote most of late. \
                            Its owner makes room on the disk first";

@@ -1,4 +1,4 @@
-//! What is due now, of what was planned before.
+//! What is due now, given what was planned before.
 
 use std::collections::VecDeque;
 
@@ -6,59 +6,59 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Schedule;
 
-/// What of a task's missed occurrences is still run.
+/// Which missed occurrences of a task are still run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Missed {
-    /// Nothing: what is late by more than some minutes is left out.
+    /// None: anything more than some minutes late is skipped.
     Skip,
     /// The last one.
     #[default]
     Once,
-    /// Each, the last [`MOST_MISSED`] at most.
+    /// All, but at most the last [`MOST_MISSED`].
     All,
 }
 
-/// How many missed occurrences of a task are run.
+/// The most missed occurrences of a task that are run.
 pub const MOST_MISSED: usize = 10;
 
-/// What is late by less is not missed: a restart, a slow start of the machine.
+/// Anything less late is not missed: a restart, or a slow start of the machine.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
 
-/// A clock that was set back by more was wrong.
+/// A clock that was set back by more had been wrong.
 const WRONG: SignedDuration = SignedDuration::from_hours(24);
 
-/// So many occurrences are counted one by one.
+/// The most occurrences that are counted one by one.
 const COUNTED: usize = 5000;
 
-/// How far a task has come.
+/// A task's progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Intervals count from here.
     pub anchor: Timestamp,
-    /// When this was planned.
+    /// When this plan was made.
     pub planned_at: Timestamp,
     /// The last occurrence that was due.
     pub last: Option<Timestamp>,
-    /// The next one; nothing where none follows.
+    /// The next one; `None` if none follows.
     pub next: Option<Timestamp>,
 }
 
-/// What is to run.
+/// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
     /// The occurrences to run, the oldest first.
     pub runs: Vec<Timestamp>,
-    /// How many are left out, at least.
+    /// How many are skipped, at least.
     pub missed: usize,
-    /// What follows.
+    /// The next plan.
     pub plan: Plan,
 }
 
 impl Missed {
-    /// All of them, as they are spelt.
+    /// All of them, as spelt.
     pub const NAMES: [&str; 3] = ["skip", "once", "all"];
 
-    /// As it is spelt.
+    /// Its spelling.
     pub fn name(self) -> &'static str {
         match self {
             Missed::Skip => "skip",
@@ -74,7 +74,7 @@ impl Missed {
 }
 
 impl Plan {
-    /// The plan of a task that begins, or begins anew.
+    /// The plan of a task that starts, or starts again.
     pub fn from_now(schedule: &Schedule, anchor: Timestamp, now: Timestamp) -> Self {
         Plan { anchor, planned_at: now, last: None, next: schedule.next(now, anchor) }
     }
@@ -96,7 +96,7 @@ impl Plan {
         Due { missed: count - runs.len(), runs, plan: Plan { planned_at: now, last: Some(last), next, ..plan } }
     }
 
-    /// The same, where the next occurrence is to wait for at least so long.
+    /// The same, with at least this long until the next occurrence.
     #[must_use]
     pub fn resting(self, schedule: &Schedule, pause: SignedDuration, now: Timestamp) -> Self {
         let rested = now.checked_add(pause).unwrap_or(now);
@@ -108,8 +108,8 @@ impl Plan {
         }
     }
 
-    /// What was planned by a clock that was ahead would wait for it. What was due within the day stays so: it is
-    /// not due again.
+    /// A plan made by a clock that was ahead would wait for that clock. Occurrences due within the day stay counted:
+    /// they are not due again.
     fn by_a_clock_set_back(self, schedule: &Schedule, now: Timestamp) -> Self {
         if now >= self.planned_at || !schedule.recurs() || self.next.is_none() {
             return self;
@@ -131,7 +131,7 @@ fn newest(schedule: &Schedule, first: Timestamp, anchor: Timestamp, now: Timesta
         newest.push_back(occurs);
         count += 1;
         let after = match count {
-            // Nobody wants to know the number by then.
+            // So far behind, the exact number does not matter.
             COUNTED => now.checked_sub(SignedDuration::from_hours(48)).map_or(occurs, |near| near.max(occurs)),
             _ => occurs,
         };

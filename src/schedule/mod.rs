@@ -1,14 +1,13 @@
-//! When a task is due: a pure function of what was asked, of what was due before, and of now.
+//! When a task is due: a pure function of its schedule, of what was due before, and of the time.
 //!
-//! What it is: cron lines, intervals and single times in a time zone, read, followed over the
-//! changes of its clock ([`Schedule::next`]) and told ([`Schedule::words`]); and what of it is to
-//! run now, whatever the machine's clock did meanwhile ([`Plan::due`]). What it is not: it knows
-//! no store, no timer and no clock of its own.
+//! What it is: cron lines, intervals and single times in a time zone, parsed, followed across clock changes
+//! ([`Schedule::next`]) and put into words ([`Schedule::words`]); and what is to run now, whatever the machine's clock
+//! did meanwhile ([`Plan::due`]). What it is not: it has no store, no timer and no clock of its own.
 //!
 //! **Invariants**
-//! - No occurrence is due twice, unless the clock was set back by more than a day: then what was
-//!   due by the wrong clock does not count.
-//! - However long nothing looked, at most [`MOST_MISSED`] occurrences are due at once.
+//! - No occurrence is due twice, unless the clock was set back by more than a day: then what was due by the wrong clock
+//!   does not count.
+//! - After any gap at most [`MOST_MISSED`] occurrences are due at once.
 
 mod due;
 mod read;
@@ -23,7 +22,7 @@ use jiff::tz::TimeZone;
 pub use due::{Due, MOST_MISSED, Missed, Plan};
 pub use read::zone_name;
 
-/// When something is to be done, over and over or once.
+/// When something is to be done, repeatedly or once.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     when: When,
@@ -33,30 +32,30 @@ pub struct Schedule {
 
 #[derive(Clone, Debug)]
 enum When {
-    /// As it is read, and as it was written.
+    /// The parsed line and its source.
     Cron(Box<Cron>, String),
     Every(Duration),
     Once(Timestamp),
-    /// What this machine cannot read, as it was stored, and why.
+    /// What this machine cannot parse, as stored, and why.
     Lost(Kind, String, String),
 }
 
-/// How a time is said.
+/// The form of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A cron line of five fields, by the zone's clock.
     Cron,
-    /// A length of time, whatever the clock shows.
+    /// A duration, whatever the clock shows.
     Interval,
-    /// One time.
+    /// A single time.
     Once,
 }
 
 impl Kind {
-    /// All of them, as they are spelt.
+    /// All of them, as spelt.
     pub const NAMES: [&str; 3] = ["cron", "interval", "once"];
 
-    /// As it is spelt.
+    /// Its spelling.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Cron => "cron",
@@ -74,9 +73,9 @@ impl Kind {
 impl Schedule {
     /// The first occurrence after a moment. Intervals count from `anchor`, so that they never drift.
     ///
-    /// A fixed time that the clock skips comes with the first moment after the gap, and one that it
-    /// shows twice comes with the first. What comes every so many minutes or hours comes as the
-    /// clock goes on: not in the gap, and in both hours of the same name.
+    /// A fixed time in a gap of the clock comes at the first moment after the gap, and a repeated one comes the first
+    /// time. A line for every few minutes or hours follows the clock as it runs: nothing in the gap, and occurrences in
+    /// both hours of the same name.
     pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Lost(..) => None,

@@ -1,4 +1,4 @@
-//! Schedules as people and agents write them.
+//! Parses schedules as people and agents write them.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use jiff::{Timestamp, ToSpan, Zoned};
 
 use super::{Kind, Schedule, When};
 
-/// Nothing is due more often than that.
+/// The shortest interval.
 const LEAST: Duration = Duration::from_mins(1);
 
-/// Nor more seldom: a number that is longer is a slip.
+/// The longest: a larger number is a slip.
 const MOST: Duration = Duration::from_hours(24 * 366);
 
 /// The longest cron line.
 const LONGEST_LINE: usize = 200;
 
 impl Schedule {
-    /// Reads one that is new. A single time must lie ahead, and something must ever be due.
+    /// Parses a new one. A single time must be in the future, and there must be an occurrence at all.
     pub fn read(kind: Kind, value: &str, zone: &str, now: Timestamp) -> Result<Self, String> {
         let (zone, zone_name) = time_zone(zone)?;
         let when = match kind {
             Kind::Cron => When::Cron(Box::new(cron(value)?), value.trim().to_owned()),
             Kind::Interval => When::Every(interval(value)?),
-            // The store counts in milliseconds: a part of one would come a second time.
+            // The store counts in milliseconds: a fraction of one would come twice.
             Kind::Once => When::Once(whole(once(value, &now.to_zoned(zone.clone()))?)),
         };
         let schedule = Schedule { when, zone, zone_name };
@@ -36,7 +36,7 @@ impl Schedule {
         }
     }
 
-    /// Reads what [`Schedule::value`] wrote.
+    /// Parses what [`Schedule::value`] wrote.
     pub fn stored(kind: Kind, value: String, zone: &str) -> Self {
         let lost = |why| Schedule {
             when: When::Lost(kind, value.clone(), why),
@@ -67,7 +67,7 @@ fn unread(error: impl std::fmt::Display) -> String {
     format!("its time cannot be read: {error}")
 }
 
-/// The name of a zone by which it is found again. The clock of a machine may have none.
+/// The name under which a zone is found again. A machine's clock may have none.
 pub fn zone_name(zone: &TimeZone) -> Option<&str> {
     match zone.iana_name() {
         Some("Etc/Unknown") => Some("UTC"),
@@ -78,7 +78,7 @@ pub fn zone_name(zone: &TimeZone) -> Option<&str> {
 fn time_zone(name: &str) -> Result<(TimeZone, String), String> {
     let unknown = || format!("this machine knows no time zone {name:?}; write it as \"Europe/Berlin\" or \"UTC\"");
     let zone = TimeZone::get(name).map_err(|_| unknown())?;
-    // Its own spelling of the name.
+    // The database's own spelling of the name.
     let name = zone.iana_name().ok_or_else(unknown)?.to_owned();
     Ok((zone, name))
 }
@@ -110,7 +110,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `2026-12-01 09:00` by the zone's clock, the same with its distance from UTC, or `09:00`, the next one.
+/// `2026-12-01 09:00` by the zone's clock, the same with its UTC offset, or `09:00`, the next one.
 fn once(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let text = text.trim();
     if let Ok(at) = text.parse::<Timestamp>() {
@@ -132,7 +132,7 @@ fn once(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     at.map_err(|_| format!("{text:?} is beyond what a calendar can hold"))
 }
 
-/// A time by a zone's clock: where that skips it, the first moment after the gap.
+/// A local time; in a gap, the first moment after it.
 fn local(at: DateTime, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
     let found = zone.to_ambiguous_timestamp(at);
     let is_skipped = matches!(found.offset(), AmbiguousOffset::Gap { .. });

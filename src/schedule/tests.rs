@@ -1,11 +1,11 @@
-//! A year by a simulated clock: each occurrence comes once, when it should, whatever the clocks do.
+//! A year on a simulated clock: each occurrence comes once, at its time, whatever the clocks do.
 #![allow(clippy::unwrap_used)]
 
 use jiff::{SignedDuration, ToSpan, Zoned};
 
 use super::*;
 
-/// Where the clock changes twice a year: north and south, by half an hour, at midnight.
+/// Zones whose clock changes twice a year: north and south, by half an hour, at midnight.
 const ZONES: [&str; 5] =
     ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Cairo"];
 
@@ -21,8 +21,8 @@ fn begins(zone: &str) -> Timestamp {
     format!("2028-01-01T00:00:00[{zone}]").parse::<Zoned>().unwrap().timestamp()
 }
 
-/// What runs from the beginning of 2028, which has a leap day, to its end: the clock is looked at when the plan says
-/// so, and some seconds late.
+/// The runs from the start of 2028, a leap year, to its end: the clock is checked when the plan says so, and some
+/// seconds late.
 fn year(schedule: &Schedule, zone: &str) -> Vec<Timestamp> {
     let begin = begins(zone).checked_sub(1.minute()).unwrap();
     let end = begin.checked_add(SignedDuration::from_hours(24 * 366)).unwrap();
@@ -37,7 +37,7 @@ fn year(schedule: &Schedule, zone: &str) -> Vec<Timestamp> {
     runs
 }
 
-/// The same by looking at each minute of the year.
+/// The same by checking each minute of the year.
 fn minutes(zone: &str, holds: impl Fn(&Zoned) -> bool) -> Vec<Timestamp> {
     let zone_of = TimeZone::get(zone).unwrap();
     let first = begins(zone).checked_sub(1.minute()).unwrap();
@@ -115,7 +115,7 @@ fn a_time_that_the_clock_shows_twice_comes_once() {
     let first = at("2028-10-29T00:30:00Z");
     assert_eq!(nightly.next(at("2028-10-28T20:00:00Z"), first), Some(first));
     assert_eq!(nightly.next(first, first), Some(at("2028-10-30T01:30:00Z")));
-    // And one that it skips comes when the gap is over.
+    // And a skipped time comes when the gap is over.
     assert_eq!(nightly.next(at("2028-03-25T20:00:00Z"), first), Some(at("2028-03-26T01:00:00Z")));
 }
 
@@ -141,7 +141,7 @@ fn a_machine_that_slept_for_a_week_makes_up_for_as_much_as_is_wanted() {
         assert_eq!(due.plan.next, Some(at("2028-05-18T07:00:00Z")));
         assert_eq!(due.plan.due(&schedule, missed, woke).runs, [], "nothing twice");
     }
-    // Late by a little is not missed.
+    // A little late is not missed.
     let (late, slept) = (at("2028-05-11T07:05:00Z"), at("2028-05-11T08:00:00Z"));
     assert_eq!(plan.due(&schedule, Missed::Skip, late).runs.len(), 1);
     assert_eq!(plan.due(&schedule, Missed::Skip, slept).runs.len(), 0);
@@ -163,17 +163,17 @@ fn a_clock_that_is_set_back_repeats_nothing_of_the_day() {
     let (schedule, plan) = daily();
     let ran = plan.due(&schedule, Missed::Once, at("2028-05-11T07:00:00Z"));
     assert_eq!(ran.runs.len(), 1);
-    // By an hour: seven o'clock comes again, and was dealt with.
+    // By an hour: seven o'clock comes again, but has been dealt with.
     let back = ran.plan.due(&schedule, Missed::Once, at("2028-05-11T06:30:00Z"));
     assert_eq!((back.runs.len(), back.plan.next), (0, Some(at("2028-05-12T07:00:00Z"))));
     assert_eq!(back.plan.due(&schedule, Missed::Once, at("2028-05-11T07:00:00Z")).runs, []);
-    // By a year, which it had been ahead: what was due then does not count, and nothing waits for a year.
+    // By a year, by which it had been ahead: what was due then does not count, and nothing waits for a year.
     let right = ran.plan.due(&schedule, Missed::Once, at("2027-05-11T06:30:00Z"));
     assert_eq!((right.runs.len(), right.plan.next), (0, Some(at("2027-05-11T07:00:00Z"))));
     assert_eq!(right.plan.due(&schedule, Missed::Once, at("2027-05-11T07:00:01Z")).runs.len(), 1);
 }
 
-/// Whatever the clock does, no occurrence is due twice within a day of when it was.
+/// Whatever the clock does, no occurrence is due twice within a day.
 #[test]
 fn a_restless_clock_repeats_nothing() {
     let schedule = cron("*/10 * * * *", "Europe/Berlin");
@@ -208,7 +208,7 @@ fn a_single_time_comes_once_and_nothing_follows() {
     assert!(once("tomorrow").unwrap_err().contains("2026-12-01 09:00"));
 }
 
-/// In whichever hemisphere, and where the gap is half an hour.
+/// In either hemisphere, and with a gap of half an hour.
 #[test]
 fn a_single_time_that_the_clock_skips_comes_with_the_first_moment_after_the_gap() {
     for (zone, said, due) in [

@@ -1,4 +1,4 @@
-//! A schedule as people say it.
+//! A schedule in words.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn length(every: Duration) -> String {
     format!("{} {name}", seconds / unit)
 }
 
-/// The words for lines that people use.
+/// The words for common cron lines.
 fn usual(line: &str) -> Option<Phrases> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let [minute, hour, day, "*", weekday] = fields[..] else { return None };

@@ -1,5 +1,5 @@
-//! `skills/GROUP.toml`: which skills a group has, and what its owner has accepted of each. The rules
-//! that stand there are in force; the content is kept under its hash (`contents.rs`).
+//! `skills/GROUP.toml`: a group's skills, and what its owner has accepted of each. The rules there are in force; the
+//! content is stored by hash (`contents.rs`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,27 +15,27 @@ use super::settings::Values;
 use super::skill::{self, is_name};
 use crate::home::{Home, read_text};
 
-/// A skill as its owner has accepted it for one group.
+/// A skill as its owner has accepted it for a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// Its name.
     pub name: String,
-    /// Where it came from, and an update would.
+    /// Where it and its updates come from.
     pub from: Origin,
-    /// Its content.
+    /// The hash of its content.
     pub hash: TreeHash,
-    /// When, in words.
+    /// When it was accepted, in words.
     pub at: String,
-    /// What its owner said of its settings.
+    /// The owner's values for its settings.
     pub values: Values,
-    /// Its rules, with these values: what is in force.
+    /// Its rules with these values, as in force.
     pub rules: String,
 }
 
 /// Where a skill comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It ships with Doorward.
+    /// Shipped with Doorward.
     Shipped,
     /// A folder of the owner's.
     Folder(PathBuf),
@@ -52,12 +52,12 @@ static OF_SKILLS: Vocabulary = Vocabulary { top: &TOP, tables: &TABLES, synonyms
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, ()>;
 
 impl Accepted {
-    /// Its rules, as they go into the group's policy.
+    /// Its rules as part of the group's policy.
     pub fn source(&self) -> Source {
         Source { name: self.name.clone(), text: self.rules.clone() }
     }
 
-    /// Its rules as a policy of their own.
+    /// Its rules as a policy on their own.
     pub fn alone(&self) -> Result<Policy, Problems> {
         skill::alone(&self.source())
     }
@@ -72,7 +72,7 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// The skills of a group; none where there is no file.
+/// A group's skills; none without a file.
 pub fn read(home: &Home, group: &GroupName) -> std::io::Result<Result<Vec<Accepted>, Problems>> {
     match read_text(&home.skills_file(group)) {
         Ok(text) => Ok(parse(&format!("skills/{group}.toml"), &text)),
@@ -81,7 +81,7 @@ pub fn read(home: &Home, group: &GroupName) -> std::io::Result<Result<Vec<Accept
     }
 }
 
-/// Reads such a file.
+/// Parses such a file.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Accepted>, Problems> {
     let mut reader = Reader::new(Text::new(name, text), &OF_SKILLS, ());
     let skills = reader.read(skills).unwrap_or_default();
@@ -148,7 +148,7 @@ const HEAD: &str = "\
 # group's own. `doorward skill` writes this file (docs/skills.md).
 ";
 
-/// The file that says this.
+/// The text of a file with these skills.
 pub fn written(skills: &[Accepted]) -> String {
     if skills.is_empty() {
         return String::new();
@@ -178,7 +178,7 @@ fn quoted(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
 }
 
-/// As the lines that they are, where TOML can write them so.
+/// Over several lines, where TOML can express it.
 fn lines(text: &str) -> String {
     let plain = !text.contains("'''") && !text.ends_with('\'') && text.chars().all(|c| !c.is_control() || c == '\n');
     if plain { format!("'''\n{text}'''") } else { quoted(text) }

@@ -1,5 +1,5 @@
-//! The content of accepted skills: a folder for each, called by its hash, in the data folder. Only
-//! the daemon's user writes there, and what is read is held against the hash each time.
+//! The content of accepted skills: a folder for each in the data folder, named by hash. Only the daemon's user writes
+//! there, and the hash is checked at each read.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,7 +10,7 @@ use super::accepted;
 use super::folder::{Tree, TreeHash};
 use crate::home::{Home, create_private_dir};
 
-/// Keeps a content, whole or not at all.
+/// Stores a content, atomically.
 pub fn keep(home: &Home, tree: &Tree) -> io::Result<()> {
     let folder = home.skills_dir();
     create_private_dir(&folder).map_err(io::Error::other)?;
@@ -18,19 +18,19 @@ pub fn keep(home: &Home, tree: &Tree) -> io::Result<()> {
     if kept(home, tree.hash()).is_ok() {
         return Ok(());
     }
-    // What stands there is not what its name says.
+    // The present folder does not match its name.
     remove(&place)?;
     let aside = tempfile::Builder::new().prefix(".new-").tempdir_in(&folder)?;
     write(tree, aside.path(), &[])?;
     let aside = aside.keep();
     match std::fs::rename(&aside, &place) {
-        // Somebody else has kept the same.
+        // Another process has stored the same.
         Err(_) if kept(home, tree.hash()).is_ok() => std::fs::remove_dir_all(&aside),
         renamed => renamed,
     }
 }
 
-/// A content that was kept, if it is still what it was.
+/// A stored content, if it is unchanged.
 pub(super) fn kept(home: &Home, hash: TreeHash) -> io::Result<Tree> {
     let tree = Tree::read(&home.skills_dir().join(hash.to_string())).map_err(io::Error::other)?;
     if tree.hash() != hash {
@@ -39,15 +39,15 @@ pub(super) fn kept(home: &Home, hash: TreeHash) -> io::Result<Tree> {
     Ok(tree)
 }
 
-/// Removes the contents that no group has, for whoever holds the lock of edits. Errors are of no account: it is room alone.
+/// Removes the contents that no group uses, while the edit lock is held. Errors do not matter: only space is at stake.
 pub fn remove_unused(home: &Home) {
     let mut used = Vec::new();
     for entry in std::fs::read_dir(home.skills_files_dir()).into_iter().flatten().flatten() {
         let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
         match accepted::parse("skills", &text) {
-            // The version before too, so that it can be put back by hand.
+            // The previous version too, so that it can be restored by hand.
             Ok(skills) => used.extend(skills.into_iter().map(|skill| skill.hash.to_string())),
-            // Nobody knows what it names.
+            // It may name any content.
             Err(_) => return,
         }
     }
@@ -59,7 +59,7 @@ pub fn remove_unused(home: &Home) {
     }
 }
 
-/// Writes a content into a folder that is there, with further files beside it. Who may read it is anybody who reaches it.
+/// Writes a content into an existing folder, with further files beside it. Anyone who reaches it may read it.
 pub(super) fn write(tree: &Tree, to: &Path, beside: &[(&str, Vec<u8>)]) -> io::Result<()> {
     set_mode(to, 0o755)?;
     let beside = beside.iter().map(|(path, content)| (*path, content.as_slice()));
@@ -87,7 +87,7 @@ fn remove(place: &Path) -> io::Result<()> {
     }
 }
 
-/// Whatever the umask says.
+/// Sets the mode whatever the umask.
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }

@@ -1,4 +1,4 @@
-//! A skill's folder, read whole: plain files with plain names, so many and so large.
+//! A skill's folder, read completely: regular files with plain names, within limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,21 +10,21 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 use sha2::{Digest as _, Sha256};
 
-/// The most files of a skill, its most bytes, its deepest folder and its longest name.
+/// The limits of a skill: number of files, bytes, depth and length of names.
 const MOST_FILES: usize = 64;
 const MOST_BYTES: usize = 1 << 20;
 const DEEPEST: usize = 4;
 const LONGEST_NAME: usize = 64;
 
-/// The files of a skill, by their paths in it.
+/// A skill's files, by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree(BTreeMap<String, Vec<u8>>);
 
-/// What names the content of a skill: every path and every byte.
+/// Identifies a skill's content: every path and every byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TreeHash([u8; 32]);
 
-/// Why a folder is no skill.
+/// Why a folder is not a skill.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {why}", path = path.display())]
 pub struct Unreadable {
@@ -33,7 +33,7 @@ pub struct Unreadable {
 }
 
 impl Tree {
-    /// Reads a folder. The path itself may lead through links; nothing below it does.
+    /// Reads a folder. Its own path may contain links; nothing below it may be one.
     pub fn read(folder: &Path) -> Result<Self, Unreadable> {
         let root = std::fs::canonicalize(folder).map_err(|error| unreadable(folder, &error.to_string()))?;
         let open = openat(CWD, &root, FOLDER | OFlags::NOFOLLOW, Mode::empty());
@@ -48,17 +48,17 @@ impl Tree {
         Tree(files.into_iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect())
     }
 
-    /// Every file with its path, sorted.
+    /// All files with their paths, sorted.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
-    /// A file, where it is there.
+    /// A file, if it exists.
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         self.0.get(path).map(Vec::as_slice)
     }
 
-    /// Names all of it. Lengths stand before what they are of, so that no two trees are one text.
+    /// The hash of everything. Each part is preceded by its length, so that no two trees give the same input.
     pub fn hash(&self) -> TreeHash {
         let mut hasher = Sha256::new();
         for (path, content) in &self.0 {
@@ -72,7 +72,7 @@ impl Tree {
 }
 
 impl TreeHash {
-    /// As it is written: 64 hex digits.
+    /// Parses 64 hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         let mut hash = [0; 32];
         if text.len() != 64 || text.bytes().any(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
@@ -84,7 +84,7 @@ impl TreeHash {
         Some(TreeHash(hash))
     }
 
-    /// Its beginning, which is enough to tell two apart on a screen.
+    /// Its prefix, enough to tell two apart on a screen.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
@@ -152,7 +152,7 @@ impl Reading<'_> {
     }
 
     fn file(&mut self, file: File, path: String) -> Result<(), Unreadable> {
-        // Another one may stand there by now.
+        // Another file may be there by now.
         if !file.metadata().is_ok_and(|found| found.is_file()) {
             return Err(self.wrong(&path, "it is no regular file; remove it"));
         }
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(TreeHash::parse("../../etc/passwd"), None);
     }
 
-    /// No two contents have one hash: neither a byte nor a name moves unseen.
+    /// Different contents have different hashes: no byte and no name can change unnoticed.
     #[test]
     fn every_name_and_byte_counts() {
         let of = |files: &[(&str, &str)]| Tree::of(files.iter().map(|(path, text)| (*path, text.as_bytes()))).hash();

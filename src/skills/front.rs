@@ -1,14 +1,14 @@
-//! The head of a `SKILL.md`: the few lines of YAML that the Agent Skills format has there. Only what
-//! every agent reads is read, `name` and `description`; whatever else stands there is the agent's.
+//! The head of a `SKILL.md`: the few lines of YAML in the Agent Skills format. Only what every agent reads is parsed,
+//! `name` and `description`; the rest is the agent's business.
 
-/// What the head says.
+/// The parsed head.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Front {
     pub(super) name: String,
     pub(super) description: String,
 }
 
-/// What is wrong with it, and in which line.
+/// What is wrong, and in which line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) line: usize,
@@ -17,7 +17,7 @@ pub(super) struct Wrong {
 
 const LONGEST: usize = 1024;
 
-/// Reads the head of a text.
+/// Parses a text's head.
 pub(super) fn read(text: &str) -> Result<Front, Wrong> {
     let begins = "a SKILL.md begins with a line `---`, then `name:` and `description:`, then another `---`";
     let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
@@ -61,7 +61,7 @@ pub(super) fn read(text: &str) -> Result<Front, Wrong> {
     Ok(Front { name, description })
 }
 
-/// A value as it is written plainly, in quotes, or as a block.
+/// A plain, quoted or block scalar.
 fn scalar(text: &str) -> Result<String, String> {
     let text = text.trim();
     let block = [">-", ">+", ">", "|-", "|+", "|"].iter().find_map(|sign| text.strip_prefix(sign));

@@ -1,18 +1,16 @@
-//! Skills: folders with instructions for an agent, scripts, and a policy that says what they need.
+//! Skills: folders with instructions for an agent, scripts, and a policy that states what they need.
 //!
-//! A skill is installed for a group by reference: its content is kept under the hash of all of its
-//! files, and `skills/GROUP.toml` says which one was accepted and which rules. Those rules are the
-//! ones in force, whatever becomes of the folder that it came from, and a sandbox gets a copy of the
-//! accepted content and of nothing else.
+//! A skill is installed for a group by reference: its content is stored under the hash of all of its files, and
+//! `skills/GROUP.toml` records which one was accepted and with which rules. Those rules are in force, whatever happens
+//! to the source folder, and a sandbox gets a copy of the accepted content and nothing else.
 //!
-//! What it is not: the verdict, nor the reader of rules (`policy-file`), nor who asks the owner
-//! (`cli::skill`).
+//! What it is not: the verdict, the parser of rules (`policy-file`), or the question to the owner (`cli::skill`).
 //!
 //! **Invariants**
-//! - What was accepted is what is in force: neither a changed folder, nor a new version, nor a name
-//!   changes a rule or a file in a sandbox.
-//! - No link is followed in a skill's folder, and no file of it is read that is not a regular one.
-//! - What an agent can write is never read as a skill that was accepted.
+//! - What was accepted is what is in force: neither a changed folder nor a new version nor a name changes a rule or a
+//!   file in a sandbox.
+//! - No link is followed in a skill's folder, and only regular files are read.
+//! - Nothing that an agent can write is ever taken for an accepted skill.
 
 mod accepted;
 mod contents;

@@ -1,4 +1,4 @@
-//! The copy of a group's skills that one sandbox gets: of what was accepted, and of nothing else.
+//! A sandbox's copy of its group's skills: of what was accepted, and nothing else.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -13,19 +13,19 @@ use super::skill::VALUES;
 use super::state::{State, state};
 use crate::home::Home;
 
-/// What became of a group's skills.
+/// The result of copying a group's skills.
 #[derive(Debug, Default)]
 pub struct Copied {
     /// How many the sandbox has.
     pub skills: usize,
-    /// Those of which there is something to tell: what, and what to do.
+    /// Skills with something to report: what, and what to do.
     pub told: Vec<(Accepted, String)>,
 }
 
-/// Where Claude Code looks for skills in a folder that it was given; links there lead to the copies.
+/// Where Claude Code looks for skills in an added folder; links there lead to the copies.
 const LOOKED_FOR: &str = ".claude/skills";
 
-/// Copies the skills of a group into a folder that is made for one sandbox. One that cannot be used is left out and told.
+/// Copies a group's skills into a folder made for one sandbox. Unusable ones are left out and reported.
 pub fn copy_for_sandbox(home: &Home, group: &GroupName, to: &Path) -> io::Result<Copied> {
     let skills = accepted::read(home, group)?.map_err(io::Error::other)?;
     let mut copied = Copied::default();

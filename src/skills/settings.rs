@@ -1,6 +1,5 @@
-//! `settings.toml` of a skill: what its owner says about it once, such as the host of their own
-//! server. A value stands in the skill's policy where `${name}` does, and is of a kind that cannot
-//! be more than it says: one host, one word, one path, one port.
+//! A skill's `settings.toml`: what its owner decides once, such as the host of their own server. A value replaces
+//! `${name}` in the skill's policy, and its kind limits it to one thing: one host, one word, one path, one port.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,20 +8,20 @@ use desk::toml::{Reader, TableKeys, Vocabulary};
 use desk::{Problem, Problems, Text, ValueError, did_you_mean};
 use policies::HostPattern;
 
-/// Values by the names of their settings.
+/// Values by setting name.
 pub type Values = BTreeMap<String, String>;
 
 /// One setting of a skill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// As it stands in `${…}`.
+    /// Its name in `${…}`.
     pub name: String,
     kind: Kind,
-    /// What to say.
+    /// What to enter.
     pub what: String,
-    /// A value like those that are wanted: the skill's own tests are run with it.
+    /// A valid example: the skill's own tests run with it.
     pub example: String,
-    /// What it is where nothing is said.
+    /// The default value.
     pub default: Option<String>,
 }
 
@@ -43,7 +42,7 @@ static OF_SETTINGS: Vocabulary = Vocabulary { top: &[], tables: &TABLES, synonym
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, ()>;
 
 impl Setting {
-    /// Reads the settings of a skill.
+    /// Parses a skill's settings.
     pub(super) fn read_all(name: &str, text: &str) -> Result<Vec<Setting>, Problems> {
         let mut reader = Reader::new(Text::new(name, text), &OF_SETTINGS, ());
         let all = reader.read(settings).unwrap_or_default();
@@ -101,7 +100,7 @@ impl Kind {
         }
     }
 
-    /// Nothing that fits ends a text of TOML, a segment of a path or the name of a host.
+    /// No valid value can end a TOML string, a path segment or a host name.
     fn check(self, value: &str, example: &str) -> Result<(), ValueError> {
         let (fits, what) = match self {
             Kind::Host => {
@@ -133,7 +132,7 @@ fn is_name(name: &str) -> bool {
     (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// What each setting is, with what its owner says; in words where one is missing or not what is wanted.
+/// The value of each setting, from its owner or by default; an error if one is missing or invalid.
 pub(super) fn chosen(settings: &[Setting], said: &Values) -> Result<Values, String> {
     if let Some(unknown) = said.keys().find(|name| settings.iter().all(|setting| setting.name != **name)) {
         let names: Vec<_> = settings.iter().map(|setting| setting.name.as_str()).collect();
@@ -158,12 +157,12 @@ pub(super) fn chosen(settings: &[Setting], said: &Values) -> Result<Values, Stri
     Ok(values)
 }
 
-/// The examples, which the skill's own tests are run with.
+/// The examples, with which the skill's own tests run.
 pub(super) fn examples(settings: &[Setting]) -> Values {
     settings.iter().map(|setting| (setting.name.clone(), setting.example.clone())).collect()
 }
 
-/// A text with values in their places.
+/// A text with its placeholders filled in.
 pub(super) fn filled(name: &str, text: &str, values: &Values) -> Result<String, Problems> {
     let (mut out, mut rest, mut problems) = (String::new(), 0, Vec::new());
     for (span, place) in places(text) {
@@ -186,7 +185,7 @@ pub(super) fn filled(name: &str, text: &str, values: &Values) -> Result<String, 
     if problems.is_empty() { Ok(out) } else { Err(Problems::sorted(problems)) }
 }
 
-/// Each `${name}`, with its place.
+/// Each `${name}` with its position.
 pub(super) fn places(text: &str) -> Vec<(Range<usize>, &str)> {
     let begins = text.match_indices("${").map(|(at, _)| at);
     begins.filter_map(|at| text[at..].find('}').map(|end| (at..at + end + 1, &text[at + 2..at + end]))).collect()
@@ -218,7 +217,7 @@ mod tests {
         assert!(missing.contains("p:2:9: there is no setting \"sever\""), "{missing}");
     }
 
-    /// A value is one thing, and ends nothing that it stands in.
+    /// A value is one thing, and ends nothing around it.
     #[test]
     fn no_value_is_more_than_it_says() {
         let settings = Setting::read_all("settings.toml", TEXT).unwrap();

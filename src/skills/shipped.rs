@@ -1,5 +1,5 @@
-//! The skills that ship: the folders in `skills/`, in the program itself, so that there is nothing
-//! to install and nothing that could be changed behind it.
+//! The shipped skills: the folders in `skills/`, compiled into the program, so that there is nothing to install and
+//! nothing that could be changed behind its back.
 
 use super::folder::Tree;
 
@@ -26,7 +26,7 @@ mod tests {
     use super::super::{Skill, Values};
     use super::*;
 
-    /// The folders of skills for users, by their names: `dev` is for who changes Doorward.
+    /// The names of the folders with skills for users: `dev` is for those who change Doorward.
     fn folders() -> Vec<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("skills");
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
@@ -36,7 +36,7 @@ mod tests {
         names
     }
 
-    /// The table is what is in the folders; with `UPDATE=1` it is written.
+    /// The table matches the folders; `UPDATE=1` writes it.
     #[test]
     fn the_table_is_what_is_in_the_folders() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(file).unwrap(), table, "UPDATE=1 writes src/skills/shipped/table.rs");
     }
 
-    /// What is for who changes this code: instructions without code, about files that are there, with a check beside.
+    /// Skills for those who change this code: instructions without code, about files that exist, with a check.
     #[test]
     fn skills_for_this_code_speak_of_what_is_there() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(seen, 4);
     }
 
-    /// Each is as the format wants it, with tests of what it may and what it may not.
+    /// Each follows the format, and has tests of what it may and may not do.
     #[test]
     fn every_skill_that_ships_is_one() {
         assert!(names().count() >= 1);

@@ -1,4 +1,4 @@
-//! One skill, read and checked: its head, its settings, and what it asks for.
+//! One skill, parsed and checked: its head, its settings, and what it asks for.
 
 use std::path::Path;
 
@@ -10,42 +10,42 @@ use super::folder::{Tree, TreeHash, Unreadable};
 use super::settings::{self, Setting, Values};
 use super::{front, shipped};
 
-/// A skill whose files are as they should be.
+/// A skill whose files are valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skill {
     /// Its folder's name, and `name` in its head.
     pub name: String,
-    /// What it does, and when it is of use: its author's words.
+    /// What it does and when it is useful: its author's words.
     pub description: String,
-    /// What its owner says about it when they add it.
+    /// What its owner decides when adding it.
     pub settings: Vec<Setting>,
     /// All of its files.
     pub tree: Tree,
-    /// Its `policy.toml`, with places for its settings.
+    /// Its `policy.toml`, with placeholders for its settings.
     asks: String,
 }
 
 /// Why a skill cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SkillError {
-    /// The folder.
+    /// The folder cannot be read.
     #[error(transparent)]
     Folder(#[from] Unreadable),
-    /// A file of it that is no TOML.
+    /// One of its files is not valid.
     #[error("{place}: {why}")]
     File {
-        /// Which, and the line where that is known.
+        /// The file, and the line if known.
         place: String,
-        /// What is wrong, and what to do.
+        /// What is wrong and what to do.
         why: String,
     },
-    /// What it asks for, or its settings.
+    /// Its rules or its settings are wrong.
     #[error("{0}")]
     Wrong(Problems),
-    /// A setting that its owner has to say.
+    /// A setting is missing or wrong.
     #[error("skill {skill}: {why}")]
     Setting {
-        /// Which skill.
+        /// The skill.
         skill: String,
         /// What is missing or wrong.
         why: String,
@@ -53,9 +53,9 @@ pub enum SkillError {
     /// No skill of this name ships.
     #[error("there is no skill {name}; {help}")]
     Unknown {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// What may have been meant.
+        /// The likely intended one.
         help: String,
     },
 }
@@ -63,17 +63,17 @@ pub enum SkillError {
 const HEAD: &str = "SKILL.md";
 const ASKS: &str = "policy.toml";
 const SETTINGS: &str = "settings.toml";
-/// What its values are called in a sandbox; so no skill brings one.
+/// The file with its values in a sandbox; so no skill may bring one.
 pub(super) const VALUES: &str = "settings.json";
 
-/// Whether this can be a skill's name: as the Agent Skills format has it.
+/// Whether this is a valid name by the Agent Skills format.
 pub fn is_name(name: &str) -> bool {
     let of_signs = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     (1..=64).contains(&name.len()) && of_signs && !name.starts_with('-') && !name.ends_with('-') && !name.contains("--")
 }
 
 impl Skill {
-    /// One that ships, by its name; or that of a folder, by a path (`./weather`, `/srv/skills/weather`).
+    /// A shipped skill by its name, or one in a folder by its path (`./weather`, `/srv/skills/weather`).
     pub fn find(what: &str) -> Result<Self, SkillError> {
         if what.contains('/') {
             return Self::read(Path::new(what));
@@ -90,7 +90,7 @@ impl Skill {
         Err(SkillError::Unknown { name: what.to_owned(), help })
     }
 
-    /// That of a folder, which is called as it is.
+    /// The skill in a folder, which has its name.
     pub fn read(folder: &Path) -> Result<Self, SkillError> {
         let tree = Tree::read(folder)?;
         let named = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
@@ -98,7 +98,7 @@ impl Skill {
         Self::of(tree, &name, folder)
     }
 
-    /// That of these files; `place` is what problems say where they are.
+    /// The skill of these files; `place` is how problems refer to them.
     pub(super) fn of(tree: Tree, name: &str, place: &Path) -> Result<Self, SkillError> {
         let file = |file: &str, line: Option<usize>, why: String| {
             let line = line.map(|line| format!(":{line}")).unwrap_or_default();
@@ -142,12 +142,12 @@ impl Skill {
         Ok(skill)
     }
 
-    /// What names its content.
+    /// The hash of its content.
     pub fn hash(&self) -> TreeHash {
         self.tree.hash()
     }
 
-    /// What its settings are, with what its owner says of them.
+    /// The values of its settings, given the owner's.
     pub fn values(&self, said: &Values) -> Result<Values, SkillError> {
         let wrong = |why| SkillError::Setting { skill: self.name.clone(), why };
         settings::chosen(&self.settings, said).map_err(wrong)
@@ -159,15 +159,15 @@ impl Skill {
         Ok(Source { name: self.name.clone(), text })
     }
 
-    /// The same as a policy of its own; its tests hold.
+    /// The same compiled as a policy on its own; its tests pass.
     pub fn compiled(&self, values: &Values) -> Result<Policy, SkillError> {
         alone(&self.rules(values)?).map_err(SkillError::Wrong)
     }
 }
 
-/// What a skill asks for, as a policy of its own.
+/// A skill's rules as a policy on their own.
 pub(super) fn alone(rules: &Source) -> Result<Policy, Problems> {
-    // Whose it would be makes no difference to what it says; this is a name.
+    // The result does not depend on the group, so any name will do.
     let group = GroupName::parse("skill").map_err(|_| Problems::default())?;
     Ok(skill_alone(&group, rules)?.policy)
 }
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(skill.rules(&values).unwrap().text, "[[allow]]\nhost = \"other.test\"\ndo = [\"GET /sun\"]\n");
         let missing = skill.values(&Values::new()).unwrap_err().to_string();
         assert_eq!(missing, "skill sky: it wants to know a host; say it with --set server=sky.example.org");
-        // One of somebody else's asks for nothing.
+        // A skill from elsewhere may ask for nothing.
         let plain = of("sky", &[("SKILL.md", GOOD.as_bytes())]).unwrap();
         assert_eq!(plain.compiled(&Values::new()).unwrap().rules().count(), 0);
         assert_ne!(plain.hash(), skill.hash());

@@ -1,25 +1,25 @@
-//! What has become of an accepted skill: whether its content is there, and whether where it came from has another by now.
+//! The state of an accepted skill: whether its content is there, and whether its source has changed.
 
 use super::accepted::{Accepted, Origin};
 use super::contents::kept;
 use super::skill::Skill;
 use crate::home::Home;
 
-/// What has become of it.
+/// The state of a skill.
 #[derive(Debug)]
 pub enum State {
-    /// It is what was accepted.
+    /// Unchanged.
     Same,
-    /// Where it came from has another, which is not used before its owner says yes.
+    /// Its source has changed; the new version is not used before the owner's yes.
     Changed(Box<Skill>),
-    /// What is where it came from is no skill any more; what was accepted is still used.
+    /// Its source is no valid skill any more; the accepted version is still used.
     Gone(String),
-    /// What was accepted is not there any more or was changed: its rules hold, and a sandbox does not get it.
+    /// The accepted content is missing or was altered: its rules hold, and sandboxes do not get it.
     Lost(String),
 }
 
 impl State {
-    /// What to know of it, and what to do; nothing where it is as it should be.
+    /// What to report and what to do; `None` if all is well.
     pub fn told(&self, group: &policies::GroupName, skill: &Accepted) -> Option<(String, String)> {
         let Accepted { name, from, .. } = skill;
         match self {
@@ -47,7 +47,7 @@ impl State {
     }
 }
 
-/// Looks at a skill.
+/// Checks a skill.
 pub fn state(home: &Home, skill: &Accepted) -> State {
     if let Err(error) = kept(home, skill.hash) {
         return State::Lost(error.to_string());
@@ -59,7 +59,7 @@ pub fn state(home: &Home, skill: &Accepted) -> State {
     }
 }
 
-/// What is where it came from.
+/// The skill at its source.
 pub fn origin(skill: &Accepted) -> Result<Skill, String> {
     let found = match &skill.from {
         Origin::Shipped => Skill::find(&skill.name),

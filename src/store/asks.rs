@@ -1,5 +1,5 @@
-//! Questions to the owner, and what became of each. A question is answered once: whoever
-//! answers changes its row in one transaction with the grant that the answer gives.
+//! Questions to the owner and their answers. A question is answered once: its row changes in the same transaction that
+//! stores the answer's grant.
 
 use policies::{GrantId, GroupName, SandboxId};
 use rusqlite::types::Type;
@@ -9,55 +9,55 @@ use serde::{Deserialize, Serialize};
 use super::grants::{self, NewGrant};
 use super::{Millis, NewOutgoing, OutboxId, RunId, Store, StoreError, groups, outbox, runs};
 
-/// The most questions of a group that are kept without an answer: whoever asks much must not fill the disk. A reply to
-/// one that has gone is known by its mark.
+/// The most unanswered questions of a group that are kept, so that a group that asks a lot does not fill the disk. A
+/// reply to a removed one is recognised by its mark.
 pub(super) const UNANSWERED_AT_MOST: u32 = 1000;
 
 /// The number of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
 
-/// How a question stands.
+/// A question's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskState {
     /// Its request waits at the door.
     Waiting,
-    /// Its request was refused meanwhile, or its client has gone. An answer counts for the same request.
+    /// Its request was refused meanwhile, or its client has gone. An answer is for the same request sent again.
     Gone,
     /// The owner said yes.
     Yes,
     /// The owner said no.
     No,
-    /// Nobody can answer it any more: its time is over, its policy has changed or its daemon has ended.
+    /// Nobody can answer it any more: it expired, its policy changed, or its daemon ended.
     Lost,
 }
 
-/// What the owner answered.
+/// The owner's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answered {
     /// This request, once.
     Once,
-    /// Requests like it, until this answer of the agent's ends.
+    /// Requests like it, until this answer of the agent's is complete.
     Answer,
     /// From now on: a rule was written.
     Always,
-    /// Not this one.
+    /// No, this once.
     No,
-    /// Not from now on: a denial was written.
+    /// No, from now on: a denial was written.
     Never,
 }
 
-/// A question to keep.
+/// A question to store.
 #[derive(Clone, Copy, Debug)]
 pub struct NewAsk<'a> {
-    /// What the owner names it by.
+    /// The code by which the owner names it.
     pub code: &'a str,
-    /// Whose agent asks.
+    /// The group whose agent asks.
     pub group: &'a GroupName,
-    /// In which run.
+    /// Its run.
     pub run: Option<RunId>,
-    /// In which sandbox.
+    /// Its sandbox.
     pub sandbox: &'a SandboxId,
     /// The method.
     pub method: &'a str,
@@ -73,7 +73,7 @@ pub struct NewAsk<'a> {
     pub shape: &'a str,
     /// What it would do, in a sentence.
     pub says: &'a str,
-    /// When.
+    /// The time.
     pub at: Millis,
 }
 
@@ -82,9 +82,9 @@ pub struct NewAsk<'a> {
 pub struct Ask {
     /// Its number.
     pub id: AskId,
-    /// What the owner names it by.
+    /// The code by which the owner names it.
     pub code: String,
-    /// Whose agent asks.
+    /// The group whose agent asks.
     pub group: GroupName,
     /// The method.
     pub method: String,
@@ -96,11 +96,11 @@ pub struct Ask {
     pub credential: Option<String>,
     /// What it would do, in a sentence.
     pub says: String,
-    /// How it stands.
+    /// Its state.
     pub state: AskState,
-    /// What was answered.
+    /// The answer.
     pub answer: Option<Answered>,
-    /// How, and by whom.
+    /// How it was answered, and by whom.
     pub how: Option<String>,
     /// When it was asked.
     pub asked_at: Millis,
@@ -109,7 +109,7 @@ pub struct Ask {
 }
 
 impl Store {
-    /// Keeps a question whose request begins to wait.
+    /// Stores a question whose request starts to wait.
     pub fn begin_ask(&self, new: &NewAsk<'_>) -> Result<AskId, StoreError> {
         self.write(|transaction| {
             let insert = "INSERT INTO asks (code, group_name, run, sandbox, method, authority, path, credential,
@@ -153,8 +153,8 @@ impl Store {
         })
     }
 
-    /// The questions that a message put, by the network's id of it; none where it put none, and none where another
-    /// text went in its place: nobody has read them there.
+    /// The questions that a message put, by its id on the network. None if it put none, or if another text replaced it,
+    /// since nobody has read them there.
     pub fn asks_of_message(&self, group: &GroupName, sent_as: &str) -> Result<Vec<Ask>, StoreError> {
         let of = "id IN (SELECT ask FROM ask_messages WHERE outbox IN
                          (SELECT id FROM outbox WHERE group_name = ?1 AND sent_as = ?2 AND instead IS NULL)) ORDER BY id";
@@ -167,7 +167,7 @@ impl Store {
         self.read(|connection| select(connection, of, &[&outbox::key(message)]))
     }
 
-    /// The question of this code.
+    /// The question with this code.
     pub fn ask_of_code(&self, code: &str) -> Result<Option<Ask>, StoreError> {
         Ok(self.read(|connection| select(connection, "code = ?1", &[&code]))?.pop())
     }
@@ -182,8 +182,8 @@ impl Store {
         self.read(|connection| select(connection, "state IN ('waiting', 'gone') ORDER BY id", &[]))
     }
 
-    /// Answers a question, and keeps the grant that comes of it. `None`: somebody was faster, or its
-    /// time is over, and nothing changed.
+    /// Answers a question and stores the resulting grant. `None`: somebody was faster, or it has expired, and nothing
+    /// changed.
     pub fn answer_ask(
         &self,
         ask: AskId,
@@ -206,8 +206,8 @@ impl Store {
         })
     }
 
-    /// The request of a question waits no longer, or its time is over; or it waits again, also after its policy was
-    /// replaced. `false`: it was answered, or went with its group.
+    /// A question's request waits no longer, or it expired; or it waits again, perhaps under a new policy. `false`: it
+    /// was answered, or removed with its group.
     pub fn leave_ask(&self, ask: AskId, state: AskState) -> Result<bool, StoreError> {
         let update = "UPDATE asks SET state = ?2
                       WHERE id = ?1 AND state IN ('waiting', 'gone', iif(?2 = 'waiting', 'lost', 'gone'))";
@@ -217,8 +217,7 @@ impl Store {
         })
     }
 
-    /// The daemon begins: what was asked and given before it counts no more. How many questions
-    /// were open.
+    /// The daemon starts: earlier questions and grants no longer count. Returns how many questions were open.
     pub fn lose_asks(&self) -> Result<usize, StoreError> {
         self.write(|transaction| {
             let lose = || {
@@ -234,7 +233,7 @@ impl Answered {
     /// All of them.
     pub const ALL: [Answered; 5] = [Answered::Once, Answered::Answer, Answered::Always, Answered::No, Answered::Never];
 
-    /// As the log, the command line and the database spell it.
+    /// The spelling in the log, on the command line and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Answered::Once => "once",

@@ -1,28 +1,28 @@
-//! The daily digest: each day has one at most, whatever the clock does and however often the daemon starts.
+//! The daily digest: at most one a day, whatever the clock does and however often the daemon starts.
 
 use policies::GroupName;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Millis, NewOutgoing, Store, StoreError, outbox};
 
-/// The last one.
+/// The last digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastDigest {
     /// Its day, like 2026-11-30.
     pub day: String,
-    /// Up to when it told.
+    /// The moment up to which it reported.
     pub at: Millis,
-    /// Whether its owner has said that they want none.
+    /// Whether the owner has switched digests off.
     pub off: bool,
 }
 
 impl Store {
-    /// The last digest; `None` before there was any.
+    /// The last digest; `None` before the first.
     pub fn last_digest(&self) -> Result<Option<LastDigest>, StoreError> {
         self.read(last)
     }
 
-    /// From here on there are digests: the first is of the day after this one.
+    /// Digests start here: the first one is for the day after this one.
     pub fn begin_digests(&self, day: &str, at: Millis) -> Result<(), StoreError> {
         self.write(|transaction| {
             let begin = "INSERT OR IGNORE INTO digests (one, day, at, off) VALUES (1, ?1, ?2, 0)";
@@ -30,7 +30,7 @@ impl Store {
         })
     }
 
-    /// Queues the digest of a day, unless that day or a later one has had it. Without a text the day goes by.
+    /// Queues a day's digest, unless that day or a later one has had it. Without a text the day is skipped.
     pub fn queue_digest(
         &self,
         day: &str,
@@ -52,7 +52,7 @@ impl Store {
         })
     }
 
-    /// Its owner wants none, or wants it again.
+    /// Switches the digest off or on.
     pub fn set_digest_off(&self, off: bool) -> Result<(), StoreError> {
         self.write(|transaction| {
             let set = "UPDATE digests SET off = ?1 WHERE one = 1";

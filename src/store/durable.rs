@@ -1,11 +1,10 @@
-//! The fsyncs of `doorward.db`, on a thread of their own. A daemon's commits go to the
-//! write-ahead log, which survives `kill -9`; who promises something to somebody outside
-//! (a message is accepted, an answer goes out, a request that writes is sent) waits for
-//! the disk first, and all who wait at once share one fsync. So no worker of the runtime,
-//! and with it no door, waits for a chat's disk.
+//! The fsyncs of `doorward.db`, on a thread of their own. A daemon's commits go to the write-ahead log, which survives
+//! `kill -9`; whoever promises something to the outside (a message is accepted, an answer goes out, a request that
+//! writes is sent) waits for the disk first, and all who wait at once share one fsync. So no worker of the runtime, and
+//! thus no door, waits for a chat's disk.
 //!
-//! What it is not: a buffer. Nobody who waits goes on before what they committed is on
-//! the disk, in the file that has the database's name.
+//! What it is not: a buffer. Whoever waits continues only when their commit is on the disk, in the file that has the
+//! database's name.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -23,14 +22,14 @@ use tokio::sync::oneshot;
 use super::StoreError;
 use super::place::{Place, wal_of};
 
-/// What nobody waits for is on the disk after so long.
+/// The longest until a commit that nobody waits for is on the disk.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// After so many commits the write-ahead log is copied into the database, so that it does
-/// not grow for ever. Some five pages of 4 KiB each.
+/// After this many commits, about five pages of 4 KiB each, the write-ahead log is copied into the database so that it
+/// does not grow without bound.
 const LONG: u64 = 250;
 
-/// The thread; it ends, after a last fsync, when this is dropped.
+/// The thread; when this is dropped, it does a last fsync and ends.
 #[derive(Debug)]
 pub(super) struct Durable {
     disk: Arc<Disk>,
@@ -38,12 +37,12 @@ pub(super) struct Durable {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread is told.
+/// A message to the thread.
 #[derive(Debug)]
 enum Said {
-    /// Something was committed, after a time in which nothing was.
+    /// The first commit after an idle time.
     Committed,
-    /// Somebody waits.
+    /// Somebody waits for an fsync.
     Asks(Asked),
 }
 
@@ -54,12 +53,12 @@ struct Disk {
     path: PathBuf,
     place: Place,
     wal: Mutex<Wal>,
-    /// Whether something was committed that no fsync has covered yet.
+    /// Whether there is a commit that no fsync has covered yet.
     dirty: AtomicBool,
-    /// Commits since the write-ahead log was copied.
+    /// Commits since the write-ahead log was last copied.
     commits: AtomicU64,
-    /// Whether an fsync has failed: what it should have covered may be lost to the next
-    /// one, which then says nothing. Copied into the database it is on the disk.
+    /// Whether an fsync has failed: the next one may succeed without the data of the failed one. Copying the log into
+    /// the database puts it on the disk.
     doubtful: AtomicBool,
 }
 
@@ -87,7 +86,7 @@ impl Durable {
     /// Something was committed.
     pub(super) fn committed(&self) {
         self.disk.commits.fetch_add(1, Ordering::Relaxed);
-        // The thread sleeps where nothing is to be synced.
+        // The thread sleeps while there is nothing to sync.
         if !self.disk.dirty.swap(true, Ordering::AcqRel)
             && let Some(ask) = &self.ask
         {
@@ -95,7 +94,7 @@ impl Durable {
         }
     }
 
-    /// Until all that is committed is on the disk.
+    /// Waits until everything committed is on the disk.
     pub(super) async fn synced(&self) -> Result<(), StoreError> {
         let (asked, answer) = oneshot::channel();
         let sent = self.ask.as_ref().is_some_and(|ask| ask.send(Said::Asks(asked)).is_ok());
@@ -126,7 +125,7 @@ impl Disk {
             let first = if dirty { said.recv_timeout(EVERY) } else { said.recv().map_err(Into::into) };
             let mut waiting = match first {
                 Ok(Said::Asks(first)) => vec![first],
-                // It is synced in a moment, with what comes by then.
+                // It is synced in a moment, with whatever else arrives.
                 Ok(Said::Committed) => continue,
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -144,7 +143,7 @@ impl Disk {
                 }
                 told = synced.is_err();
                 for one in waiting {
-                    // Who does not wait any more does not hear it.
+                    // Fails if nobody waits any more.
                     let _ = one.send(synced.clone());
                 }
             }
@@ -168,7 +167,7 @@ impl Disk {
             }
             lock(&self.wal).sync(&self.path)
         });
-        // Looked at again: what was removed meanwhile was synced for nobody.
+        // Checked again: if the file was removed meanwhile, the sync was in vain.
         let synced = synced.and_then(|()| self.place.is_there(&self.path));
         if synced.is_err() {
             self.dirty.fetch_or(was_dirty, Ordering::AcqRel);
@@ -179,7 +178,7 @@ impl Disk {
         synced
     }
 
-    /// Copies the write-ahead log into the database: what nobody is in the way of, or all.
+    /// Copies the write-ahead log into the database: as far as no reader prevents it, or all of it.
     fn copy(&self, connection: &mut Option<Connection>, how: &str) -> Result<(), StoreError> {
         self.place.is_there(&self.path)?;
         let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
@@ -201,22 +200,20 @@ impl Disk {
     }
 }
 
-/// The write-ahead log, for fsyncs. It stays open: a process that has run out of
-/// descriptors still has its log.
+/// The write-ahead log, for fsyncs. It stays open, so that a process without free descriptors still has it.
 #[derive(Debug, Default)]
 struct Wal(Option<((u64, u64), File)>);
 
 impl Wal {
-    /// All that is committed is on the disk afterwards.
+    /// Puts everything committed on the disk.
     fn sync(&mut self, path: &Path) -> Result<(), StoreError> {
         self.opened(&wal_of(path))
             .and_then(|file| file.map_or(Ok(()), File::sync_data))
             .map_err(|error| StoreError::disk(path, &error))
     }
 
-    /// Opening `-wal` is safe where opening the database is not: SQLite holds no locks on
-    /// it. It is missing while nothing was written since the last close, and another one
-    /// after that.
+    /// Opening `-wal` is safe where opening the database is not: SQLite holds no locks on it. It is missing until the
+    /// first write after the last close, and is another file after that.
     fn opened(&mut self, path: &Path) -> std::io::Result<Option<&File>> {
         let found = match std::fs::metadata(path) {
             Ok(found) => (found.dev(), found.ino()),

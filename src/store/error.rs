@@ -1,4 +1,4 @@
-//! What can be wrong with a database file, in words that say what to do.
+//! What can be wrong with a database file, and what to do about it.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use rusqlite::ErrorCode;
 
 use super::place;
 
-/// Why the store could not do it. Never carries what was to be stored.
+/// Why the store failed. Never carries the data.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// ENOSPC, or SQLite's own limit.
@@ -17,37 +17,37 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
-    /// By its mode, its mount or its owner.
+    /// Because of its mode, its mount or its owner.
     #[error("{path} is read-only; make it and its folder writable for the user that runs doorward", path = path.display())]
     ReadOnly {
         /// The database.
         path: PathBuf,
     },
-    /// Somebody else holds the write lock for longer than we wait.
+    /// Another process holds the write lock for longer than we wait.
     #[error("{path} is locked by another program; close what has it open", path = path.display())]
     Locked {
         /// The database.
         path: PathBuf,
     },
-    /// A newer doorward was here.
+    /// A newer version has written it.
     #[error("{path} was written by a newer doorward (schema {found}, this one knows {known}); update doorward", path = path.display())]
     Newer {
         /// The database.
         path: PathBuf,
         /// Its schema.
         found: u32,
-        /// The newest this program knows.
+        /// The newest schema that this version knows.
         known: u32,
     },
-    /// Some other file, or one that was damaged.
+    /// It is another kind of file, or damaged.
     #[error("{path} is damaged or no database; restore it from a backup, or move it away{} to start anew ({detail})", with_version(path), path = path.display())]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         detail: String,
     },
-    /// Not the file that its write-ahead log belongs to, or either is damaged.
+    /// It is not the file that its write-ahead log belongs to, or either is damaged.
     #[error(
         "{path} does not go with its write-ahead log {wal} ({detail}): an older copy was put back beside a newer log, \
          or either was damaged. Put the file back that the log belongs to; or, to use the copy as it is and lose what \
@@ -59,10 +59,10 @@ pub enum StoreError {
     OtherWal {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         detail: String,
     },
-    /// The file was there, and is not any more.
+    /// The file has disappeared.
     #[error("{path} is gone: it was removed or replaced; put it back or restore a backup; or, to begin a new one with nothing in it, start doorward anew{}", without_version(path), path = path.display())]
     Gone {
         /// The database.
@@ -73,10 +73,10 @@ pub enum StoreError {
     Unopened {
         /// The database.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         detail: String,
     },
-    /// The group is not registered (any more).
+    /// The group is not registered, or no longer.
     #[error("there is no group {0:?}; `doorward group list` shows those there are")]
     NoGroup(String),
     /// Anything else.
@@ -84,12 +84,12 @@ pub enum StoreError {
     Other {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         detail: String,
     },
 }
 
-/// What says that a database was there goes with it.
+/// The version file that proves a database was there is named with it.
 fn with_version(path: &Path) -> String {
     place::served(path).map(|version| format!(", and {} with it,", version.display())).unwrap_or_default()
 }
@@ -99,7 +99,7 @@ fn without_version(path: &Path) -> String {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without anybody changing the program.
+    /// Whether the same call may succeed later without a change to the program.
     pub fn may_pass(&self) -> bool {
         !matches!(
             self,
@@ -110,7 +110,7 @@ impl StoreError {
         )
     }
 
-    /// What a disk, or who may write to it, has against a file.
+    /// An error of the disk or of permissions.
     pub(super) fn disk(path: &Path, error: &io::Error) -> Self {
         let path = path.to_path_buf();
         match error.kind() {
@@ -122,7 +122,7 @@ impl StoreError {
         }
     }
 
-    /// Of the journal in a folder.
+    /// An error of the journal in a folder.
     pub(super) fn journal(folder: &Path, error: &JournalError) -> Self {
         match error {
             JournalError::Locked(path) => StoreError::Locked { path: path.clone() },
@@ -143,14 +143,14 @@ impl StoreError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked { path },
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, detail },
-            // Shared memory that finds no room, as on a full tmpfs, is an error of the disk to SQLite.
+            // SQLite reports shared memory without room, as on a full tmpfs, as a disk error.
             Some(ErrorCode::SystemIoFailure) if is_full(&path) => StoreError::DiskFull { path },
             Some(ErrorCode::CannotOpen) => StoreError::Unopened { path, detail },
             _ => StoreError::Other { path, detail },
         }
     }
 
-    /// A file that could not even be created, in the same words.
+    /// The same for a file that could not be created.
     pub(super) fn home(path: &Path, error: &crate::home::HomeError) -> Self {
         use std::io::ErrorKind;
         let path = path.to_path_buf();
@@ -166,7 +166,7 @@ impl StoreError {
     }
 }
 
-/// Whether not a page is free where a database lies.
+/// Whether the file system of a database has no free page left.
 fn is_full(path: &Path) -> bool {
     path.parent().and_then(|folder| rustix::fs::statvfs(folder).ok()).is_some_and(|disk| disk.f_bavail == 0)
 }

@@ -1,8 +1,8 @@
-//! Firings: occurrences of tasks that were due. Each is claimed in one transaction with the task's next
-//! occurrence, before anybody hears of it; so none is lost, and none comes twice.
+//! Firings: occurrences of tasks that were due. Each is claimed in one transaction with the task's next occurrence,
+//! before anything acts on it; so none is lost or repeated.
 //!
-//! A firing is carried out by runs like those of messages. Their rows are its number, negative
-//! ([`FiringId::row`]): no stretch of messages holds it, and it moves no cursor.
+//! A firing is carried out by runs like those of messages. Their row is the firing's number, negated
+//! ([`FiringId::row`]): it is in no range of messages and moves no cursor.
 
 use jiff::{SignedDuration, Timestamp};
 use policies::GroupName;
@@ -19,65 +19,65 @@ use crate::schedule::Due;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FiringId(pub u64);
 
-/// After so many failures in a row a task is paused.
+/// After this many failures in a row a task is paused.
 pub const MOST_FAILURES: u32 = 5;
 
-/// How long a task rests after its first failure; twice as long with each that follows.
+/// How long a task rests after its first failure; doubled with each further one.
 const REST: SignedDuration = SignedDuration::from_mins(5);
 
-/// What is to be carried out.
+/// A firing to carry out.
 #[derive(Clone, Debug)]
 pub struct Firing {
     /// Its number.
     pub id: FiringId,
-    /// What is to be done, as it is said now.
+    /// The task, as it is now.
     pub task: Task,
     /// When it was due.
     pub due_at: Timestamp,
 }
 
-/// How a firing came out.
+/// How a firing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FiringState {
-    /// It waits, or is being carried out.
+    /// It waits or is being carried out.
     Open,
     /// It was done.
     Done,
-    /// Its gate said that there was nothing to do.
+    /// Its gate found nothing to do.
     Nothing,
-    /// It was not done.
+    /// It failed.
     Failed,
     /// Somebody stopped it, or paused or cancelled the task before it began.
     Stopped,
-    /// It was left out: nothing ran then, or the one before was not over.
+    /// It was skipped: nothing ran then, or the previous one was not over.
     Missed,
 }
 
-/// One line of a task's history.
+/// An entry in a task's history.
 #[derive(Clone, Debug)]
 pub struct Fired {
     /// When it was due.
     pub due_at: Millis,
-    /// How it came out.
+    /// How it ended.
     pub state: FiringState,
-    /// When it was over.
+    /// When it ended.
     pub ended_at: Option<Millis>,
-    /// The words to that.
+    /// The outcome in words.
     pub outcome: Option<String>,
     /// The last run that carried it out; the log names it.
     pub run: Option<RunId>,
 }
 
-/// How a run of a firing ends.
+/// How a firing's run ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FiringEnd {
     /// It is done.
     Done,
-    /// The gate said that there is nothing to do.
+    /// The gate found nothing to do.
     Nothing,
-    /// It failed, and its chat hears of it.
+    /// It failed, and its chat is told.
     Failed(String),
-    /// It failed, and is tried again after so long.
+    /// It failed, and is tried again after this long.
     Again(String, Millis),
     /// Somebody stopped it.
     Stopped,
@@ -89,16 +89,16 @@ impl FiringId {
         MessageRow(-i64::try_from(self.0).unwrap_or(i64::MAX))
     }
 
-    /// The firing that a run of this row carries out, if it is one's.
+    /// The firing that a run with this row carries out, if it is one's.
     pub fn of(row: MessageRow) -> Option<Self> {
         (row.0 < 0).then(|| FiringId(row.0.unsigned_abs()))
     }
 }
 
 impl Store {
-    /// Claims what is due. When this returns nothing of it is due any more, and all of it is open.
+    /// Claims what is due. When this returns, none of it is due any more and all of it is open.
     pub fn claim_due(&self, at: Millis) -> Result<(), StoreError> {
-        // Looked at without the write lock first.
+        // First without the write lock.
         let any = self.read(|connection| {
             let sql = format!("SELECT 1 FROM tasks WHERE {LOOKED_AT}");
             connection.prepare_cached(&sql)?.exists([at])
@@ -109,7 +109,7 @@ impl Store {
         self.write(|transaction| claim(transaction, at).map_err(|error| self.explain(&error)))
     }
 
-    /// The next that a group has to carry out.
+    /// The next firing that a group has to carry out.
     pub fn next_firing(&self, group: &GroupName) -> Result<Option<Firing>, StoreError> {
         let at = now();
         self.read(|connection| {
@@ -121,7 +121,7 @@ impl Store {
         })
     }
 
-    /// One that is open.
+    /// An open firing.
     pub fn open_firing(&self, id: FiringId) -> Result<Option<Firing>, StoreError> {
         self.read(|connection| {
             let mut select =
@@ -131,7 +131,7 @@ impl Store {
         })
     }
 
-    /// All that a group has open, whether or not they may be tried now.
+    /// All open firings of a group, whether or not they may be tried now.
     pub fn open_firings(&self, group: &GroupName) -> Result<Vec<Firing>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT id, task, due_at FROM firings WHERE group_name = ?1 AND state = 'open' ORDER BY id";
@@ -142,7 +142,7 @@ impl Store {
         })
     }
 
-    /// Groups that have something to carry out now.
+    /// Groups with a firing to carry out now.
     pub fn groups_firing(&self, at: Millis) -> Result<Vec<GroupName>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT group_name FROM firings WHERE state = 'open' AND not_before <= ?1
@@ -152,8 +152,8 @@ impl Store {
         })
     }
 
-    /// When something will be due, or may be tried again; nothing where there is nothing. What waits for a group's seat
-    /// already, as [`Store::groups_firing`] tells of the same moment, is not part of it.
+    /// When something will be due or may be tried again; `None` if nothing will. Firings that already wait for their
+    /// group's seat, as [`Store::groups_firing`] reports for the same moment, are not included.
     pub fn next_due(&self, at: Millis) -> Result<Option<Millis>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT min(at) FROM (
@@ -163,7 +163,7 @@ impl Store {
         })
     }
 
-    /// Has a task carried out now, beside its times. `false`: it waits or runs already.
+    /// Fires a task now, outside its schedule. `false`: one is waiting or running already.
     pub fn fire_now(&self, id: TaskId) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let fire = || -> rusqlite::Result<bool> {
@@ -178,7 +178,7 @@ impl Store {
         })
     }
 
-    /// Ends a run of a firing: the run, the firing, its task and what the chat hears change together.
+    /// Ends a firing's run: the run, the firing, its task and the chat's message change together.
     pub fn end_firing(
         &self,
         run: RunId,
@@ -198,12 +198,12 @@ impl Store {
         })
     }
 
-    /// Closes a firing that no run carries out: it was stopped before it began.
+    /// Closes a firing without a run: it was stopped before it began.
     pub fn stop_firing(&self, firing: &Firing) -> Result<(), StoreError> {
         self.write(|transaction| settle(transaction, firing, &FiringEnd::Stopped).map_err(|error| self.explain(&error)))
     }
 
-    /// The last firings of a task, the newest first.
+    /// The last firings of a task, newest first.
     pub fn fired(&self, id: TaskId, most: u32) -> Result<Vec<Fired>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT due_at, state, ended_at, outcome,
@@ -216,7 +216,7 @@ impl Store {
     }
 }
 
-/// What has to be looked at, at `?1`: what is due, and what was planned by a clock that was ahead.
+/// The tasks to check at `?1`: those due, and those planned by a clock that was ahead.
 const LOOKED_AT: &str = "state = 'active' AND next_due IS NOT NULL AND (next_due <= ?1 OR planned_at > ?1)";
 
 fn claim(transaction: &Transaction<'_>, at: Millis) -> rusqlite::Result<()> {
@@ -231,7 +231,7 @@ fn claim(transaction: &Transaction<'_>, at: Millis) -> rusqlite::Result<()> {
         let Due { runs, missed, plan } = task.plan.due(&task.what.schedule, task.what.missed, tasks::timestamp(at));
         let mut left_out = (missed > 0).then(|| format!("{missed} missed while nothing ran"));
         for due in runs {
-            // One at a time, but for what was missed meanwhile and is all to be made up for.
+            // One at a time, except for missed occurrences that are all to be made up for.
             let waiting = open_of(transaction, task.id)?;
             if waiting == 0
                 || (task.what.missed == crate::schedule::Missed::All && waiting < crate::schedule::MOST_MISSED)
@@ -270,7 +270,7 @@ fn pause(transaction: &Transaction<'_>, id: TaskId, why: &str) -> rusqlite::Resu
     transaction.prepare_cached(update)?.execute(params![tasks::key(id), why]).map(drop)
 }
 
-/// What is open and no run carries out is not carried out any more.
+/// Drops open firings that no run carries out.
 pub(super) fn drop_unbegun(transaction: &Transaction<'_>, id: TaskId) -> rusqlite::Result<()> {
     let update = "UPDATE firings SET state = 'stopped', ended_at = ?2, outcome = 'the task was changed before it began'
                   WHERE task = ?1 AND state = 'open'
@@ -311,7 +311,7 @@ fn settle(transaction: &Transaction<'_>, firing: &Firing, how: &FiringEnd) -> ru
     }
 }
 
-/// A task that has failed rests before it is due again; one that fails over and over is paused.
+/// A task that failed rests before it is due again; one that keeps failing is paused.
 fn failed(transaction: &Transaction<'_>, id: TaskId) -> rusqlite::Result<()> {
     let count = "UPDATE tasks SET failures = failures + 1 WHERE id = ?1";
     transaction.prepare_cached(count)?.execute([tasks::key(id)])?;
@@ -363,7 +363,7 @@ impl FiringEnd {
 }
 
 impl FiringState {
-    /// As it is spelt.
+    /// Its spelling.
     pub fn name(self) -> &'static str {
         match self {
             FiringState::Open => "open",

@@ -1,7 +1,7 @@
-//! Grants: what a yes of the owner's lets through. One is taken in a transaction of its own, and
-//! whoever gets it may pass once: two that race for the last use cannot both have it.
+//! Grants: what an owner's yes lets through. Each is taken in its own transaction, and the taker may pass once: two
+//! that race for the last use cannot both get it.
 //!
-//! What it is not: the clock that cannot be set back. Whoever takes one has looked at that.
+//! What it is not: the monotonic clock. Whoever takes a grant has checked that.
 
 use policies::{GrantId, GroupName};
 use rusqlite::{Connection, params};
@@ -9,55 +9,55 @@ use rusqlite::{Connection, params};
 use super::asks::{self, AskId};
 use super::{Group, Millis, RunId, Store, StoreError, runs};
 
-/// A grant to keep.
+/// A grant to store.
 #[derive(Clone, Copy, Debug)]
 pub struct NewGrant<'a> {
-    /// Whose agent may use it.
+    /// The group whose agent may use it.
     pub group: &'a GroupName,
     /// The hash that a request must have.
     pub matches: &'a str,
-    /// Requests without regard to their bodies, until a run ends; else exactly one request.
+    /// Whether it is for requests with any body until a run ends, or for exactly one request.
     pub of_answer: bool,
-    /// The run that one of an answer ends with.
+    /// The run with which a grant for an answer ends.
     pub run: Option<RunId>,
-    /// The chat it was given in; nothing where it was given on the machine.
+    /// The chat in which it was given; `None` if on the machine.
     pub main: Option<&'a Group>,
-    /// How often.
+    /// How often it may be used.
     pub uses: u32,
-    /// For how many milliseconds.
+    /// Its lifetime in milliseconds.
     pub lasts: Millis,
 }
 
-/// What a request that asks for a grant is.
+/// A request in search of a grant.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Whose agent asks.
+    /// The group whose agent asks.
     pub group: &'a GroupName,
-    /// In which run.
+    /// Its run.
     pub run: Option<RunId>,
     /// The hash of the whole request.
     pub exact: &'a str,
     /// The same without its body.
     pub shape: &'a str,
-    /// Whether its body is short enough for a grant of an answer.
+    /// Whether its body is short enough for a grant for an answer.
     pub is_short: bool,
-    /// When.
+    /// The time.
     pub at: Millis,
 }
 
-/// A grant that may be tried: its number, and its question.
+/// A grant that may fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Its number.
     pub id: GrantId,
-    /// Whose answer gave it.
+    /// The question that it answered.
     pub ask: AskId,
     /// Whether it is for a whole answer.
     pub of_answer: bool,
 }
 
 impl Store {
-    /// The grants that would let a request through, those for exactly this one first.
+    /// The grants that would let a request through; first those for exactly this one.
     pub fn grants_for(&self, wanted: &Wanted<'_>) -> Result<Vec<Found>, StoreError> {
         self.read(|connection| {
             let sql =
@@ -73,8 +73,8 @@ impl Store {
         })
     }
 
-    /// Takes one use of a grant, if all still holds that it was given under: its time by the clock, its run,
-    /// and that its chat is the owner's. `false`: there is nothing to take.
+    /// Takes one use of a grant, if its conditions still hold: its time by the wall clock, its run, and that its chat
+    /// is the owner's. `false`: there is nothing to take.
     pub fn take_grant(&self, grant: GrantId, wanted: &Wanted<'_>) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let take = "UPDATE grants SET uses_left = uses_left - 1
@@ -99,7 +99,7 @@ impl Store {
         })
     }
 
-    /// Ends the grants of a group that are left; How many there were.
+    /// Ends a group's remaining grants. Returns how many there were.
     pub fn end_grants(&self, group: &GroupName, why: &str) -> Result<usize, StoreError> {
         self.write(|transaction| {
             let end = "UPDATE grants SET ended = ?2 WHERE group_name = ?1 AND uses_left > 0 AND ended IS NULL";
@@ -107,7 +107,7 @@ impl Store {
         })
     }
 
-    /// Ends one, where its time is over by a clock that cannot be set back.
+    /// Ends a grant that has expired by the monotonic clock.
     pub fn end_grant(&self, grant: GrantId, why: &str) -> Result<(), StoreError> {
         self.write(|transaction| {
             let end = "UPDATE grants SET ended = ?2 WHERE id = ?1 AND ended IS NULL";

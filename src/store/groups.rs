@@ -14,7 +14,7 @@ pub struct Group {
     pub channel: String,
     /// The channel's id of the chat.
     pub chat: String,
-    /// Whether the owner administers here.
+    /// Whether the owner administers Doorward here.
     pub is_main: bool,
     /// When it was registered.
     pub created_at: Millis,
@@ -29,14 +29,14 @@ pub struct NewGroup<'a> {
     pub channel: &'a str,
     /// The channel's id of the chat.
     pub chat: &'a str,
-    /// Whether the owner administers here; there is one such group.
+    /// Whether the owner administers Doorward here; there is only one such group.
     pub is_main: bool,
 }
 
 /// Why a group was not registered.
 #[derive(Debug, thiserror::Error)]
 pub enum AddGroupError {
-    /// `policies/base.toml` is no group's file.
+    /// `policies/base.toml` is not a group's file.
     #[error("no group can be called \"base\": policies/base.toml holds the denials that apply to all")]
     Reserved,
     /// The name is in use.
@@ -45,24 +45,24 @@ pub enum AddGroupError {
     /// The chat belongs to another group.
     #[error("this chat is the group {0} already; a chat is one group")]
     ChatTaken(GroupName),
-    /// There is one main group.
+    /// There is a main group already.
     #[error(
         "the main group is {main} already, and there is one at a time; add {new} without --main, then \
          `doorward group set {new} main` makes it the main group in the place of {main}"
     )]
     MainTaken {
-        /// The one that there is.
+        /// The present one.
         main: GroupName,
-        /// The one that was to be it.
+        /// The new one.
         new: GroupName,
     },
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Store {
-    /// The group where the owner administers, if there is one.
+    /// The main group, if there is one.
     pub fn main_group(&self) -> Result<Option<Group>, StoreError> {
         Ok(self.groups()?.into_iter().find(|group| group.is_main))
     }
@@ -93,7 +93,7 @@ impl Store {
                 is_main: new.is_main,
                 created_at: now(),
             };
-            // Who answers is said in groups/NAME.toml; the column is from before that.
+            // groups/NAME.toml names the agent; the column is older.
             let insert =
                 "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES (?1, ?2, ?3, '', ?4, ?5)";
             let values = params![group.name.as_str(), group.channel, group.chat, group.is_main, group.created_at];
@@ -102,21 +102,21 @@ impl Store {
         })
     }
 
-    /// Forgets a group with its messages, runs and outgoing messages. Its folder
-    /// stays; that is for its owner to delete. `None`: there was no such group.
+    /// Removes a group with its messages, runs and outgoing messages. Its folder stays for the owner to delete. `None`:
+    /// there was no such group.
     pub fn remove_group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
         let removed = self.write(|transaction| {
             let sql = format!("DELETE FROM groups WHERE name = ?1 RETURNING {COLUMNS}");
             transaction.query_row(&sql, [name.as_str()], group_from).optional().map_err(|error| self.explain(&error))
         });
-        // The write-ahead log still holds what was deleted. Busy readers hold this up for a
-        // while at most; the next removal or the last one who closes the file does it then.
+        // The write-ahead log still holds the deleted text. Readers can delay this; then the next removal or the last
+        // close of the file does it.
         let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
         self.read(|connection| connection.query_row(truncate, [], |_| Ok(())))?;
         removed
     }
 
-    /// Makes a group the owner's own, in the place of the one that was. Whether it is there.
+    /// Makes a group the main group instead of the present one. Returns whether it exists.
     pub fn set_main(&self, name: &GroupName) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let explain = |error: rusqlite::Error| self.explain(&error);
@@ -147,7 +147,7 @@ impl Store {
         })
     }
 
-    /// The agent's session, to be resumed in the next sandbox.
+    /// The agent's session, to resume in the next sandbox.
     pub fn session(&self, name: &GroupName) -> Result<Option<String>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached("SELECT session FROM groups WHERE name = ?1")?;
@@ -155,7 +155,7 @@ impl Store {
         })
     }
 
-    /// Remembers the agent's session, or forgets it. Whether that changed anything.
+    /// Stores the agent's session, or removes it. Returns whether that changed anything.
     pub fn set_session(&self, name: &GroupName, session: Option<&str>) -> Result<bool, StoreError> {
         let update = "UPDATE groups SET session = ?2 WHERE name = ?1 AND session IS NOT ?2";
         let changed = self.write(|transaction| {
@@ -164,7 +164,7 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// The group that a chat is, if it is one.
+    /// The group of a chat, if it has one.
     pub fn group_by_chat(&self, channel: &str, chat: &str) -> Result<Option<Group>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(&format!("{SELECT} WHERE channel = ?1 AND chat = ?2"))?;
@@ -186,7 +186,7 @@ fn group_from(row: &Row<'_>) -> rusqlite::Result<Group> {
     })
 }
 
-/// A group's name as it stands in a row.
+/// A group's name from a row.
 pub(super) fn group_name(row: &Row<'_>, column: usize) -> rusqlite::Result<GroupName> {
     let text: String = row.get(column)?;
     GroupName::parse(&text)

@@ -1,4 +1,4 @@
-//! Messages that came in.
+//! Incoming messages.
 
 use channel_protocol::{Quote, Sender};
 use policies::GroupName;
@@ -7,25 +7,25 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Millis, NewOutgoing, Store, StoreError, now, outbox};
 
-/// The store's number of a message; grows with each. Cursors are such numbers,
-/// never times: clocks of senders are not ours. A negative one is no message's but a firing's ([`super::FiringId`]).
+/// The store's number of a message; it grows. Cursors are such numbers, never times: senders' clocks are not ours. A
+/// negative one belongs to a firing ([`super::FiringId`]), not to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageRow(pub i64);
 
-/// The most messages that call the assistant which are taken on at once.
+/// The most messages that call which are taken on at once.
 const MOST_CALLS: usize = 200;
 
-/// The most talk that goes along with them as context.
+/// The most other messages that accompany them as context.
 pub const MOST_TALK: usize = 200;
 
-/// What a message is to the assistant.
+/// What a message means to the assistant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
-    /// People among themselves: waits, and goes along with the next call.
+    /// People among themselves: waits for the next call and goes along with it.
     Talk,
     /// To be answered.
     Call,
-    /// Ends what runs and what waits.
+    /// Ends the current run and what waits.
     Stop,
 }
 
@@ -44,16 +44,16 @@ pub struct Message {
     pub at: Millis,
     /// When, by ours.
     pub received_at: Millis,
-    /// What it is to the assistant.
+    /// What it means to the assistant.
     pub means: Means,
-    /// The message it answers, where it answers one.
+    /// The message that it answers, if any.
     pub quote: Option<Quote>,
 }
 
-/// The longest name of somebody that is kept, in bytes. What a name costs grows with its words.
+/// The longest name that is stored, in bytes. The cost of a name grows with its words.
 const LONGEST_NAME: usize = 128;
 
-/// A name as it is kept.
+/// A name as it is stored.
 pub(super) fn cut_name(name: &str) -> &str {
     &name[..name.floor_char_boundary(LONGEST_NAME)]
 }
@@ -71,33 +71,32 @@ pub struct NewMessage<'a> {
     pub text: &'a str,
     /// When, by the channel's clock.
     pub at: Millis,
-    /// What it is to the assistant.
+    /// What it means to the assistant.
     pub means: Means,
-    /// The message it answers, where it answers one.
+    /// The message that it answers, if any.
     pub quote: Option<&'a Quote>,
 }
 
-/// What became of a message.
+/// The result of storing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inserted {
     /// It is stored now.
     Row(MessageRow),
-    /// It had come before, and nothing changed.
+    /// It was there already, and nothing changed.
     AlreadyThere(MessageRow),
 }
 
-/// What became of messages from before.
+/// The result of importing older messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// So many are stored now; the others were there.
+    /// This many are stored now; the others were there.
     New(usize),
-    /// None: messages of the group wait for an answer, and these would come behind them.
+    /// None: the group has messages waiting for an answer, and these would come after them.
     Waits,
 }
 
 impl Store {
-    /// Stores messages that another program has dealt with: as talk that no agent is asked about. They are as old as
-    /// they say.
+    /// Stores messages that another program has dealt with: as talk that needs no answer, with their own times.
     pub fn import_messages(&self, group: &GroupName, all: &[NewMessage<'_>]) -> Result<Imported, StoreError> {
         if !self.calls_waiting(group)?.is_empty() {
             return Ok(Imported::Waits);
@@ -127,8 +126,7 @@ impl Store {
         })
     }
 
-    /// Stores, once, what the owner said in one group to stop others: the others'
-    /// `stop` and what the owner is told are stored with it.
+    /// Stores, once, the owner's order in one group to stop others, with the others' `stop` and the reply to the owner.
     pub fn insert_stop_of(
         &self,
         new: &NewMessage<'_>,
@@ -153,10 +151,9 @@ impl Store {
         })
     }
 
-    /// What waits for a run, in the order in which it came: from the cursor to the
-    /// last message that calls the assistant. At most some hundred that call, the
-    /// oldest; of the talk before and between them the newest [`MOST_TALK`], and one
-    /// more where there is more.
+    /// The messages that wait for a run, in order of arrival: from the cursor to the last one that calls. At most
+    /// two hundred that call, the oldest; of the talk before and between them the newest [`MOST_TALK`], and one more
+    /// if there are more.
     pub fn pending_messages(&self, group: &GroupName) -> Result<Vec<Message>, StoreError> {
         self.read(|connection| {
             let group = group.as_str();
@@ -173,14 +170,13 @@ impl Store {
         })
     }
 
-    /// All that no run has dealt with yet and that is more than talk.
+    /// All messages other than talk that no run has dealt with yet.
     pub fn calls_waiting(&self, group: &GroupName) -> Result<Vec<Message>, StoreError> {
         let beyond = "means <> 'talk' AND row_id > (SELECT cursor FROM groups WHERE name = ?1) ORDER BY row_id";
         self.read(|connection| select(connection, beyond, &[&group.as_str()]))
     }
 
-    /// Who wrote a message of a group and what, by the network's id; nobody's name where
-    /// it was sent from here.
+    /// The sender and text of a group's message, by its id on the network; without a sender if we sent it.
     pub fn quoted(&self, group: &GroupName, id: &str) -> Result<Option<(Option<String>, String)>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(
@@ -192,7 +188,7 @@ impl Store {
         })
     }
 
-    /// Whether somebody said `stop` and it was not settled yet.
+    /// Whether a `stop` has not been settled yet.
     pub fn stop_waits(&self, group: &GroupName) -> Result<bool, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(
@@ -203,7 +199,7 @@ impl Store {
         })
     }
 
-    /// What is more than talk from one row to another, both included.
+    /// The messages other than talk between two rows, both included.
     pub fn calls_between(
         &self,
         group: &GroupName,
@@ -214,7 +210,7 @@ impl Store {
         self.read(|connection| select(connection, between, &[&group.as_str(), &first.0, &last.0]))
     }
 
-    /// Groups with messages that call and that no run has dealt with, longest waiting first.
+    /// Groups with unanswered messages that call, longest waiting first.
     pub fn groups_waiting(&self) -> Result<Vec<GroupName>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(

@@ -1,4 +1,4 @@
-//! Bringing a database up to date, one numbered step after the other, with a copy of it as it was first.
+//! Brings a database up to date in numbered steps, after making a copy of it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{StoreError, copy};
 
-/// What the name of a copy begins with, behind that of its database; the schema's number follows.
+/// The suffix of a copy's name after that of its database; the schema's number follows.
 pub(super) const COPY: &str = ".schema-";
 
-/// Applies the steps that the file has not seen; `user_version` counts them.
-/// All of them or none: a crash in between leaves the file as it was.
+/// Applies the steps that the file lacks, counted by `user_version`. All of them or none: a crash in between leaves the
+/// file as it was.
 pub(super) fn bring_up_to_date(
     path: &Path,
     mut connection: Connection,
@@ -20,7 +20,7 @@ pub(super) fn bring_up_to_date(
 ) -> Result<Connection, StoreError> {
     let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
-    // Looked at without the write lock first: opening must not wait for a writer.
+    // First without the write lock: opening must not wait for a writer.
     if version(&connection).map_err(explain)? == known {
         return Ok(connection);
     }
@@ -29,7 +29,7 @@ pub(super) fn bring_up_to_date(
     if found > known {
         return Err(StoreError::Newer { path: path.to_path_buf(), found, known });
     }
-    // Of a new file there is nothing to keep.
+    // A new file needs no copy.
     if found > 0 {
         keep_copy(path, found)?;
     }
@@ -41,12 +41,12 @@ pub(super) fn bring_up_to_date(
     Ok(connection)
 }
 
-/// The number of steps that the file has seen.
+/// The number of steps that the file has had.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Copies the database as it is before its first step: whole or not at all. An older copy of this schema gives way.
+/// Copies the database as it is before its first step, atomically. An older copy of this schema is replaced.
 fn keep_copy(path: &Path, schema: u32) -> Result<(), StoreError> {
     let aside = beside(path, ".copying");
     let made = copy::copy_database(path, &aside).and_then(|()| {
@@ -59,7 +59,7 @@ fn keep_copy(path: &Path, schema: u32) -> Result<(), StoreError> {
     made
 }
 
-/// Removes the copies that are older than this: what is in them is gone from the database by its own rules.
+/// Removes copies older than this: what they hold has expired in the database.
 pub(super) fn remove_copies(path: &Path, age: Duration) -> std::io::Result<()> {
     for copy in copies(path)? {
         let made = std::fs::metadata(&copy)?.modified()?;
@@ -70,7 +70,7 @@ pub(super) fn remove_copies(path: &Path, age: Duration) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The copies that there are.
+/// The existing copies.
 pub(super) fn copies(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(Vec::new()) };
     let begins = format!("{}{COPY}", name.to_string_lossy());

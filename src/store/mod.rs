@@ -1,17 +1,16 @@
-//! What the daemon remembers: groups, messages, runs and the outbox in
-//! `doorward.db`; the audit log ([`ledger`]) in a file of its own.
+//! The daemon's memory: groups, messages, runs and the outbox in `doorward.db`; the audit log ([`ledger`]) in a file of
+//! its own.
 //!
-//! What it is: one connection behind a mutex, short calls, every promise of the
-//! pipeline one transaction; a daemon's fsyncs on a thread of their own ([`Store::durable`]).
-//! What it is not: it decides nothing about when to run, retry or send; whoever calls
-//! says so.
+//! What it is: one connection behind a mutex, short calls, one transaction for each promise of the pipeline; a daemon's
+//! fsyncs on a thread of their own ([`Store::durable`]). What it is not: a scheduler; callers decide when to run, retry
+//! or send.
 //!
 //! **Invariants**
 //! - A message is stored once, however often its channel delivers it.
 //! - A run ends, its group's cursor moves and its replies are queued together or
 //!   not at all; a run that has ended cannot end again.
-//! - Ids of messages, runs and outgoing messages are never used twice, also not
-//!   after their group was removed: the audit log and the channels keep them.
+//! - Ids of messages, runs and outgoing messages are never reused, even after their group was removed: the audit log
+//!   and the channels keep them.
 
 mod asks;
 mod copy;
@@ -72,20 +71,20 @@ use wrote::Marked;
 /// Milliseconds since 1970 UTC.
 pub type Millis = i64;
 
-/// The handle to `doorward.db`; share it by `Arc`.
+/// The handle to `doorward.db`; shared by `Arc`.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
     connection: Mutex<Connection>,
     place: Place,
-    /// Of a daemon: commits do not wait for the disk, whoever must not go on before does.
+    /// For a daemon: commits do not wait for the disk; whoever has to, does.
     durable: Option<Durable>,
     marked: Mutex<Marked>,
 }
 
 impl Store {
-    /// Opens the database, makes it (0600) where it is missing, and brings an
-    /// older one up to date. What is written is on the disk when a call returns.
+    /// Opens the database, creates it (0600) if it is missing, and brings an older one up to date. Writes are on the
+    /// disk when a call returns.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         place::is_not_lost(path)?;
         let connection = open_private(path).and_then(|connection| {
@@ -97,15 +96,15 @@ impl Store {
         Ok(Store { path: path.to_path_buf(), connection, place, durable: None, marked: Mutex::default() })
     }
 
-    /// The same; nothing where there is none yet, and none is made.
+    /// The same, but returns `None` instead of creating one.
     pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
         place::is_not_lost(path)?;
         let is_there = path.try_exists().map_err(|error| StoreError::disk(path, &error))?;
         is_there.then(|| Self::open(path)).transpose()
     }
 
-    /// The same for a daemon, whose workers must not wait for the disk: what is written
-    /// survives `kill -9`, and a power cut after half a second or after [`Store::durable`].
+    /// The same for a daemon, whose workers must not wait for the disk: a write survives `kill -9`, and a power cut
+    /// after half a second or after [`Store::durable`].
     pub fn serve(path: &Path) -> Result<Self, StoreError> {
         place::is_not_lost(path)?;
         place::goes_with_its_wal(path)?;
@@ -121,16 +120,15 @@ impl Store {
         Ok(store)
     }
 
-    /// `NORMAL`: a commit is in the write-ahead log, without an fsync. Nor does one copy
-    /// that log, which takes three.
+    /// `NORMAL`: a commit is in the write-ahead log, without an fsync. Nor does it trigger a checkpoint, which takes
+    /// three.
     fn relax(&self) -> rusqlite::Result<()> {
         let connection = self.connection();
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)
     }
 
-    /// Until all that was written so far survives a power cut. Before it nothing is
-    /// promised to anybody outside.
+    /// Waits until everything written so far survives a power cut. Nothing is promised to the outside before.
     pub async fn durable(&self) -> Result<(), StoreError> {
         match &self.durable {
             Some(durable) => durable.synced().await,
@@ -138,17 +136,17 @@ impl Store {
         }
     }
 
-    /// What of the database is not as SQLite makes it; nothing where all is.
+    /// SQLite's complaint about the database; `None` if it is intact.
     pub fn quick_check(&self) -> Result<Option<String>, StoreError> {
         self.read(quick_check)
     }
 
-    /// Removes the copies of the database from before it was brought up to date, once they are this old.
+    /// Removes copies of the database from before an upgrade once they are this old.
     pub fn remove_copies(&self, age: Duration) -> std::io::Result<()> {
         migrations::remove_copies(&self.path, age)
     }
 
-    /// Those copies, to be overwritten too where something must be nowhere any more.
+    /// Those copies, which must also be overwritten when something must be gone everywhere.
     fn copies(&self) -> std::io::Result<Vec<PathBuf>> {
         migrations::copies(&self.path)
     }
@@ -158,8 +156,8 @@ impl Store {
         self.place.is_there(&self.path)
     }
 
-    /// Runs a closure in one transaction that takes the write lock at its start,
-    /// so that what it read is still so when it writes.
+    /// Runs a closure in one transaction that takes the write lock at its start, so that what it reads still holds when
+    /// it writes.
     fn write<T, E: From<StoreError>>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
         self.is_there()?;
         let mut connection = self.connection();
@@ -178,7 +176,7 @@ impl Store {
         work(&self.connection()).map_err(|error| self.explain(&error))
     }
 
-    /// A panic elsewhere leaves no half transaction behind: dropping one rolls it back.
+    /// A panic leaves no half-finished transaction: dropping one rolls it back.
     fn connection(&self) -> MutexGuard<'_, Connection> {
         lock(&self.connection)
     }
@@ -188,10 +186,10 @@ impl Store {
     }
 }
 
-/// A larger database is looked through beside its use: a gigabyte takes 3 s, and 18 s from a disk.
+/// A larger database is checked in the background: a gigabyte takes 3 s, and 18 s from a disk.
 const CHECKED_AT_ONCE: u64 = 64 << 20;
 
-/// Tells the daemon's log what is wrong with a large database, and nobody waits.
+/// Logs what is wrong with a large database, in the background.
 fn tell_aside(path: &Path) {
     let path = path.to_path_buf();
     std::thread::spawn(move || {
@@ -210,13 +208,13 @@ fn look_through(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// What of a database is not as SQLite makes it, as far as its structure goes.
+/// SQLite's complaint about a database's structure; `None` if it is intact.
 fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok(Some(found).filter(|found| found != "ok"))
 }
 
-/// Now, as the store counts time.
+/// The current time.
 pub fn now() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -235,19 +233,18 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-10.sql"),
 ];
 
-/// Creates the file before SQLite does: 0600 from the first byte. SQLite gives
-/// `-wal` and `-shm` the mode of the database.
+/// Creates the file before SQLite does: 0600 from the first byte. SQLite gives `-wal` and `-shm` the database's mode.
 fn open_private(path: &Path) -> Result<Connection, StoreError> {
     crate::home::make_private_file(path).map_err(|error| StoreError::home(path, &error))?;
     Connection::open(path).map_err(|error| StoreError::sqlite(path, &error))
 }
 
-/// `FULL`: a command has done what it says when it ends, whatever happens then.
+/// `FULL`: when a command ends, its work is done, whatever happens then.
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    // What is deleted is overwritten: a group that was removed leaves no text behind.
+    // Deleted data is overwritten: a removed group leaves no text behind.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "foreign_keys", true)
 }

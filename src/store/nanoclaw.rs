@@ -1,6 +1,6 @@
-//! The database of NanoClaw 1 (`store/messages.db`), opened for reading alone.
+//! The database of NanoClaw 1 (`store/messages.db`), opened read-only.
 //!
-//! Its columns came one after the other, so each table is asked what it has; what is missing is what it was before.
+//! Its columns were added over time, so each table is asked for its columns; a missing one has its earlier meaning.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::{Millis, StoreError};
 
-/// It, open.
+/// The open database.
 #[derive(Debug)]
 pub struct NanoClaw {
     path: PathBuf,
@@ -21,11 +21,11 @@ pub struct NanoClaw {
 pub struct Registered {
     /// The chat's id.
     pub jid: String,
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
     /// Its folder below `groups/`.
     pub folder: String,
-    /// What calls the assistant there, `@Andy`; NanoClaw took it for a word, and not for a pattern.
+    /// What calls the assistant there, `@Andy`; NanoClaw took it as a word, not as a pattern.
     pub trigger: String,
     /// Whether only messages that call are answered.
     pub requires_trigger: bool,
@@ -35,27 +35,27 @@ pub struct Registered {
     pub container_config: Option<String>,
 }
 
-/// A message of a chat that was not the assistant's own.
+/// A message in a chat, other than the assistant's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// The network's id.
     pub id: String,
-    /// Who.
+    /// The sender's id.
     pub sender: String,
-    /// What they call themselves.
+    /// The sender's name.
     pub sender_name: String,
-    /// What.
+    /// The text.
     pub text: String,
-    /// When; nothing where that cannot be read.
+    /// The time; `None` if it cannot be read.
     pub at: Option<Millis>,
 }
 
-/// A scheduled task that is to come.
+/// A scheduled task that is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheduled {
     /// The folder of its group.
     pub folder: String,
-    /// What is to be done.
+    /// The prompt.
     pub prompt: String,
     /// `cron`, `interval` or `once`.
     pub kind: String,
@@ -63,16 +63,16 @@ pub struct Scheduled {
     pub value: String,
     /// `group` or `isolated`.
     pub context: String,
-    /// The chat that its answers went to.
+    /// The chat that got its answers.
     pub chat: String,
-    /// A script that said first whether there was anything to do.
+    /// A script that decided whether there was anything to do.
     pub script: Option<String>,
-    /// Whether it rests.
+    /// Whether it is paused.
     pub paused: bool,
 }
 
 impl NanoClaw {
-    /// Opens it.
+    /// Opens the database.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::sqlite(path, &error))?;
@@ -101,7 +101,7 @@ impl NanoClaw {
         })
     }
 
-    /// What people wrote in a chat, in order. `assistant` is its name, by which older rows of its own are known.
+    /// The messages in a chat, in order. `assistant` is its name, by which its own are recognised in older rows.
     pub fn messages(&self, jid: &str, assistant: &str) -> Result<Vec<Said>, StoreError> {
         let of_the_assistant = match self.has("messages", "is_bot_message")? {
             true => "coalesce(is_bot_message, 0) <> 0",
@@ -125,7 +125,7 @@ impl NanoClaw {
         })
     }
 
-    /// The tasks that are to come.
+    /// The tasks still to come.
     pub fn tasks(&self) -> Result<Vec<Scheduled>, StoreError> {
         let context = self.column("scheduled_tasks", "context_mode", "'isolated'")?;
         let script = self.column("scheduled_tasks", "script", "NULL")?;
@@ -147,7 +147,7 @@ impl NanoClaw {
         })
     }
 
-    /// A column, or what stands for it in a database from before it.
+    /// A column, or its substitute in a database from before it.
     fn column(&self, table: &str, name: &'static str, otherwise: &'static str) -> Result<&'static str, StoreError> {
         Ok(if self.has(table, name)? { name } else { otherwise })
     }

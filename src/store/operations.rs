@@ -1,5 +1,4 @@
-//! What agents ask of the host leaves here: messages of a run that is under way, and
-//! requests for access that wait for the owner.
+//! Agents' operations on the store: messages of a run in flight, and requests for access that wait for the owner.
 
 use policies::GroupName;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -7,7 +6,7 @@ use serde::Serialize;
 
 use super::{Millis, NewOutgoing, OutboxId, RunId, Sayable, SayableFile, Store, StoreError, groups, now, outbox, runs};
 
-/// How many messages of a network a reaction reaches back: its channel knows of no more who wrote them.
+/// How many messages back a reaction can reach on a network: its channel knows the senders of no more.
 pub const REACTIONS_REACH: u32 = 512;
 
 /// Why a message was not queued.
@@ -16,7 +15,7 @@ pub enum NotSaid {
     /// The run has ended, or is not this group's.
     #[error("the run is not under way")]
     NotRunning,
-    /// The run has said enough.
+    /// The run has sent as many messages as allowed.
     #[error("the run has sent as many messages as one may")]
     TooMany,
     /// Nobody wrote such a message.
@@ -25,7 +24,7 @@ pub enum NotSaid {
     /// The message is further back than a reaction reaches.
     #[error("more than {REACTIONS_REACH} messages came since")]
     TooOld,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -43,23 +42,23 @@ pub struct NewAccessRequest<'a> {
     pub why: &'a str,
 }
 
-/// Why a request for access was not kept.
+/// Why a request for access was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum NotKept {
-    /// The group has too many that wait.
+    /// Too many of the group's are waiting.
     #[error("too many requests of the group wait for the owner")]
     TooMany,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A request for access that waits for the owner.
+/// A request for access waiting for the owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AccessRequest {
     /// Its number.
     pub id: u64,
-    /// Whose agent asked.
+    /// The group whose agent asked.
     pub group: GroupName,
     /// Host and port.
     pub authority: String,
@@ -67,26 +66,26 @@ pub struct AccessRequest {
     pub method: String,
     /// The path.
     pub path: String,
-    /// The agent's words, the latest ones.
+    /// The agent's latest reason.
     pub why: String,
     /// How often it was asked for.
     pub asked: u64,
-    /// When first.
+    /// When it was first asked for.
     pub first_at: Millis,
-    /// When last.
+    /// When it was last asked for.
     pub last_at: Millis,
 }
 
-/// What became of one.
+/// The result of storing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Whether it had not been asked for before.
+    /// Whether it was not there before.
     pub is_new: bool,
 }
 
 impl Store {
-    /// Queues a message of a run that is under way, for its own group's chat or another's: at most `most`
-    /// of one run. All runs but the last of their group have ended, so none speaks for another.
+    /// Queues a message of a run in flight, for its own group's chat or another's: at most `most` per run. All other
+    /// runs of the group have ended, so none speaks for another.
     pub fn say_in_run(
         &self,
         group: &GroupName,
@@ -98,8 +97,8 @@ impl Store {
         self.in_run(group, run, most, |transaction| outbox::enqueue(transaction, to, Some(run), new))
     }
 
-    /// Queues a sign for a message of the group's chat that somebody wrote: for this one, or for the last that
-    /// the run answers. What this daemon said is none, nor what was said to its questions.
+    /// Queues a reaction to a message that somebody wrote in the group's chat: to this one, or to the last that the run
+    /// answers. Doorward's own messages and answers to its questions do not count.
     pub fn react_in_run(
         &self,
         group: &GroupName,
@@ -122,7 +121,7 @@ impl Store {
         self.in_run(group, run, most, |transaction| outbox::enqueue_reaction(transaction, (group, &message), run, sign))
     }
 
-    /// Queues a file of a run that is under way. So many bytes may wait for a group's chat.
+    /// Queues a file of a run in flight. The bytes that wait for a group's chat are bounded.
     pub fn send_file_in_run(
         &self,
         group: &GroupName,
@@ -140,7 +139,7 @@ impl Store {
         self.in_run(group, run, most, |transaction| outbox::enqueue_file(transaction, group, run, (file, text)))
     }
 
-    /// Queues something of a run that is under way.
+    /// Queues something of a run in flight.
     fn in_run(
         &self,
         group: &GroupName,
@@ -155,7 +154,7 @@ impl Store {
             if !select.exists(params![runs::key(run), group.as_str()]).map_err(explain)? {
                 return Err(NotSaid::NotRunning);
             }
-            // What a run ends with is queued when it ends, so these are its messages alone.
+            // The final replies are queued when a run ends, so these are only its messages.
             let count = "SELECT count(*) FROM outbox WHERE run = ?1";
             let said: u32 = transaction.query_row(count, [runs::key(run)], |row| row.get(0)).map_err(explain)?;
             if said >= most {
@@ -165,7 +164,7 @@ impl Store {
         })
     }
 
-    /// How many messages a run has sent on its way. Those that it ends with answer one.
+    /// How many messages a run sent before its end. Those at its end answer a message.
     pub fn said_in_run(&self, run: RunId) -> Result<u32, StoreError> {
         self.read(|connection| {
             let count = "SELECT count(*) FROM outbox WHERE run = ?1 AND in_reply_to IS NULL";
@@ -173,7 +172,7 @@ impl Store {
         })
     }
 
-    /// Keeps a request for access; one that was asked for before is only counted.
+    /// Stores a request for access; a repeated one is only counted.
     pub fn keep_access_request(
         &self,
         group: &GroupName,
@@ -200,7 +199,7 @@ impl Store {
         })
     }
 
-    /// All requests for access that wait, oldest first.
+    /// All waiting requests for access, oldest first.
     pub fn access_requests(&self) -> Result<Vec<AccessRequest>, StoreError> {
         self.read(|connection| {
             let select = "SELECT id, group_name, authority, method, path, why, asked, first_at, last_at
@@ -209,7 +208,7 @@ impl Store {
         })
     }
 
-    /// What an agent of the group said last that a request is for, if it did.
+    /// The latest reason that the group's agent gave for a request, if any.
     pub fn access_reason(
         &self,
         group: &GroupName,
@@ -225,7 +224,7 @@ impl Store {
         })
     }
 
-    /// Forgets one request for access. Whether it was there.
+    /// Removes a request for access. Returns whether it existed.
     pub fn settle_access_request(&self, id: u64) -> Result<bool, StoreError> {
         let id = i64::try_from(id).unwrap_or(i64::MAX);
         self.write(|transaction| {
@@ -234,7 +233,7 @@ impl Store {
         })
     }
 
-    /// Forgets the requests for access of a group, or of all. How many there were.
+    /// Removes the requests for access of a group, or of all. Returns how many there were.
     pub fn clear_access_requests(&self, group: Option<&GroupName>) -> Result<usize, StoreError> {
         self.write(|transaction| {
             let delete = "DELETE FROM access_requests WHERE ?1 IS NULL OR group_name = ?1";
@@ -257,7 +256,7 @@ fn access_request_from(row: &Row<'_>) -> rusqlite::Result<AccessRequest> {
     })
 }
 
-/// A terminal keeps nothing that a reaction would have to find.
+/// A terminal needs to remember nothing for a reaction.
 fn is_too_far_back(connection: &Connection, group: &GroupName, row: i64) -> rusqlite::Result<bool> {
     let since = "SELECT count(*) FROM (
                      SELECT 1 FROM messages JOIN groups ON groups.name = group_name

@@ -1,4 +1,4 @@
-//! The outbox: what is to be sent, until it was.
+//! The outbox: outgoing messages until they are sent.
 
 use channel_protocol::OutgoingKind;
 use policies::GroupName;
@@ -18,11 +18,11 @@ pub struct NewOutgoing {
     pub kind: OutgoingKind,
     /// The text.
     pub text: Sayable,
-    /// The channel's id of the message this answers, where it answers one.
+    /// The channel's id of the message that it answers, if any.
     pub in_reply_to: Option<String>,
 }
 
-/// A message as it is to be sent.
+/// A queued message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     /// Its number.
@@ -41,11 +41,11 @@ pub struct Queued {
     pub text: Sayable,
     /// What it answers.
     pub in_reply_to: Option<String>,
-    /// The message that it is a reaction to; its text is the sign.
+    /// The message that it reacts to; its text is the emoji.
     pub reacts_to: Option<String>,
-    /// Who wrote that message, by the channel's id.
+    /// The sender of that message, by the channel's id.
     pub reacts_to_sender: Option<String>,
-    /// The file that goes with it, whose bytes are [`Store::outgoing_file`].
+    /// Its file, whose bytes are [`Store::outgoing_file`].
     pub file: Option<FileFacts>,
     /// How often sending it has failed.
     pub attempts: u32,
@@ -53,16 +53,16 @@ pub struct Queued {
     pub created_at: Millis,
 }
 
-/// What is known of a file without its bytes.
+/// A file's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFacts {
     /// Its name.
     pub name: String,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub size: u64,
 }
 
-/// What became of an outgoing message.
+/// An outgoing message's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboxState {
     /// It waits.
@@ -74,7 +74,7 @@ pub enum OutboxState {
 }
 
 impl Store {
-    /// Queues a message that no run ends with: a notice, an operation's message.
+    /// Queues a message that is not a run's final reply: a notice, an operation's message.
     pub fn enqueue(&self, group: &GroupName, run: Option<RunId>, new: &NewOutgoing) -> Result<OutboxId, StoreError> {
         self.write(|transaction| {
             if !messages::group_exists(transaction, group).map_err(|error| self.explain(&error))? {
@@ -84,10 +84,9 @@ impl Store {
         })
     }
 
-    /// What a channel may send now: of each chat the oldest queued message, if
-    /// its time has come. The next of that chat follows once this one has ended,
-    /// so the order within a chat holds. What is being sent already is for the
-    /// caller to leave out.
+    /// What a channel may send now: the oldest queued message of each chat, if it is due. The next one of that chat
+    /// follows when this one has ended, which keeps the order within a chat. The caller leaves out what is being sent
+    /// already.
     pub fn next_outgoing(&self, channel: &str, now: Millis) -> Result<Vec<Queued>, StoreError> {
         self.read(|connection| {
             let heads = "SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY group_name";
@@ -106,8 +105,7 @@ impl Store {
         })
     }
 
-    /// When the next message of a channel that is not due yet will be: what to sleep until.
-    /// `None`: none waits for its time.
+    /// When the next message of a channel becomes due: what to sleep until. `None`: none is waiting.
     pub fn next_outgoing_at(&self, channel: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         self.read(|connection| {
             let heads = "SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY group_name";
@@ -119,12 +117,12 @@ impl Store {
         })
     }
 
-    /// It was sent, as what the network calls it where the channel says so. `false`:
-    /// it had ended before, or its group was removed.
+    /// It was sent, with its id on the network if the channel reports one. `false`: it had ended before, or its group
+    /// was removed.
     pub fn mark_sent(&self, id: OutboxId, sent_as: Option<&str>) -> Result<bool, StoreError> {
         let update = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, ended_at = ?2, sent_as = ?3
                       WHERE id = ?1 AND state = 'queued'";
-        // A file that could not be sent stays as long as the word that its chat got instead.
+        // An unsent file is kept as long as the notice that its chat got instead.
         let leave = "UPDATE outbox_files SET bytes = NULL
                      WHERE outbox = ?1 AND (SELECT instead FROM outbox WHERE id = ?1) IS NULL";
         self.write(|transaction| {
@@ -137,7 +135,7 @@ impl Store {
         })
     }
 
-    /// The file that goes with a message; nothing once it was sent.
+    /// A message's file; `None` once it was sent.
     pub fn outgoing_file(&self, id: OutboxId) -> Result<Option<SayableFile>, StoreError> {
         self.read(|connection| {
             let select = "SELECT name, media, bytes FROM outbox_files WHERE outbox = ?1 AND bytes IS NOT NULL";
@@ -145,7 +143,7 @@ impl Store {
         })
     }
 
-    /// Whether the network's id is that of a message which was sent to this group.
+    /// Whether this id on the network is that of a message sent to this group.
     pub fn is_ours(&self, group: &GroupName, sent_as: &str) -> Result<bool, StoreError> {
         self.read(|connection| {
             let mut select =
@@ -154,8 +152,8 @@ impl Store {
         })
     }
 
-    /// In the place of an answer that cannot be sent its chat gets word of that; the text
-    /// stays ([`Store::undelivered`]). `false`: it is such word itself, or had ended.
+    /// Queues a notice in place of an answer that cannot be sent; the text stays ([`Store::undelivered`]). `false`: it
+    /// is such a notice itself, or had ended.
     pub fn send_instead(&self, id: OutboxId, why: &str, words: &Sayable) -> Result<bool, StoreError> {
         let update = "UPDATE outbox SET instead = ?2, error = ?3, attempts = 0, next_attempt_at = 0
                       WHERE id = ?1 AND state = 'queued' AND instead IS NULL AND kind IN ('reply', 'notice')
@@ -164,7 +162,7 @@ impl Store {
         self.end_outgoing(update, &[&key(id), &words.as_str(), &why, &words.goes_to(&row.group).as_str()])
     }
 
-    /// It was not sent: tried again at `retry_at`, given up without one.
+    /// It was not sent: it is tried again at `retry_at`, or given up without one.
     pub fn mark_failed(&self, id: OutboxId, why: &str, retry_at: Option<Millis>) -> Result<bool, StoreError> {
         let update = "UPDATE outbox SET attempts = attempts + 1, error = iif(instead IS NULL, ?2, error),
                           state = iif(?3 IS NULL, 'failed', 'queued'),
@@ -174,7 +172,7 @@ impl Store {
         self.end_outgoing(update, &[&key(id), &why, &retry_at, &now()])
     }
 
-    /// What became of it; `None` once its group was removed.
+    /// Its state; `None` once its group was removed.
     pub fn outgoing_state(&self, id: OutboxId) -> Result<Option<OutboxState>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached("SELECT state FROM outbox WHERE id = ?1")?;
@@ -182,7 +180,7 @@ impl Store {
         })
     }
 
-    /// The newest message to a group's chat, whatever became of it.
+    /// The newest message to a group's chat, in any state.
     pub fn newest_outgoing(&self, group: &GroupName) -> Result<Option<OutboxId>, StoreError> {
         self.read(|connection| {
             let newest = "SELECT max(id) FROM outbox WHERE group_name = ?1";
@@ -191,7 +189,7 @@ impl Store {
         })
     }
 
-    /// The notice of this text that a group's chat has, or waits for.
+    /// A notice with this text that a group's chat has had or will get.
     pub fn notice_there(&self, group: &GroupName, text: &Sayable) -> Result<Option<OutboxId>, StoreError> {
         self.read(|connection| {
             let there = "SELECT max(id) FROM outbox
@@ -202,7 +200,7 @@ impl Store {
         })
     }
 
-    /// Whose message it is, and what.
+    /// A message with its group.
     pub fn outgoing(&self, id: OutboxId) -> Result<Option<Queued>, StoreError> {
         self.read(|connection| {
             let sql = format!("{SELECT} WHERE outbox.id = ?1");
@@ -219,8 +217,8 @@ impl Store {
 /// The longest pause between two attempts to send a message, in milliseconds.
 pub const LONGEST_PAUSE: Millis = 600_000;
 
-/// Whether a message's time has come, at `?2`. One that would wait for longer than anything
-/// does has its time from a clock that was ahead: waiting for that would silence its chat.
+/// Whether a message is due, at `?2`. A wait longer than any pause was set by a clock that was ahead: waiting for it
+/// would silence the chat.
 const DUE: &str = "(next_attempt_at <= ?2 OR next_attempt_at > ?2 + ?3)";
 
 const SELECT: &str = "SELECT outbox.id, group_name, channel, chat, run, iif(instead IS NULL, kind, 'failure'),
@@ -253,7 +251,7 @@ pub(super) fn enqueue(
     Ok(OutboxId(connection.last_insert_rowid().unsigned_abs()))
 }
 
-/// Puts a sign on a message.
+/// Queues a reaction to a message.
 pub(super) fn enqueue_reaction(
     connection: &Connection,
     to: (&GroupName, &str),
@@ -266,7 +264,7 @@ pub(super) fn enqueue_reaction(
     Ok(id)
 }
 
-/// Sends a file, with a text that may be empty.
+/// Queues a file, with a text that may be empty.
 pub(super) fn enqueue_file(
     connection: &Connection,
     to: &GroupName,
@@ -282,7 +280,7 @@ pub(super) fn enqueue_file(
     Ok(id)
 }
 
-/// Takes names out of what was said in a chat, in Doorward's words and in answers. What is left of a text was checked
+/// Removes names from what was said in a chat, in Doorward's words and in answers. The rest of a text has been checked
 /// with it.
 pub(super) fn leave_names_out(
     connection: &Connection,
@@ -302,7 +300,7 @@ pub(super) fn leave_names_out(
     Ok(())
 }
 
-/// A text without a name, where that is not a part of a word.
+/// A text without a name, except where it is part of a word.
 fn without(text: &str, name: &str) -> String {
     let (mut out, mut from) = (String::with_capacity(text.len()), 0);
     for (at, _) in text.match_indices(name) {

@@ -1,4 +1,4 @@
-//! Pauses: until when nothing is begun for a group, or for any.
+//! Pauses: until when nothing is started for a group, or for any.
 
 use policies::GroupName;
 use rusqlite::params;
@@ -9,14 +9,14 @@ use super::{Millis, Store, StoreError};
 /// A pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Whose; none: everybody's.
+    /// The group; `None` for all.
     pub group: Option<GroupName>,
-    /// When it is over.
+    /// When it ends.
     pub until: Millis,
 }
 
 impl Store {
-    /// Pauses a group, or all, in the place of a pause that there was.
+    /// Pauses a group, or all, replacing an existing pause.
     pub fn pause(&self, group: Option<&GroupName>, until: Millis) -> Result<(), StoreError> {
         let replace = "INSERT OR REPLACE INTO pauses (group_name, until) VALUES (?1, ?2)";
         self.write(|transaction| {
@@ -25,7 +25,7 @@ impl Store {
         })
     }
 
-    /// Ends the pause of a group; `None`: all pauses. Whether there was one that was not over.
+    /// Ends the pause of a group; `None`: all pauses. Returns whether one was still on.
     pub fn resume(&self, group: Option<&GroupName>, now: Millis) -> Result<bool, StoreError> {
         let delete = "DELETE FROM pauses WHERE group_name = ?1 OR ?1 IS NULL RETURNING until > ?2";
         self.write(|transaction| {
@@ -48,7 +48,7 @@ impl Store {
         })
     }
 
-    /// All that are not over, that of all groups first.
+    /// All current pauses, first the one for all groups.
     pub fn pauses(&self, now: Millis) -> Result<Vec<Pause>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(

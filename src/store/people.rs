@@ -1,4 +1,4 @@
-//! What people in a chat have a say about: that nothing of theirs is kept, what is, and that it goes.
+//! People's control over their data in a chat: whether it is kept, what is kept, and its removal.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{Millis, NewOutgoing, Store, StoreError, messages, now, outbox};
 
-/// What is kept of somebody.
+/// What is kept of a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptOf {
     /// Messages.
@@ -18,21 +18,21 @@ pub struct KeptOf {
     pub since: Millis,
 }
 
-/// Somebody who wrote in a group.
+/// Somebody who has written in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Their number in it, from 1.
+    /// Their number in the group, from 1.
     pub number: u32,
-    /// The channel's id of them.
+    /// Their id on the channel.
     pub id: String,
     /// The name that the chat showed last.
     pub name: String,
 }
 
-/// The most of a name that stands in Doorward's own words, in characters.
+/// The most characters of a name in Doorward's own messages.
 pub const NAME_IN_WORDS: usize = 60;
 
-/// How often the end of the write-ahead log is tried: whoever reads holds it up.
+/// How often truncating the write-ahead log is tried: readers delay it.
 const TRIES: u32 = 50;
 
 impl Store {
@@ -44,14 +44,14 @@ impl Store {
         })
     }
 
-    /// Whether any member wants that.
+    /// Whether any member does.
     pub fn keeps_nothing_of_some(&self, group: &GroupName) -> Result<bool, StoreError> {
         self.read(|connection| {
             connection.prepare_cached("SELECT 1 FROM not_kept WHERE group_name = ?1")?.exists([group.as_str()])
         })
     }
 
-    /// From now on nothing of this member is kept, and what waits as talk goes.
+    /// From now on nothing of this member is kept, and their waiting talk is removed.
     pub fn keep_nothing_of(&self, group: &GroupName, sender: &str) -> Result<(), StoreError> {
         self.write(|transaction| {
             let keep_nothing = || -> rusqlite::Result<()> {
@@ -65,7 +65,7 @@ impl Store {
         })
     }
 
-    /// It is kept again.
+    /// Their messages are kept again.
     pub fn keep_again(&self, group: &GroupName, sender: &str) -> Result<(), StoreError> {
         self.write(|transaction| {
             let again = "DELETE FROM not_kept WHERE group_name = ?1 AND sender_id = ?2";
@@ -84,9 +84,9 @@ impl Store {
         })
     }
 
-    /// Overwrites all that is kept of a member, in the database, in its write-ahead log, and in the copies from before it
-    /// was brought up to date: texts, names, what others quoted of them. Their messages leave nothing but their places. What of theirs waited for an answer
-    /// waits no more. How many messages they were.
+    /// Overwrites everything kept of a member, in the database, its write-ahead log and the copies from before an
+    /// upgrade: texts, names, and quotes by others. Only the places of their messages stay. Their messages that waited
+    /// for an answer wait no longer. Returns how many messages they were.
     pub fn forget(&self, group: &GroupName, sender: &Sender) -> Result<u64, StoreError> {
         let forgotten =
             self.write(|transaction| forget(transaction, group, sender).map_err(|error| self.explain(&error)))?;
@@ -104,12 +104,12 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// Everybody who wrote in a group, by their numbers; who is new has the next one.
+    /// Everybody who has written in a group, by number; newcomers get the next one.
     pub fn members(&self, group: &GroupName) -> Result<Vec<Member>, StoreError> {
         self.write(|transaction| members(transaction, group).map_err(|error| self.explain(&error)))
     }
 
-    /// Queues what a chat of several people hears once; nothing where it has heard it.
+    /// Queues the notice that a chat of several people gets once; `None` if it has had it.
     pub fn tell_people_once(&self, group: &GroupName, told: &NewOutgoing) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let tell = || -> rusqlite::Result<bool> {
@@ -123,7 +123,7 @@ impl Store {
         })
     }
 
-    /// Whether it has heard it.
+    /// Whether it has had it.
     pub fn people_were_told(&self, group: &GroupName) -> Result<bool, StoreError> {
         self.read(|connection| {
             let told = connection.prepare_cached("SELECT told FROM groups WHERE name = ?1")?;
@@ -133,8 +133,7 @@ impl Store {
     }
 }
 
-/// Quotes of somebody, and those of which nobody knows whose they are: of messages that were never stored, or have had
-/// their time.
+/// Quotes of a person, and those of unknown origin: of messages that were never stored, or have expired.
 const QUOTES: &str = "UPDATE messages SET quote_text = '', quote_sender = '' WHERE group_name = ?1
                       AND quote_id NOT IN (SELECT id FROM messages WHERE group_name = ?1 AND sender_id <> ?2)";
 const NOT_OURS: &str = "AND quote_id NOT IN (SELECT sent_as FROM outbox WHERE group_name = ?1 AND sent_as IS NOT NULL)";
@@ -157,13 +156,13 @@ fn forget(connection: &Connection, group: &GroupName, sender: &Sender) -> rusqli
     Ok(rows as u64)
 }
 
-/// What the chat showed of a member whose messages have all had their time.
+/// The last name of a member whose messages have all expired.
 fn name_among_people(connection: &Connection, of: [&str; 2]) -> rusqlite::Result<Option<String>> {
     let sql = "SELECT name FROM people WHERE group_name = ?1 AND sender_id = ?2 AND length(name) > 1";
     connection.query_row(sql, of, |row| row.get(0)).optional()
 }
 
-/// The names that a member had in a group: what a chat shows now, and before.
+/// A member's names in a group: the current one and earlier ones.
 fn names_of(connection: &Connection, sender: &Sender, of: [&str; 2]) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT DISTINCT sender_name FROM messages WHERE group_name = ?1 AND sender_id = ?2";
     let mut select = connection.prepare(sql)?;
@@ -179,11 +178,11 @@ fn names_of(connection: &Connection, sender: &Sender, of: [&str; 2]) -> rusqlite
     Ok(names)
 }
 
-/// In a copy of the database, which has the tables of its time. One that cannot be overwritten goes.
+/// The same in a copy of the database, which has the tables of its time. A copy that cannot be overwritten is removed.
 fn forget_in_copy(copy: &Path, group: &GroupName, sender: &Sender) -> std::io::Result<()> {
     let made = std::fs::metadata(copy)?.modified()?;
     match overwrite_in_copy(copy, group, sender) {
-        // It goes in its time, whoever was forgotten meanwhile.
+        // Keeps its age, so that it still expires in time.
         Ok(()) => std::fs::File::options().write(true).open(copy)?.set_modified(made),
         Err(error) => {
             tracing::warn!(copy = %copy.display(), %error, "a copy of the database could not be overwritten, and is removed");
@@ -195,7 +194,7 @@ fn forget_in_copy(copy: &Path, group: &GroupName, sender: &Sender) -> std::io::R
 fn overwrite_in_copy(copy: &Path, group: &GroupName, sender: &Sender) -> rusqlite::Result<()> {
     let connection =
         Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // Nothing of it stays in a file beside it.
+    // Leaves nothing in a companion file.
     connection.pragma_update(None, "journal_mode", "memory")?;
     connection.pragma_update(None, "secure_delete", true)?;
     let has = |table: &str, column: &str| -> rusqlite::Result<bool> {

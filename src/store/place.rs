@@ -1,6 +1,6 @@
-//! Whether a database that is open still has its name. A file may be removed or replaced
-//! while it is open, and SQLite would go on writing into nowhere: all of it is gone with
-//! the process. The write-ahead log is a file of its own, and as much can happen to it.
+//! Whether an open database still has its name. A file may be removed or replaced while it is open, and SQLite would
+//! keep writing to an unlinked file that vanishes with the process. The same can happen to the write-ahead log, a
+//! separate file.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -18,30 +18,30 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where a database is that was just opened, in WAL mode, and read from.
+    /// The files of a database that was just opened in WAL mode and read from.
     pub(super) fn of(path: &Path) -> Result<Self, StoreError> {
         Ok(Place { database: identity(path, path)?, wal: identity(path, &beside(path, "-wal"))? })
     }
 
-    /// An error where either is not what it was.
+    /// Fails if either file is not the same any more.
     pub(super) fn is_there(&self, path: &Path) -> Result<(), StoreError> {
         if Self::of(path)? == *self { Ok(()) } else { Err(StoreError::Gone { path: path.to_path_buf() }) }
     }
 }
 
-/// Where a database's write-ahead log is.
+/// The path of a database's write-ahead log.
 pub(super) fn wal_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-/// What says that a daemon has served with this database: it wrote its version beside it (`upgrade.rs`).
+/// The proof that a daemon has served with this database: its version file beside it (`upgrade.rs`).
 pub(super) fn served(path: &Path) -> Option<PathBuf> {
     let version = path.with_file_name("version");
     (version.is_file() && !path.is_dir()).then_some(version)
 }
 
-/// Where a daemon has served there is a database, and something in it: what is empty or gone was lost, and is not
-/// begun anew as if nothing had been.
+/// Where a daemon has served, there must be a non-empty database: an empty or missing one was lost, and is not silently
+/// created anew.
 pub(super) fn is_not_lost(path: &Path) -> Result<(), StoreError> {
     match std::fs::metadata(path) {
         _ if served(path).is_none() => Ok(()),
@@ -53,8 +53,8 @@ pub(super) fn is_not_lost(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// After an end that was none, a write-ahead log is there: whether the file beside it is the
-/// one that it was written for. Read only, so that nothing of either is changed.
+/// After a crash there is a write-ahead log: checks that it was written for the file beside it. Read-only, so that
+/// neither changes.
 pub(super) fn goes_with_its_wal(path: &Path) -> Result<(), StoreError> {
     let written = std::fs::metadata(wal_of(path)).is_ok_and(|wal| wal.len() > 0);
     if !written || !path.exists() {

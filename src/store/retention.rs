@@ -1,9 +1,9 @@
-//! How long chats are kept: messages, runs and what was sent, removed from their beginning a
-//! few at a time, so that nobody waits.
+//! How long chats are kept: messages, runs and sent messages are removed oldest first, a few at a time, so that nothing
+//! waits for it.
 //!
-//! What is open never goes: a message that calls and is not dealt with, a run that is under
-//! way or whose messages are not, what waits to be sent, a task that will be due. Nor do the last [`NEWEST`] of each,
-//! whatever the clock says: by them a message is known that a channel delivers once more.
+//! Open work is never removed: an unanswered message that calls, a run in flight or with unanswered messages, unsent
+//! messages, a task that will be due. Nor are the last [`NEWEST`] rows of each table, whatever the clock says: they
+//! identify messages that a channel delivers again.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +12,28 @@ use rusqlite::{Transaction, params};
 
 use super::{Millis, Store, StoreError};
 
-/// So many of the last rows of each table always stay.
+/// How many of the last rows of each table always stay.
 const NEWEST: i64 = 1000;
 
-/// So many rows are looked at in one transaction.
+/// How many rows are checked in one transaction.
 const AT_ONCE: i64 = 200;
 
-/// Where a removal stands; the default is the beginning.
+/// The progress of a removal; the default is the beginning.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Retained {
     table: usize,
     after: i64,
-    /// How many rows have gone.
+    /// How many rows were removed.
     pub removed: usize,
 }
 
-/// A table that only grows, in the order of its ids.
+/// An append-only table, in the order of its ids.
 struct Kept {
     table: &'static str,
     id: &'static str,
-    /// When a row came to its end.
+    /// When a row was completed.
     at: &'static str,
-    /// What may go once it is old.
+    /// What may be removed once it is old.
     closed: &'static str,
 }
 
@@ -50,7 +50,7 @@ const KEPT: [Kept; 6] = [
         table: "runs",
         id: "id",
         at: "coalesce(ended_at, started_at)",
-        // One of a firing has its number, negative: it stays as long as that is open.
+        // A firing's row is negative: it stays as long as the firing is open.
         closed: "state <> 'running' AND last_row <= (SELECT cursor FROM groups WHERE name = group_name)
                  AND NOT EXISTS (SELECT 1 FROM firings WHERE firings.id = -last_row AND firings.state = 'open')",
     },
@@ -58,12 +58,12 @@ const KEPT: [Kept; 6] = [
     Kept { table: "tasks", id: "id", at: "coalesce(ended_at, created_at)", closed: "state IN ('done', 'cancelled')" },
 ];
 
-/// What is old: all from before a time, and of some groups from before another.
+/// What is old: everything from before a time, and for some groups from before another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Old {
-    /// Where nothing else is said.
+    /// The default.
     pub before: Millis,
-    /// Of groups with a word of their own.
+    /// For groups with their own setting.
     pub of: BTreeMap<GroupName, Millis>,
 }
 
@@ -72,14 +72,14 @@ impl Old {
         self.of.values().copied().fold(self.before, Millis::max)
     }
 
-    /// For SQL.
+    /// As SQL.
     fn of_groups(&self) -> String {
         serde_json::to_string(&self.of).unwrap_or_else(|_| "{}".to_owned())
     }
 }
 
 impl Store {
-    /// Removes some of what is old; `None` when there is no more of it.
+    /// Removes some of what is old; `None` when nothing is left.
     pub fn retain(&self, old: &Old, so_far: Retained) -> Result<Option<Retained>, StoreError> {
         let Some(kept) = KEPT.get(so_far.table) else { return Ok(None) };
         self.write(|transaction| {
@@ -93,7 +93,7 @@ impl Store {
 }
 
 impl Kept {
-    /// The next rows: up to which, and how many of them went. `None`: all that follow are young.
+    /// The next rows: the last one checked, and how many were removed. `None`: all that follow are young.
     fn step(&self, transaction: &Transaction<'_>, old: &Old, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
         let Kept { table, id, at, closed } = self;
         let look = format!(

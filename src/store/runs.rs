@@ -1,4 +1,4 @@
-//! Runs: one attempt of an agent at a stretch of a group's messages.
+//! Runs: one attempt of an agent at a range of a group's messages.
 
 use policies::{GroupName, SandboxId};
 use rusqlite::types::Type;
@@ -10,17 +10,17 @@ use super::{MessageRow, Millis, NewOutgoing, OutboxId, Store, StoreError, groups
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
 
-/// The sandbox of a run for which none came up. Real ids are 32 digits.
+/// The sandbox of a run for which none started. Real ids have 32 digits.
 pub const NO_SANDBOX: &str = "0";
 
-/// How far a run has come.
+/// A run's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
-    /// It is under way, or its daemon died.
+    /// It is in flight, or its daemon died.
     Running,
     /// It was answered.
     Done,
-    /// It was not.
+    /// It failed.
     Failed,
 }
 
@@ -35,11 +35,11 @@ pub struct Run {
     pub first: MessageRow,
     /// The last one.
     pub last: MessageRow,
-    /// How far it has come.
+    /// Its state.
     pub state: RunState,
     /// The sandbox it runs in.
     pub sandbox: SandboxId,
-    /// The how-manieth attempt it is at its first message, from 1.
+    /// The number of the attempt at its first message, from 1.
     pub attempt: u32,
     /// When it began.
     pub started_at: Millis,
@@ -52,16 +52,16 @@ pub struct Run {
 /// Why a run could not be ended.
 #[derive(Debug, thiserror::Error)]
 pub enum EndRunError {
-    /// It has ended before, or its group was removed. Nothing was changed.
+    /// It has ended already, or its group was removed. Nothing changed.
     #[error("run {} is not under way any more", .0.0)]
     NotRunning(RunId),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Store {
-    /// Begins a run over a stretch of messages.
+    /// Begins a run over a range of messages.
     pub fn begin_run(
         &self,
         group: &GroupName,
@@ -77,7 +77,7 @@ impl Store {
         })
     }
 
-    /// A run takes further messages on (follow-ups into a live sandbox).
+    /// A run takes on further messages (follow-ups into a live sandbox).
     pub fn extend_run(&self, run: RunId, last: MessageRow) -> Result<(), EndRunError> {
         self.write(|transaction| {
             let update = "UPDATE runs SET last_row = max(last_row, ?2) WHERE id = ?1 AND state = 'running'";
@@ -87,8 +87,7 @@ impl Store {
         })
     }
 
-    /// Ends a run that was answered: its state, the group's cursor and the replies
-    /// change together.
+    /// Ends a run that was answered: its state, the group's cursor and the replies change together.
     pub fn finish_run_with_reply(
         &self,
         run: RunId,
@@ -98,8 +97,8 @@ impl Store {
         self.end(run, RunState::Done, None, Some(cursor), replies)
     }
 
-    /// Ends a run that was not answered. With a cursor its messages are dealt
-    /// with (the failure was told); without one they are tried again.
+    /// Ends a run that was not answered. With a cursor its messages are settled (the failure was reported); without one
+    /// they are tried again.
     pub fn fail_run(
         &self,
         run: RunId,
@@ -125,7 +124,7 @@ impl Store {
         })
     }
 
-    /// How many runs of a group have begun since a moment in which an agent had its messages.
+    /// How many runs of a group since a moment reached an agent.
     pub fn runs_since(&self, group: &GroupName, since: Millis) -> Result<u64, StoreError> {
         self.read(|connection| {
             let count = "SELECT count(*) FROM runs WHERE group_name = ?1 AND started_at >= ?2 AND sandbox <> ?3";
@@ -136,13 +135,13 @@ impl Store {
         })
     }
 
-    /// How often the messages from this one on were tried and failed.
+    /// How often the messages from this one on have failed.
     pub fn failed_attempts(&self, group: &GroupName, first: MessageRow) -> Result<u32, StoreError> {
         self.read(|connection| failed_attempts(connection, group, first))
     }
 
-    /// Every run that had taken this message on, also the attempts that failed and
-    /// runs that ended with an earlier message: what one of them did counts for it.
+    /// Every run that had taken on this message, including failed attempts and runs that ended with an earlier message:
+    /// whatever one of them did counts for it.
     pub fn runs_over(&self, group: &GroupName, message: MessageRow) -> Result<Vec<RunId>, StoreError> {
         self.read(|connection| {
             let over = "SELECT id FROM runs WHERE group_name = ?1 AND ?2 BETWEEN first_row AND last_row ORDER BY id";
@@ -180,7 +179,7 @@ impl Store {
 const SELECT: &str =
     "SELECT id, group_name, first_row, last_row, state, sandbox, attempt, started_at, ended_at, error FROM runs";
 
-/// SQLite counts in `i64`; ids start at 1 and never reach its end.
+/// SQLite counts in `i64`; ids start at 1 and never exceed it.
 pub(super) fn key(run: RunId) -> i64 {
     i64::try_from(run.0).unwrap_or(i64::MAX)
 }
@@ -208,7 +207,7 @@ fn failed_attempts(connection: &Connection, group: &GroupName, first: MessageRow
     connection.prepare_cached(count)?.query_row(params![group.as_str(), first.0], |row| row.get(0))
 }
 
-/// Ends a run if it is under way, and says whose it is.
+/// Ends a run that is in flight; returns its group.
 pub(super) fn end(
     connection: &Connection,
     run: RunId,

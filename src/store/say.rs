@@ -1,13 +1,13 @@
-//! What may be said in a chat: [`Say`] checks a text, and gives the [`Sayable`] that the outbox
-//! stores and a channel sends. Nothing else makes one, and they take nothing else.
+//! What may be said in a chat: [`Say`] checks a text and returns the [`Sayable`] that the outbox stores and a channel
+//! sends. Nothing else creates one, and they accept nothing else.
 //!
-//! It stands in the store because a row of the outbox was a [`Sayable`] when it was written, and
-//! is one again when it is read: [`Sayable::stored`], for `outbox.rs` alone.
+//! It is in the store because an outbox row was a [`Sayable`] when it was written, and becomes one again when it is
+//! read: [`Sayable::stored`], for `outbox.rs` only.
 //!
 //! **Invariants**
-//! - No text goes to a chat with a real secret, a bait or another group's surrogate in it.
-//! - A text goes to the chat of the group that it was checked for, whatever the code says that hands it on.
-//! - What an agent says goes nowhere before the log has it.
+//! - No text with a real secret, a bait or another group's surrogate goes to a chat.
+//! - A text goes to the chat of the group for which it was checked, whatever the calling code says.
+//! - An agent's text is in the log before it goes anywhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,11 +22,10 @@ use scan::{Finding, LeakFilter, Stop, WatchedKind};
 use super::ledger::{AuditLog, Notice};
 use crate::phrases::{Language, Phrases};
 
-/// What a question to the owner begins with, in chats. Nobody else's words have it: it is taken out of
-/// all that is said but questions.
+/// The mark at the start of a question to the owner, in chats. It is removed from every other text.
 pub const MARK: char = MARKS[0];
 
-/// A text that may go to the chat of the group that it was checked for, and to no other.
+/// A text that may go to the chat of the group for which it was checked, and to no other.
 ///
 /// ```compile_fail
 /// let forged = doorward::store::Sayable { text: "anything".to_owned(), group: None };
@@ -52,11 +51,11 @@ pub const MARK: char = MARKS[0];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sayable {
     text: String,
-    /// Whom it was checked for. Without one it says nothing (or is a test's).
+    /// The group for which it was checked. Without one it is empty (or a test's).
     group: Option<GroupName>,
 }
 
-/// A file that may go to a chat: its name and its bytes were looked through.
+/// A file that may go to a chat: its name and bytes were checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SayableFile {
     name: String,
@@ -64,27 +63,27 @@ pub struct SayableFile {
     bytes: Bytes,
 }
 
-/// An agent's words, not checked yet.
+/// An agent's text before the check.
 #[derive(Debug)]
 pub enum Text {
     /// An answer or an error. If it is withheld, its record alerts the owner.
     Answer(String),
-    /// What an operation is to say. If it is withheld, the operation's record alerts the owner.
+    /// An operation's message. If it is withheld, the operation's record alerts the owner.
     Message(String),
 }
 
-/// An agent's answer that is shown while it grows. What is held back of it is so many last bytes,
-/// whatever they say, so nothing of a value goes that is not whole yet.
+/// An agent's answer that is shown while it grows. A fixed number of last bytes is held back, whatever they say, so
+/// that no part of an incomplete secret goes out.
 pub struct Growing {
     say: Say,
     group: GroupName,
     filter: LeakFilter,
-    /// What is let go and does not end at a character.
+    /// Released bytes that do not end at a character boundary.
     cut: Vec<u8>,
     begun: bool,
 }
 
-/// Says what a group's chat may hear.
+/// Decides what a group's chat may get.
 #[derive(Clone)]
 pub struct Say {
     secrets: Arc<dyn Secrets>,
@@ -92,7 +91,7 @@ pub struct Say {
     language: Arc<LanguageOf>,
 }
 
-/// Which language a group's chat reads.
+/// The language of a group's chat.
 type LanguageOf = dyn Fn(&GroupName) -> Language + Send + Sync;
 
 impl fmt::Debug for Say {
@@ -102,7 +101,7 @@ impl fmt::Debug for Say {
 }
 
 impl Say {
-    /// By these secrets, with the records in this log, in English.
+    /// With these secrets, this log for the records, and English.
     pub fn new(secrets: Arc<dyn Secrets>, log: Arc<AuditLog>) -> Self {
         Say { secrets, log, language: Arc::new(|_| Language::English) }
     }
@@ -113,8 +112,7 @@ impl Say {
         Say { language: Arc::new(language), ..self }
     }
 
-    /// An agent's text for its group's chat, checked and recorded. One that cannot be recorded
-    /// may not be said either.
+    /// An agent's text for its group's chat, checked and recorded. One that cannot be recorded may not be said.
     pub fn say(&self, group: &GroupName, text: Text) -> Result<Sayable, Refusal> {
         let (text, alarm) = match text {
             Text::Answer(text) => (text, true),
@@ -136,9 +134,9 @@ impl Say {
         checked.map_err(|finding| withheld(&finding))
     }
 
-    /// An agent's file for a group's chat, checked and recorded, with all that is packed in it.
+    /// An agent's file for a group's chat, checked and recorded, including what is packed in it.
     pub fn file(&self, group: &GroupName, name: &str, media: &str, bytes: Bytes) -> Result<SayableFile, Refusal> {
-        // First, as in `say`: it is looked at as it arrives.
+        // First, as in `say`: it is checked as it arrives.
         let name = unmarked(name.to_owned());
         let found =
             self.leak(group, &name).map_or_else(|| self.stops_file(group, &bytes), |found| Some(Stop::Found(found)));
@@ -173,29 +171,29 @@ impl Say {
         filter.push_last(bytes.clone()).err()
     }
 
-    /// An answer that will grow. The whole of it is said as any other.
+    /// A growing answer. The complete one is checked like any other.
     pub fn growing(&self, group: &GroupName) -> Growing {
         let own = group.clone();
         let is_own = move |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group, .. } if *group == own);
-        // As it is said in the end: nothing is unpacked.
+        // As for the complete one: nothing is unpacked.
         let filter = self.secrets.watchlist().filter().as_it_comes().tolerating(is_own);
         Growing { say: self.clone(), group: group.clone(), filter, cut: Vec::new(), begun: false }
     }
 
-    /// Words of Doorward's own, checked alike: they can quote what others chose. They are not
-    /// recorded, since what they report is, and they must be said when the log is down, too.
+    /// Doorward's own words, checked likewise, since they can quote what others chose. They are not recorded, because
+    /// what they report is, and because they must be said even when the log is down.
     pub fn own(&self, group: &GroupName, words: impl Into<Phrases>) -> Sayable {
         let language = (self.language)(group);
         self.own_words(group, unmarked(words.into().said_in(language)))
     }
 
-    /// A question to the owner, with its mark. One that may not come into their chat is none: no other text stands in
-    /// its place, which an answer would be to.
+    /// A question to the owner, with its mark. One that may not appear in their chat is refused: an answer to a
+    /// replacement text must not count.
     pub fn question(&self, main: &GroupName, words: &str) -> Result<Sayable, Refusal> {
         self.checked(main, format!("{MARK} {}", unmarked(words.to_owned()))).map_err(|finding| withheld(&finding))
     }
 
-    /// Whether a text for the owner to read may leave its group: as it would be said.
+    /// Checks whether a text for the owner may leave its group.
     pub fn check(&self, group: &GroupName, text: &str) -> Result<(), Refusal> {
         self.leak(group, &unmarked(text.to_owned())).map_or(Ok(()), |finding| Err(withheld(&finding)))
     }
@@ -215,8 +213,8 @@ impl Say {
         }
     }
 
-    /// What a text holds that must not leave. A group may quote its own surrogates, which mean
-    /// nothing outside its sandbox, but no real secret, no bait and no other group's surrogate.
+    /// What a text contains that must not leave. A group may quote its own surrogates, which mean nothing outside its
+    /// sandbox, but no real secret, bait or other group's surrogate.
     fn leak(&self, group: &GroupName, text: &str) -> Option<Finding> {
         let own = |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group: owner, .. } if owner == group);
         self.secrets.watchlist().find_all(text.as_bytes()).into_iter().find(|finding| !own(&finding.what))
@@ -224,10 +222,10 @@ impl Say {
 }
 
 impl Growing {
-    /// What may be shown now that this has come. Nothing any more once something was found, or
-    /// where the log cannot say that the answer goes to the chat.
+    /// What may be shown after this piece. Nothing more once something was found, or if the log cannot record that the
+    /// answer goes to the chat.
     pub fn more(&mut self, piece: String) -> Option<Sayable> {
-        // First, as in `say`: what stands on both sides of a mark is looked at together.
+        // First, as in `say`: the text on both sides of a mark is checked together.
         self.cut.extend_from_slice(&self.filter.push(unmarked(piece).into()).ok()??);
         let whole = std::str::from_utf8(&self.cut).map_or_else(|error| error.valid_up_to(), str::len);
         let rest = self.cut.split_off(whole);
@@ -246,25 +244,25 @@ impl Sayable {
         &self.text
     }
 
-    /// Whose chat it goes to: the group's that it was checked for, whoever says it where. What says nothing goes to
-    /// the chat that it is put into.
+    /// The group whose chat it goes to: the one for which it was checked, whatever the caller says. An empty text goes
+    /// where the caller says.
     pub fn goes_to<'a>(&'a self, group: &'a GroupName) -> &'a GroupName {
         self.group.as_ref().unwrap_or(group)
     }
 
-    /// In parts, for a chat that does not take it whole. By its type `split` can give nothing but
-    /// slices of the text and constants.
+    /// In parts, for a chat that does not take it whole. By its type `split` can return only slices of the text and
+    /// constants.
     pub fn parts(&self, split: impl for<'t> FnOnce(&'t str) -> Vec<&'t str>) -> Vec<Sayable> {
         let part = |text: &str| Sayable { text: text.to_owned(), group: self.group.clone() };
         split(&self.text).into_iter().map(part).collect()
     }
 
-    /// The text of a row of the outbox, which takes nothing else.
+    /// The text of an outbox row, which holds nothing else.
     pub(super) fn stored(row: &Row<'_>, column: usize, group: &GroupName) -> rusqlite::Result<Self> {
         Ok(Sayable { text: row.get(column)?, group: Some(group.clone()) })
     }
 
-    /// For tests of what is behind the check.
+    /// For tests of what comes after the check.
     #[cfg(test)]
     pub(crate) fn unchecked(text: impl Into<String>) -> Self {
         Sayable { text: text.into(), group: None }
@@ -277,17 +275,17 @@ impl SayableFile {
         &self.name
     }
 
-    /// What it is, as MIME calls it.
+    /// Its MIME type.
     pub fn media(&self) -> &str {
         &self.media
     }
 
-    /// What it holds.
+    /// Its content.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The file of a row of the outbox, which takes nothing else.
+    /// The file of an outbox row, which holds nothing else.
     pub(super) fn stored(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
         let bytes: Vec<u8> = row.get(column + 2)?;
         Ok(SayableFile { name: row.get(column)?, media: row.get(column + 1)?, bytes: bytes.into() })
@@ -304,8 +302,8 @@ fn unmarked(text: String) -> String {
     if text.contains(MARKS) { text.replace(MARKS, "") } else { text }
 }
 
-/// The refusal of a text. What was found, and of which credential, goes to the owner's log
-/// alone: others read the chat, and an agent may know only its own credentials.
+/// The refusal of a text. What was found, and of which credential, goes only to the owner's log: others read the chat,
+/// and an agent may know only its own credentials.
 fn withheld(finding: &Finding) -> Refusal {
     let why = "it held something that must not leave";
     Refusal::new(Code::SecretInRequest, why).logged_as(format!("it held a {finding}"))

@@ -1,4 +1,4 @@
-//! How tasks stand, for whoever looks: what is next, what failed, what is paused.
+//! An overview of tasks: what is next, what failed, what is paused.
 
 use policies::GroupName;
 use rusqlite::Row;
@@ -6,36 +6,36 @@ use rusqlite::Row;
 use super::tasks::{MadeBy, Task, TaskId, TaskState};
 use super::{Millis, Store, StoreError, groups};
 
-/// All of it.
+/// The overview.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// How many are to be carried out at some time.
+    /// How many are scheduled.
     pub planned: usize,
-    /// The one that is due next.
+    /// The next one due.
     pub next: Option<Task>,
-    /// Those that were not done, the last first.
+    /// Those that failed, latest first.
     pub failed: Vec<FailedTask>,
-    /// Those that are paused because they failed, and not by anybody's word.
+    /// Those that are paused because of failures, not by an order.
     pub paused: Vec<Task>,
-    /// Those that an agent made, and that are not over.
+    /// Those that an agent made and that are not over.
     pub made: Vec<Task>,
 }
 
-/// A task that was not done, at least once.
+/// A task that has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedTask {
-    /// Which.
+    /// The task.
     pub id: TaskId,
-    /// Whose.
+    /// Its group.
     pub group: GroupName,
-    /// How often.
+    /// How often it failed.
     pub times: u64,
     /// When it was last given up.
     pub at: Millis,
 }
 
 impl Store {
-    /// How tasks stand; of failures and of what agents made, what has come since a moment.
+    /// The overview; failures and agents' tasks since a moment.
     pub fn standing(&self, since: Millis) -> Result<Standing, StoreError> {
         let all = self.tasks(None, false)?;
         let active = || all.iter().filter(|task| task.state == TaskState::Active);

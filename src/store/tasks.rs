@@ -1,5 +1,5 @@
-//! Tasks: what a group's agent is to do at a time. Here is what they are, and how they change; what
-//! is due of them stands in [`super::firings`].
+//! Tasks: scheduled work for a group's agent. This is what they are and how they change; what is due of them is in
+//! [`super::firings`].
 
 use jiff::Timestamp;
 use policies::GroupName;
@@ -13,16 +13,16 @@ use crate::schedule::{Kind, Missed, Plan, Schedule};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub u64);
 
-/// How many tasks of agents a group may have that are not over.
+/// The most open tasks that a group's agent may have made.
 pub const MOST_BY_AGENTS: u32 = 20;
 
-/// What a task's agent knows.
+/// The context of a task's agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Context {
     /// The group's conversation.
     #[default]
     Group,
-    /// Nothing but the task, in a sandbox of its own.
+    /// Only the task, in a sandbox of its own.
     Isolated,
 }
 
@@ -35,35 +35,35 @@ pub enum MadeBy {
     Agent,
 }
 
-/// How far a task is.
+/// A task's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// It will be due.
     Active,
-    /// Not before somebody resumes it.
+    /// Not due until somebody resumes it.
     Paused,
-    /// Nothing more follows.
+    /// No occurrence follows.
     Done,
     /// Somebody has cancelled it.
     Cancelled,
 }
 
-/// What is to be done, and when.
+/// A task to make.
 #[derive(Clone, Debug)]
 pub struct NewTask {
-    /// Whose agent does it.
+    /// The group whose agent does it.
     pub group: GroupName,
-    /// What.
+    /// The prompt.
     pub prompt: String,
-    /// When.
+    /// When it is due.
     pub schedule: Schedule,
-    /// What the agent knows then.
+    /// The agent's context.
     pub context: Context,
-    /// What becomes of occurrences that were missed.
+    /// What happens to missed occurrences.
     pub missed: Missed,
-    /// A command that says first whether there is anything to do.
+    /// A command that first decides whether there is anything to do.
     pub gate: Option<String>,
-    /// Who wants it.
+    /// Who made it.
     pub made_by: MadeBy,
 }
 
@@ -72,62 +72,62 @@ pub struct NewTask {
 pub struct Task {
     /// Its number.
     pub id: TaskId,
-    /// What it is.
+    /// Its content.
     pub what: NewTask,
-    /// How far it is.
+    /// Its state.
     pub state: TaskState,
-    /// Why it is paused, if not by somebody's word.
+    /// Why it is paused, if not by an order.
     pub why: Option<String>,
     /// How often in a row it has failed.
     pub failures: u32,
     /// When it was made.
     pub created_at: Millis,
-    /// What was due, and what will be.
+    /// The last and the next occurrence.
     pub plan: Plan,
 }
 
-/// What is to be different.
+/// A change to a task.
 #[derive(Clone, Debug, Default)]
 pub struct TaskChange {
-    /// What is done.
+    /// The prompt.
     pub prompt: Option<String>,
-    /// When.
+    /// When it is due.
     pub schedule: Option<Schedule>,
-    /// What the agent knows.
+    /// The agent's context.
     pub context: Option<Context>,
-    /// What becomes of occurrences that were missed.
+    /// What happens to missed occurrences.
     pub missed: Option<Missed>,
-    /// The command before it; the empty one for none.
+    /// The command before it; empty for none.
     pub gate: Option<String>,
-    /// Whether it goes on, rests, or is over.
+    /// Whether it is active, paused or over.
     pub state: Option<TaskState>,
 }
 
 /// Why a task was not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotChanged {
-    /// What was being answered has ended.
+    /// The run that asked for it has ended.
     #[error("what was being answered has ended meanwhile")]
     NotRunning,
-    /// There are enough.
+    /// The group has too many.
     #[error("a group has at most {MOST_BY_AGENTS} tasks that its agent made; cancel one first")]
     TooMany,
     /// It is over.
     #[error("task {} is over and does not change any more; make a new one", .0.0)]
     Over(TaskId),
-    /// It is not there.
+    /// It does not exist.
     #[error("there is no task {}", .0.0)]
     NoTask(TaskId),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// On whose word a task changes, and what chats hear of it, which is queued with the change.
+/// The authority for a change, and the chat messages that are queued with it.
 pub struct Word<'a> {
-    /// Of an agent's: its run, which must be under way, and its group.
+    /// For an agent: its run, which must be in flight, and its group.
     pub run: Option<(RunId, &'a GroupName)>,
-    /// Who hears what of the task as it is then.
+    /// The messages about the changed task.
     pub tell: &'a dyn Fn(&Task) -> Vec<(GroupName, NewOutgoing)>,
 }
 
@@ -151,7 +151,7 @@ impl Store {
         self.add(new, TaskState::Active, word)
     }
 
-    /// Makes one that rests until somebody resumes it.
+    /// Makes a paused task.
     pub fn add_paused_task(&self, new: &NewTask, word: &Word<'_>) -> Result<Task, NotChanged> {
         self.add(new, TaskState::Paused, word)
     }
@@ -170,8 +170,7 @@ impl Store {
         })
     }
 
-    /// Changes a task, and gives it as it is then. What it was to do already and has not begun is dropped when it
-    /// pauses or is over.
+    /// Changes a task and returns the result. Its firings that have not begun are dropped when it is paused or over.
     pub fn change_task(&self, id: TaskId, change: &TaskChange, word: &Word<'_>) -> Result<Task, NotChanged> {
         self.write(|transaction| {
             let explain = |error: rusqlite::Error| NotChanged::Store(self.explain(&error));
@@ -191,7 +190,7 @@ impl Store {
         self.read(|connection| find(connection, id))
     }
 
-    /// The tasks of a group, or all; those that are over only where they are asked for.
+    /// The tasks of a group, or of all; those that are over only if `over`.
     pub fn tasks(&self, group: Option<&GroupName>, over: bool) -> Result<Vec<Task>, StoreError> {
         self.read(|connection| {
             let sql = format!(
@@ -203,7 +202,7 @@ impl Store {
     }
 }
 
-/// Whether the word counts.
+/// Checks the authority.
 fn may(
     connection: &Connection,
     word: &Word<'_>,
@@ -265,7 +264,7 @@ fn apply(transaction: &Transaction<'_>, mut task: Task, change: &TaskChange) -> 
         what.schedule = schedule.clone();
         task.plan = Plan::from_now(schedule, at, at);
     } else if resumes && what.schedule.recurs() {
-        // What lay in the pause is not missed.
+        // Occurrences during the pause do not count as missed.
         task.plan = Plan { last: task.plan.last, ..Plan::from_now(&what.schedule, task.plan.anchor, at) };
     }
     let failures = if resumes { 0 } else { task.failures };
@@ -301,7 +300,7 @@ fn apply(transaction: &Transaction<'_>, mut task: Task, change: &TaskChange) -> 
     Ok(())
 }
 
-/// Keeps what was due and what will be; one of which nothing follows is done.
+/// Stores the plan; a task without a next occurrence is done.
 pub(super) fn plan(transaction: &Transaction<'_>, id: TaskId, plan: &Plan) -> rusqlite::Result<()> {
     let update = "UPDATE tasks SET planned_at = ?2, last_due = ?3, next_due = ?4,
                       state = iif(?4 IS NULL AND state = 'active', 'done', state),
@@ -312,7 +311,7 @@ pub(super) fn plan(transaction: &Transaction<'_>, id: TaskId, plan: &Plan) -> ru
     transaction.prepare_cached(update)?.execute(values).map(drop)
 }
 
-/// A task of the store's.
+/// A task from the store.
 pub(super) fn find(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<Task>> {
     let mut select = connection.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
     select.query_row([key(id)], task_from).optional()
@@ -356,16 +355,16 @@ pub(super) fn key(id: TaskId) -> i64 {
     i64::try_from(id.0).unwrap_or(i64::MAX)
 }
 
-/// What the store counts, as a moment.
+/// The store's time as a timestamp.
 pub(super) fn timestamp(at: Millis) -> Timestamp {
     Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
 }
 
 impl Context {
-    /// All of them, as they are spelt.
+    /// All of them, as spelt.
     pub const NAMES: [&str; 2] = ["group", "isolated"];
 
-    /// As it is spelt.
+    /// Its spelling.
     pub fn name(self) -> &'static str {
         match self {
             Context::Group => "group",
@@ -380,7 +379,7 @@ impl Context {
 }
 
 impl MadeBy {
-    /// As it is spelt.
+    /// Its spelling.
     pub fn name(self) -> &'static str {
         match self {
             MadeBy::Owner => "owner",
@@ -394,7 +393,7 @@ impl MadeBy {
 }
 
 impl TaskState {
-    /// As it is spelt.
+    /// Its spelling.
     pub fn name(self) -> &'static str {
         match self {
             TaskState::Active => "active",

@@ -166,7 +166,7 @@ fn a_run_ends_with_its_reply_and_cursor_or_not_at_all() {
     assert_eq!(scene.due(), ["one"]);
 }
 
-/// Half of the transaction works, then the outbox refuses: nothing of it stays.
+/// Half of the transaction succeeds, then the outbox refuses: nothing of it stays.
 #[test]
 fn a_reply_that_cannot_be_queued_leaves_the_run_running() {
     let scene = Scene::new();
@@ -200,8 +200,7 @@ fn attempts_are_counted_and_the_cursor_moves_only_when_told() {
     assert_eq!(scene.store.runs_over(&name("family"), row).unwrap(), [first.id, second.id]);
 }
 
-/// The database is used on while the first handle still lives: as after `kill -9`,
-/// nothing was closed.
+/// The database is used while the first handle still lives: as after `kill -9`, nothing was closed.
 #[test]
 fn a_crash_loses_nothing_and_shows_the_run_that_was_under_way() {
     let scene = Scene::new();
@@ -311,7 +310,7 @@ fn migrations_apply_what_is_missing_or_nothing() {
     assert_eq!(rows, 1);
 }
 
-/// What waited in a database of the first schema is answered as before.
+/// Messages waiting in a database of the first schema are answered as before.
 #[test]
 fn an_older_database_is_brought_along() {
     let dir = tempfile::tempdir().unwrap();
@@ -331,7 +330,7 @@ fn an_older_database_is_brought_along() {
     assert_eq!(store.session(&name("family")).unwrap(), None);
 }
 
-/// Of a long talk the newest goes along, and one more shows that there was more.
+/// Of a long talk the newest messages go along, and one more shows that there was more.
 #[test]
 fn talk_waits_for_a_call_and_goes_along_within_bounds() {
     let scene = Scene::new();
@@ -362,7 +361,7 @@ fn what_is_wrong_with_the_file_is_said_in_plain_words() {
     assert!(error.contains("no/such/doorward.db"), "{error}");
 }
 
-/// Where a daemon has served, groups and everybody's wishes were in it.
+/// If a daemon has served, the database held groups and people's wishes.
 #[test]
 fn a_database_that_was_emptied_or_removed_is_not_begun_anew() {
     let dir = tempfile::tempdir().unwrap();
@@ -371,7 +370,7 @@ fn a_database_that_was_emptied_or_removed_is_not_begun_anew() {
         let error = error.to_string();
         assert!(error.contains(what) && error.contains(&version.display().to_string()), "{error}");
     };
-    // One that was never served: it was interrupted when it was made.
+    // It was never served: its creation was interrupted.
     std::fs::write(&path, "").unwrap();
     drop(Store::open(&path).unwrap());
     std::fs::write(&version, "0.1.0\n").unwrap();

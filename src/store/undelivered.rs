@@ -1,4 +1,4 @@
-//! What could not be delivered, for its owner to read after all.
+//! Undelivered texts, for the owner to read after all.
 
 use policies::GroupName;
 use rusqlite::{Row, params};
@@ -17,17 +17,17 @@ pub struct Undelivered {
     pub at: Millis,
     /// Why it was given up.
     pub why: String,
-    /// Whether its chat was told that there was one.
+    /// Whether its chat was told about it.
     pub chat_was_told: bool,
-    /// What it says.
+    /// The text.
     pub text: String,
-    /// The name of the file that it is.
+    /// The name of its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
 impl Store {
-    /// What could not be delivered, of one group or of all, oldest first.
+    /// The undelivered texts of one group or of all, oldest first.
     pub fn undelivered(&self, group: Option<&GroupName>) -> Result<Vec<Undelivered>, StoreError> {
         self.read(|connection| {
             let select =

@@ -1,6 +1,6 @@
-//! Which runs may have written: kept here, on the disk before the first request of a run
-//! that may change something is sent. So invariant 13 asks nothing of the audit log: that
-//! may lose its last second to a power cut, be put back from a copy, or be gone.
+//! Which runs may have written: stored on the disk before the first request of a run that may change something is sent.
+//! So invariant 13 does not depend on the audit log, which may lose its last second in a power cut, be restored from a
+//! copy, or be gone.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{MessageRow, RunId, Store, StoreError, runs};
 
-/// The last runs that are known to be marked, so that each is marked once.
+/// The last runs known to be marked, so that each is marked once.
 pub(super) type Marked = BTreeSet<RunId>;
 
-/// So many are remembered; of those that have ended nobody asks.
+/// How many are remembered; nobody asks about ended ones.
 const REMEMBERED: usize = 1024;
 
 impl Store {
-    /// A run is about to write. When this returns, that survives a power cut.
+    /// A run is about to write. When this returns, that fact survives a power cut.
     pub async fn will_write(&self, run: RunId) -> Result<(), StoreError> {
         if !self.is_marked(run) {
             self.mark(run)?;
@@ -37,8 +37,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether any run that had taken this message on may have written; `None` where one
-    /// is from a time when that was not kept, and none of the others has.
+    /// Whether any run that had taken on this message may have written; `None` if one is from before this was stored,
+    /// and none of the others has.
     pub fn wrote(&self, group: &GroupName, message: MessageRow) -> Result<Option<bool>, StoreError> {
         self.read(|connection| {
             let over = "SELECT max(wrote), count(*) - count(wrote) FROM runs
@@ -54,21 +54,20 @@ impl Store {
         })
     }
 
-    /// How far the audit log beside this database had come at the last start, at least;
-    /// `None` before the first.
+    /// The least that the audit log beside this database had reached at the last start; `None` before the first.
     pub fn log_seen(&self) -> Result<Option<u64>, StoreError> {
         self.read(|connection| {
             let seen = connection.query_row("SELECT seen FROM audit_log", [], |row| row.get::<_, i64>(0)).optional()?;
             if seen.is_some() {
                 return Ok(seen.map(i64::unsigned_abs));
             }
-            // From before that was kept: where anything ran there was a log.
+            // From before this was stored: if anything ran, there was a log.
             let ran = connection.query_row("SELECT EXISTS (SELECT 1 FROM runs)", [], |row| row.get(0))?;
             Ok(if ran { Some(1) } else { None })
         })
     }
 
-    /// The audit log has come so far, and that is on the disk.
+    /// The audit log has reached this record, and it is on the disk.
     pub fn see_log(&self, seq: u64) -> Result<(), StoreError> {
         self.write(|transaction| {
             let set = "INSERT INTO audit_log (one, seen) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET seen = ?1";
@@ -77,8 +76,7 @@ impl Store {
         })
     }
 
-    /// The audit log is not what it was: a run of which it alone would know counts as
-    /// one that wrote.
+    /// The audit log is not the same: a run that only the log would know about counts as one that wrote.
     pub fn log_was_lost(&self) -> Result<(), StoreError> {
         self.write(|transaction| {
             let mark = "UPDATE runs SET wrote = 1 WHERE wrote IS NULL";
@@ -86,7 +84,7 @@ impl Store {
         })
     }
 
-    /// The log begins anew after an older one: a run that is still open counts as one that wrote.
+    /// The log starts anew after an older one: a run that is still open counts as one that wrote.
     pub fn log_begins_anew(&self) -> Result<(), StoreError> {
         self.write(|transaction| {
             let mark = "UPDATE runs SET wrote = 1 WHERE wrote IS NULL OR state = 'running'";

@@ -1,8 +1,7 @@
-//! The stage of the tour: a home in a temporary folder, two small servers on
-//! loopback, and a group whose shell agent lives in a real sandbox behind a real door.
+//! The stage of the tour: a home in a temporary folder, two small servers on loopback, and a group whose shell agent
+//! runs in a real sandbox behind a real door.
 //!
-//! What it is: everything set up, asked and taken down. What it is not: the story;
-//! that is told by `doorward tour`.
+//! What it is: the setup, the questions and the cleanup. What it is not: the story, which `doorward tour` tells.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +32,7 @@ pub const GROUP: &str = "family";
 /// The variable that holds the agent's surrogate.
 pub const VARIABLE: &str = "BANK_TOKEN";
 
-/// A stage that is set.
+/// A stage, set up.
 pub struct Tour {
     home: Home,
     group: GroupName,
@@ -44,14 +43,14 @@ pub struct Tour {
     turn: u64,
 }
 
-/// Where a tour takes place. Outlives the tour, so that whatever ends it, nothing stays.
+/// The tour's place. It outlives the tour, so that nothing is left however that ends.
 pub struct Place {
     folder: TempDir,
     home: Home,
     engine: Engine,
 }
 
-/// The tour could not go on.
+/// Why the tour could not continue.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum TourError {
@@ -82,7 +81,7 @@ pub enum TourError {
 }
 
 impl Place {
-    /// A throw-away home.
+    /// A temporary home.
     pub fn new(engine: Engine) -> Result<Self, TourError> {
         let folder = tempfile::Builder::new().prefix("doorward-tour-").tempdir().map_err(TourError::Folder)?;
         let home = Home::at(folder.path())?;
@@ -104,7 +103,7 @@ impl Place {
 }
 
 impl Tour {
-    /// Sets the stage: once this returns, the agent takes commands.
+    /// Sets the stage: when this returns, the agent takes commands.
     pub async fn start(place: &Place) -> Result<Self, TourError> {
         let home = place.home.clone();
         let group = GroupName::parse(GROUP).map_err(TourError::Group)?;
@@ -124,7 +123,7 @@ impl Tour {
         Ok(Tour { home, group, town, gateway, log, sandbox, turn: 0 })
     }
 
-    /// Says a command to the agent, as a chat message would be; gives its reply.
+    /// Sends the agent a command, as a chat message would; returns its reply.
     pub async fn ask(&mut self, command: &str) -> Result<String, TourError> {
         self.turn += 1;
         let turn = self.turn;
@@ -142,7 +141,7 @@ impl Tour {
         Err(TourError::Agent("its sandbox ended".to_owned()))
     }
 
-    /// The refusal of the last command, as the log has it.
+    /// The refusal of the last command, from the log.
     pub fn last_refusal(&self) -> Result<Option<AuditEntry>, TourError> {
         Ok(self.log.refusals_of_run(RunId(self.turn), 1)?.pop())
     }
@@ -152,7 +151,7 @@ impl Tour {
         Ok(self.log.entries(filter)?.len())
     }
 
-    /// Adds lines to the group's policy file, and nothing else: the daemon notices.
+    /// Adds lines to the group's policy file and nothing else: the daemon notices.
     pub fn allow(&self, lines: &[String]) -> Result<(), TourError> {
         let path = self.home.policy_file(&self.group);
         let before =
@@ -171,7 +170,7 @@ impl Tour {
         &self.town
     }
 
-    /// What the agent holds in place of the key.
+    /// The agent's surrogate for the key.
     pub fn surrogate(&self) -> Option<&str> {
         let held = self.sandbox.door().environment();
         held.iter().find(|(name, _)| name == VARIABLE).map(|(_, value)| value.as_str())
@@ -182,13 +181,12 @@ impl Tour {
         &self.home
     }
 
-    /// The rules in force, counted: to see a change arrive.
+    /// The number of rules in force, to see a change arrive.
     pub fn rules(&self) -> usize {
         self.gateway.policy(&self.group).rules().count()
     }
 
-    /// Waits until so many rules are in force, as one does who has saved a file; says whether
-    /// they were in time.
+    /// Waits until this many rules are in force, as after saving a file; returns whether they were in time.
     pub async fn until_rules(&self, count: usize) -> bool {
         let in_force = async {
             while self.rules() != count {

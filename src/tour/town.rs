@@ -1,4 +1,4 @@
-//! The servers of the tour: a bank that wants a key, and a weather site.
+//! The tour's servers: a bank that requires a key, and a weather site.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Town {
 }
 
 impl Town {
-    /// What the group of the tour may do before anything is added.
+    /// What the tour's group may do at first.
     pub const POLICY: &'static str = "\
 # What the agent of this group may reach. Nothing else leaves its sandbox.
 
@@ -54,7 +54,7 @@ private = [\"127.0.0.1/32\"]   # the tour's bank is on this computer
         &self.weather
     }
 
-    /// `doorward.toml` of the tour.
+    /// The tour's `doorward.toml`.
     pub(super) fn configuration(&self) -> String {
         format!(
             "[upstream]\n\
@@ -73,8 +73,8 @@ private = [\"127.0.0.1/32\"]   # the tour's bank is on this computer
     }
 }
 
-/// Tells the balance to whoever has the key, and which key that was: a careless
-/// server, to see the key taken off its answer.
+/// Tells the balance to whoever has the key, and echoes the key: a careless server, to show the key being removed from
+/// its answer.
 fn bank(key: String) -> Answers {
     let wanted = format!("Bearer {key}");
     Arc::new(move |request| match request.header("authorization") {

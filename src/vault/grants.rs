@@ -1,6 +1,5 @@
-//! OAuth 2 in the vault: when an access token is due, what to ask for it, and what the
-//! answer brought. A refresh token that was replaced is on the disk before anything
-//! that came with it is used: the old one may be worth nothing already.
+//! OAuth 2 in the vault: when an access token is due, the request for it, and the endpoint's answer. A rotated refresh
+//! token is on the disk before anything that came with it is used: the old one may be invalid already.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,19 +15,19 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Part, Vault, aside, read_from, surrogate};
 use crate::config::{Credential, OAuth};
 
-/// A token that ends so soon is fetched anew: the request may be long.
+/// A token that expires this soon is refreshed: the request may take long.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// How long a token is used of which nobody says when it ends; a refusal ends it, too.
+/// The lifetime of a token whose endpoint states none; a rejection ends it, too.
 const UNSAID: Duration = Duration::from_secs(60 * 60);
 
-/// A younger token is not fetched anew because a host refused it: the request is at fault.
+/// A younger token is not refreshed when a host rejects it: the request is at fault.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// All but what stands for itself in a form (RFC 3986 §2.3).
+/// Everything but unreserved characters (RFC 3986 §2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What a token endpoint answers (RFC 6749 §5).
+/// A token endpoint's answer (RFC 6749 §5).
 #[derive(serde::Deserialize)]
 struct Answer {
     access_token: Option<String>,
@@ -38,7 +37,7 @@ struct Answer {
 }
 
 impl Vault {
-    /// Reads and watches the secrets of a grant.
+    /// Reads a grant's secrets and watches for them.
     pub(super) fn read_grant(
         &self,
         definition: &Credential,
@@ -54,7 +53,7 @@ impl Vault {
         Ok((refresh, client))
     }
 
-    /// What a sandbox holds of a grant.
+    /// A grant's surrogates, as a sandbox holds them.
     pub(super) fn grant(
         &self,
         definition: &Credential,
@@ -71,7 +70,7 @@ impl Vault {
         Grant { endpoint: oauth.endpoint.clone(), policy: oauth.policy.clone(), surrogate: text.into() }
     }
 
-    /// The access token, while it is good.
+    /// The access token, while it is valid.
     pub(super) fn access_token(&self, definition: &Credential) -> Result<SecretString, SecretUnavailable> {
         let name = &definition.name;
         let state = self.lock();
@@ -87,7 +86,7 @@ impl Vault {
         Some(until.saturating_duration_since(Instant::now()))
     }
 
-    /// What to ask the endpoint, where the token there is ends soon or is none.
+    /// The request to the endpoint, if there is no token or it expires soon.
     pub(super) fn token_due(
         &self,
         definition: &Credential,
@@ -108,7 +107,7 @@ impl Vault {
         Ok(Some(request(oauth, &refresh, client.as_ref())))
     }
 
-    /// Takes in what the endpoint answered.
+    /// Takes in the endpoint's answer.
     pub(super) fn take_in(&self, definition: &Credential, status: u16, answer: &[u8]) -> Result<(), SecretUnavailable> {
         let name = &definition.name;
         let wrong = |why: &str| SecretUnavailable::plain(format!("credential {name}: its token endpoint {why}"));
@@ -129,7 +128,7 @@ impl Vault {
         Ok(())
     }
 
-    /// A host did not take the token: another one is due, unless it is young.
+    /// A host rejected the token: another is due, unless this one is young.
     pub(super) fn token_rejected(&self, credential: &str) {
         let is_grant = self.definitions.get(credential).is_some_and(|one| one.oauth.is_some());
         let mut state = self.lock();
@@ -140,7 +139,7 @@ impl Vault {
         }
     }
 
-    /// Stores a refresh token where the one before it is.
+    /// Stores a refresh token in place of the previous one.
     fn save(&self, definition: &Credential, refresh: &SecretString) -> Result<(), SecretUnavailable> {
         let name = &definition.name;
         self.lock().unsaved.insert(name.clone(), refresh.clone());
@@ -174,7 +173,7 @@ fn request(oauth: &OAuth, refresh: &SecretString, client: Option<&SecretString>)
     TokenRequest { content_type: "application/x-www-form-urlencoded", body: pairs.join("&").into() }
 }
 
-/// Only the codes of RFC 6749 §5.2 are repeated: anything else may hold anything.
+/// Only the codes of RFC 6749 §5.2 are repeated: other text may hold anything.
 fn refused(status: u16, name: &Arc<str>, error: Option<String>) -> String {
     let known = ["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"];
     match known.into_iter().find(|known| error.as_deref() == Some(known)) {
@@ -195,9 +194,9 @@ fn token(text: String) -> Option<SecretString> {
     fits.then_some(token)
 }
 
-/// Seconds, as a number or (some do) as a text.
+/// Seconds, as a number or (from some endpoints) as a string.
 fn lifetime(said: Option<&serde_json::Value>) -> Duration {
     let seconds = said.and_then(|said| said.as_u64().or_else(|| said.as_str()?.parse().ok()));
-    // A year is for ever, and Instants have an end.
+    // Capped at a year: Instants can overflow.
     seconds.map_or(UNSAID, |seconds| Duration::from_secs(seconds.min(365 * 24 * 60 * 60)))
 }

@@ -1,4 +1,4 @@
-//! Keys that hosts made for a sandbox: in memory alone, and used for as long as it lives.
+//! Keys that hosts made for a sandbox: held in memory only, and used while it lives.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,22 +9,21 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{ROTATED_OUT, State, Vault, surrogate};
 
-/// A key, and whose it is.
+/// A key and its sandbox.
 pub(super) struct Minted {
     pub(super) credential: Arc<str>,
     identity: Identity,
     surrogate: SecretString,
     pub(super) secret: SecretString,
-    /// Since when its sandbox is gone, or holds newer ones in its stead.
+    /// Since when its sandbox is gone, or holds newer ones instead.
     gone: Option<Instant>,
 }
 
-/// So many keys that a group has no more are still watched for.
+/// The most keys that are still watched for after a group has lost them.
 const GONE: usize = 256;
 
 impl Vault {
-    /// Takes a key in for a sandbox that lives, and makes its surrogate. Both are watched
-    /// for once this returns.
+    /// Takes in a key for a live sandbox and makes its surrogate. Both are watched for when this returns.
     pub(super) fn take_in_minted(
         &self,
         identity: &Identity,
@@ -49,7 +48,7 @@ impl Vault {
         Ok(text.into())
     }
 
-    /// Takes one from a sandbox that lives.
+    /// Takes a key away from a live sandbox.
     pub(super) fn give_up_minted(&self, identity: &Identity, surrogate: &str) {
         let mut state = self.lock();
         let is_it = |owner: &Identity, text: &SecretString| owner == identity && text.expose_secret() == surrogate;
@@ -66,8 +65,8 @@ impl Vault {
 }
 
 impl State {
-    /// The keys of a sandbox that is gone are given to nobody; their hosts may still take
-    /// them, so they are watched for like secrets that were rotated out.
+    /// The keys of an ended sandbox are given to nobody; their hosts may still accept them, so they are watched for
+    /// like rotated secrets.
     pub(super) fn retire_minted(&mut self, identity: &Identity) {
         let now = Instant::now();
         for minted in self.minted.iter_mut().filter(|minted| minted.identity == *identity) {
@@ -76,7 +75,7 @@ impl State {
         self.bound_minted(identity);
     }
 
-    /// Those of this group that are gone, oldest first, as far as they are too many.
+    /// Drops the oldest of the group's lost keys beyond the limit.
     fn bound_minted(&mut self, identity: &Identity) {
         let is_gone = |one: &Minted| one.gone.is_some() && one.identity.group == identity.group;
         let more = self.minted.iter().filter(|one| is_gone(one)).count().saturating_sub(GONE);

@@ -1,6 +1,5 @@
-//! Hosts that sent a secret back in pieces: they get none from that group any more, until
-//! the owner trusts them again. Kept as empty files, one a group and host, so that neither
-//! a new sandbox nor a new daemon forgets it.
+//! Hosts that sent a secret back in pieces: they get none from that group any more, until the owner trusts them again.
+//! Stored as empty files, one per group and host, so that neither a new sandbox nor a new daemon forgets it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -11,28 +10,28 @@ use std::sync::{Mutex, MutexGuard};
 use desk::lock;
 use policies::{Authority, GroupName};
 
-/// Which hosts, for which groups.
+/// The hosts that are set aside, by group.
 pub struct SetAside {
     folder: PathBuf,
     known: Mutex<Known>,
 }
 
-/// What needs no look at the folder. Nobody else puts files there while this process serves.
+/// A cache of the folder. Nobody else adds files while this process serves.
 #[derive(Default)]
 struct Known {
-    /// What could not be written down holds as long as this process does.
+    /// What could not be stored holds while this process lives.
     unwritten: Vec<(GroupName, Authority)>,
-    /// Which are not set aside, as of the last look.
+    /// The hosts that are not set aside, as of the last look.
     trusted: HashMap<GroupName, HashSet<Authority>>,
 }
 
 impl SetAside {
-    /// Kept in this folder, which need not be there.
+    /// Stored in this folder, which need not exist.
     pub fn at(folder: PathBuf) -> Self {
         SetAside { folder, known: Mutex::default() }
     }
 
-    /// From now on this host gets nothing from this group.
+    /// From now on this host gets no secret from this group.
     pub fn add(&self, group: &GroupName, host: &Authority) {
         let file = self.file(group, host);
         let written = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, ""));
@@ -44,9 +43,9 @@ impl SetAside {
         }
     }
 
-    /// Whether it does not. What cannot be looked up counts as set aside.
+    /// Whether it is set aside. If that cannot be looked up, it is.
     pub fn holds(&self, group: &GroupName, host: &Authority) -> bool {
-        // Held over the look, so that nothing is set aside between it and what is remembered of it.
+        // Held during the lookup, so that nothing is set aside between it and the cache's update.
         let mut known = self.lock();
         if known.trusted.get(group).is_some_and(|trusted| trusted.contains(host)) {
             return false;
@@ -62,7 +61,7 @@ impl SetAside {
         holds
     }
 
-    /// The owner trusts it again. Whether it was set aside.
+    /// The owner trusts it again. Returns whether it was set aside.
     pub fn lift(&self, group: &GroupName, host: &Authority) -> io::Result<bool> {
         match fs::remove_file(self.file(group, host)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -70,7 +69,7 @@ impl SetAside {
         }
     }
 
-    /// All there are, as group and host.
+    /// All of them, as group and host.
     pub fn all(&self) -> Vec<(String, String)> {
         let names = |folder: &Path| {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -110,7 +109,7 @@ mod tests {
         let aside = SetAside::at(folder);
         assert!(aside.holds(&family, &host("a.test:443")) && aside.holds(&family, &host("[2001:db8::1]:8443")));
         assert!(!aside.holds(&club, &host("a.test:443")) && !aside.holds(&family, &host("a.test:8443")));
-        // What was looked up before is no longer so.
+        // The cached lookup is stale now.
         aside.add(&club, &host("a.test:443"));
         assert!(aside.holds(&club, &host("a.test:443")));
         assert_eq!(aside.all().len(), 3);

@@ -1,4 +1,4 @@
-//! What a sandbox would hold, for a look at a request that nobody has sent: no secret is read.
+//! What a sandbox would hold, for judging a request that nobody has sent: no secret is read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use proxy::Keyring;
 use super::{guarded, held};
 use crate::config;
 
-/// The keyring of a group's sandbox. For each surrogate stands its variable, as an agent would
-/// write it: `$GITHUB_TOKEN`; where it has none, the credential's name.
+/// The keyring of a group's sandbox. Each surrogate is its variable as an agent would write it: `$GITHUB_TOKEN`; or the
+/// credential's name, if it has none.
 pub fn keyring(definitions: &BTreeMap<Arc<str>, config::Credential>, wanted: &[Arc<str>]) -> Keyring {
     let stand_in = |one: &config::Credential| format!("${}", one.env.as_deref().unwrap_or(&one.name));
     let wanted = wanted.iter().filter_map(|name| definitions.get(name));

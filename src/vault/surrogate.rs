@@ -1,12 +1,11 @@
-//! Surrogates: random, in the vendor's shape, so that tools which look at a key
-//! before they use it do not stumble.
+//! Surrogates: random, in the vendor's shape, so that tools which check a key before they use it accept them.
 
 use rand::RngExt;
 
 use crate::config::{Credential, Shape};
 
-/// What vendors put in front of their keys; longest first, so that the first match
-/// is the most exact. Only these are copied from a secret, nothing of its random part.
+/// The prefixes of vendors' keys; longest first, so that the most specific one matches. Only these are copied from a
+/// secret, and nothing of its random part.
 const PREFIXES: [&str; 22] = [
     "sk-ant-admin01-",
     "sk-ant-api03-",
@@ -36,19 +35,19 @@ const ALPHANUMERIC: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 const BASE64URL: &[u8] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 const HEX: &[u8] = b"0123456789abcdef";
 
-/// 128 bits in base 62, and in base 16.
+/// 128 bits in base 62 and in base 16.
 const LEAST_ALPHANUMERIC: usize = 22;
 const LEAST_HEX: usize = 32;
 
-/// Longer would only make requests larger.
+/// A longer one would only make requests larger.
 const MOST: usize = 120;
 
-/// A surrogate in the shape of `secret` alone.
+/// A surrogate in the shape of `secret`.
 pub(super) fn like(secret: Option<&str>) -> String {
     shaped(None, None, secret.unwrap_or_default())
 }
 
-/// A new surrogate, as the configuration says or in the shape of `secret`.
+/// A new surrogate, in the configured shape or that of `secret`.
 pub(super) fn make(credential: &Credential, secret: Option<&str>) -> String {
     shaped(credential.prefix.as_deref(), credential.shape, secret.unwrap_or_default())
 }
@@ -77,7 +76,7 @@ fn shape(secret: &str) -> Shape {
     if is_hex { Shape::Hex } else { Shape::Letters }
 }
 
-/// A token of a Telegram bot, `123456789:AAE…`: how many digits there are before the colon.
+/// A Telegram bot token, `123456789:AAE…`: how many digits are before the colon.
 fn bot_number(secret: &str) -> Option<usize> {
     let (number, rest) = secret.split_once(':')?;
     let fits = (6..=12).contains(&number.len())
@@ -87,7 +86,7 @@ fn bot_number(secret: &str) -> Option<usize> {
     fits.then_some(number.len())
 }
 
-/// Digits without a zero before them.
+/// Digits without a leading zero.
 fn digits(many: usize) -> String {
     format!("{}{}", random(b"123456789", 1), random(b"0123456789", many - 1))
 }
@@ -96,7 +95,7 @@ fn is_jwt(secret: &str) -> bool {
     secret.starts_with("eyJ") && secret.split('.').count() == 3
 }
 
-/// `{"alg":"HS256","typ":"JWT"}`, `{"iss":"doorward"}` and a signature of nothing.
+/// `{"alg":"HS256","typ":"JWT"}`, `{"iss":"doorward"}` and a dummy signature.
 fn jwt() -> String {
     format!("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJkb29yd2FyZCJ9.{}", random(BASE64URL, 43))
 }

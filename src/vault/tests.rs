@@ -1,4 +1,4 @@
-//! What the vault gives out, and that all of it is watched for.
+//! What the vault hands out, and that all of it is watched for.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ mod grants;
 
 const SECRET: &str = "ghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
 
-/// A folder with a secret in a file of its own, and the vault that reads it.
+/// A folder with a secret in its own file, and the vault that reads it.
 struct Fixture {
     dir: tempfile::TempDir,
     vault: Vault,
@@ -137,7 +137,7 @@ fn a_key_that_a_host_made_is_watched_and_gone_with_its_sandbox() {
     }
     assert_eq!(fixture.vault.lock().minted.len(), 256, "and only so many");
 
-    // One that a sandbox gives up for a newer one is worth nothing, and still watched for.
+    // A key that a sandbox gives up for a newer one is worthless, but still watched for.
     fixture.vault.issue(&identity("c1"), &wanted());
     let surrogate = take_in("c1").unwrap();
     fixture.vault.given_up(&identity("c2"), surrogate.expose_secret());
@@ -154,7 +154,7 @@ fn only_so_many_retired_surrogates_are_remembered() {
     let live = fixture.vault.issue(&identity("abc"), &wanted());
     let oldest = fixture.vault.issue(&identity("a1"), &wanted());
     fixture.vault.retire(&identity("a1"));
-    // The list is rebuilt only once: two hundred and more rebuilds are no test of anything.
+    // The list is rebuilt only once: more than two hundred rebuilds would test nothing.
     {
         let mut state = fixture.vault.lock();
         for number in 0..RETIRED {
@@ -203,7 +203,7 @@ fn a_secret_that_was_rotated_out_is_forgotten_after_a_day() {
     assert!(fixture.found(SECRET).is_none());
 }
 
-/// Counts how often it is run, and gives what `fixture.file()` holds.
+/// Counts its runs, and prints the content of `fixture.file()`.
 fn with_program(fixture: &Fixture, lifetime: &str) -> Vault {
     let script = fixture.dir.path().join("program.sh");
     std::fs::write(&script, "echo run >> \"$1/runs\"; cat \"$1/github\"\n").expect("a file");
@@ -229,7 +229,7 @@ async fn a_program_is_asked_once_in_a_lifetime() {
     assert!(vault.watchlist().find_in(SECRET.as_bytes()).is_some());
 }
 
-/// Also when it gave a secret before: what it no longer gives is not put on.
+/// Even if it gave a secret before: what it no longer gives is not put on.
 #[test]
 fn a_program_that_fails_is_not_asked_again_at_once() {
     let fixture = Fixture::with_secret(SECRET);
@@ -246,7 +246,7 @@ fn a_program_that_fails_is_not_asked_again_at_once() {
     assert!(vault.watchlist().find_in(SECRET.as_bytes()).is_some(), "it is still worth watching for");
 }
 
-/// While one request waits for the program, others are refused and do not start it too.
+/// While one request waits for the program, others are refused and do not start it again.
 #[test]
 fn a_program_runs_once_at_a_time() {
     let fixture = Fixture::with_secret(SECRET);
@@ -277,8 +277,8 @@ fn a_secret_too_short_to_guard_is_refused_and_never_shown() {
     assert_eq!(fixture.vault.test("github").expect_err("the same").to_string(), error);
 }
 
-/// A sandbox without the secret still gets a surrogate: what it asks is refused
-/// with the reason, and works as soon as the secret can be read.
+/// A sandbox without the secret still gets a surrogate: its requests are refused with the reason, and work as soon as
+/// the secret can be read.
 #[test]
 fn an_unreadable_secret_does_not_stop_a_sandbox() {
     let fixture = Fixture::with_secret(SECRET);

@@ -1,4 +1,4 @@
-//! What is asked, how often, and what comes of answers.
+//! What is asked, how often, and what answers lead to.
 
 use super::*;
 
@@ -8,7 +8,7 @@ async fn a_yes_is_for_one_request_and_used_once() {
     let waits = scene.waits(form("a"));
     assert_eq!(scene.say(Answered::Once).unwrap(), "Allowed, this once.");
     assert!(matches!(waits.await, Ok(Yes::Once(_))));
-    // The same again is a question of its own.
+    // The same request again is a separate question.
     let again = scene.waits(form("a"));
     assert_eq!(scene.last().state, AskState::Waiting);
     drop(again);
@@ -35,7 +35,7 @@ async fn a_late_yes_is_for_the_same_request_for_ten_minutes() {
     assert!(scene.ask(form("b")).is_err(), "another body");
     assert!(matches!(scene.ask(form("a")), Ok(Ok(Yes::Once(_)))));
     assert!(scene.ask(form("a")).is_err(), "used up");
-    // Too late, by an hour, and by either clock alone.
+    // Too late: by an hour, and by either clock alone.
     for (steady, wall) in [(600, 600_000), (600, 0), (0, 600_000), (1, -1_000)] {
         let waits = scene.waits(form(&format!("{steady} {wall}")));
         drop(waits);
@@ -47,7 +47,7 @@ async fn a_late_yes_is_for_the_same_request_for_ten_minutes() {
 }
 
 impl Scene {
-    /// The last question, open or not.
+    /// The last question, in any state.
     fn asked_last(&self) -> Ask {
         let id = (1..).take_while(|id| self.now.store.ask(crate::store::AskId(*id)).unwrap().is_some()).last();
         self.now.store.ask(crate::store::AskId(id.unwrap())).unwrap().unwrap()
@@ -70,7 +70,7 @@ async fn a_yes_for_an_answer_is_bounded() {
         assert!(matches!(scene.ask(of_run(&body.to_string())), Ok(Ok(Yes::Answer(_)))), "{body}");
     }
     assert!(scene.ask(of_run("ten")).is_err(), "ten were");
-    // Another run's, another path, and one that is long.
+    // Another run's, another path, and a body that is long.
     drop(scene.waits(of_run("c")));
     scene.say(Answered::Answer).unwrap();
     let long = Question { bytes: 65 << 10, ..of_run("d") };
@@ -132,8 +132,8 @@ async fn what_changes_the_policy_ends_what_was_given_and_has_what_waits_judged_a
     assert!(matches!(told, Err(NotAnswered::Closed(_))));
 }
 
-/// Its request was refused by the new policy, so no answer to it says anything: not by what it gives, and not by a
-/// rule that goes into a file whose owner has just taken it out.
+/// The new policy refused its request, so an answer to it has no effect: it gives no grant, and no rule goes into a
+/// file from which the owner has just removed it.
 #[tokio::test]
 async fn what_a_new_policy_does_not_ask_can_be_answered_no_more() {
     let scene = Scene::new();
@@ -149,7 +149,7 @@ async fn what_a_new_policy_does_not_ask_can_be_answered_no_more() {
     }
     let file = Home::at(scene.dir.path()).unwrap().policy_file(&group("family"));
     assert!(!file.exists() && scene.logged("ask_answered").is_empty());
-    // Asked again by another request, it is another question, which is put.
+    // Asked by another request, it is another question, which is put.
     scene.goes_on(60);
     let waits = scene.waits(form("a"));
     assert!(scene.put().unwrap().1.contains(&scene.last().code) && scene.last().code != ask.code);
@@ -157,7 +157,7 @@ async fn what_a_new_policy_does_not_ask_can_be_answered_no_more() {
     assert!(waits.await.is_ok());
 }
 
-/// The daemon looks at files once a second; who saves and answers is faster.
+/// The daemon checks files once a second; an owner who saves and answers is faster.
 #[tokio::test]
 async fn an_answer_looks_at_what_was_just_saved() {
     let scene = Scene::new();
@@ -170,7 +170,7 @@ async fn an_answer_looks_at_what_was_just_saved() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), SAVED_ANEW);
 }
 
-/// A removed group's question is nobody's, and holds up none of a new group's of its name.
+/// A removed group's question belongs to nobody, and delays none of a new group of that name.
 #[tokio::test]
 async fn a_new_group_of_a_name_asks_anew() {
     let scene = Scene::new();
@@ -184,8 +184,8 @@ async fn a_new_group_of_a_name_asks_anew() {
     assert!(waits.await.is_ok());
 }
 
-/// Replaced while its owner answered: what was asked under one policy is no yes under the next, even where nobody
-/// was told of the change in time.
+/// The policy is replaced while the owner answers: what was asked under one policy is no yes under the next, even if
+/// nobody was told of the change in time.
 #[tokio::test]
 async fn a_yes_counts_under_the_policy_that_asked() {
     let scene = Scene::new();
@@ -195,7 +195,7 @@ async fn a_yes_counts_under_the_policy_that_asked() {
     let again = scene.waits(next(form("a")));
     scene.say(Answered::Once).unwrap();
     assert!(again.await.is_ok());
-    // One that waits goes on with the question that was put, and the answer to that is for what asks now.
+    // A waiting request rejoins the question that was put, and its answer is for the present one.
     let asked = form("b");
     let waits = scene.waits(asked.clone());
     let code = scene.last().code;
@@ -207,7 +207,7 @@ async fn a_yes_counts_under_the_policy_that_asked() {
     assert!(waits.await.is_ok());
 }
 
-/// A yes opens no lock, and none is kept until it is opened.
+/// A yes does not open a lock, and is not kept until it is opened.
 #[tokio::test]
 async fn a_yes_to_a_locked_group_is_none() {
     let scene = Scene::new();
@@ -260,7 +260,7 @@ async fn always_writes_the_smallest_rule_and_says_what_else_it_covers() {
     {
         assert!(rule.contains(line), "{line}: {rule}");
     }
-    // What rules cannot say has none, and is still asked.
+    // What rules cannot express has none, and is still asked about.
     let url = "https://forms.example/notes?a=%20";
     let waits = scene.ask_by(question(url, "", None), held(compiled(), "")).err().unwrap();
     scene.goes_on(60);
@@ -268,7 +268,7 @@ async fn always_writes_the_smallest_rule_and_says_what_else_it_covers() {
     assert!(!text.contains("yes, always") && text.contains("never \u{2013} no, always"), "{text}");
     assert!(matches!(scene.say(Answered::Always), Err(NotAnswered::Impossible(_))));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
-    // Nor can any be written into what does not load; the log tells of no answer that was none.
+    // Nor can a rule go into a file that does not load; the log records no answer that had no effect.
     std::fs::write(&file, "nonsense = [").unwrap();
     assert!(matches!(scene.say(Answered::Never), Err(NotAnswered::Impossible(_))));
     assert_eq!(scene.logged("ask_answered").len(), 1);

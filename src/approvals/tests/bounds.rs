@@ -1,4 +1,4 @@
-//! How much is asked, and that nobody is held up by it.
+//! How much is asked, and that it delays nobody else.
 
 use super::*;
 
@@ -21,7 +21,7 @@ async fn nobody_is_asked_more_than_three_times_a_minute() {
     drop((waits, more));
 }
 
-/// Attack O06: whoever is told no and asks for a little other.
+/// Attack O06: after a no, a sandbox asks for something slightly different.
 #[tokio::test]
 async fn after_some_noes_nobody_is_asked_for_a_while() {
     let scene = Scene::new();
@@ -41,7 +41,7 @@ async fn after_some_noes_nobody_is_asked_for_a_while() {
     drop(scene.waits(question(&url(NOES), "a", None)));
 }
 
-/// Attack O06: whoever has much asked holds up nobody else's question.
+/// Attack O06: a group that asks a lot delays no other's questions.
 #[tokio::test]
 async fn each_group_has_its_turn() {
     let scene = Scene::new();
@@ -64,7 +64,7 @@ async fn places_are_bounded_and_one_group_leaves_room_for_others() {
     assert!(scene.ask(form("more")).is_err(), "places are free again");
 }
 
-/// Nobody has to answer what nobody waits for, and whoever waits again is heard.
+/// A question that nobody waits for needs no answer; when its request comes again, it is put.
 #[tokio::test]
 async fn what_was_left_before_it_was_put_is_put_when_it_comes_again() {
     let scene = Scene::new();
@@ -79,7 +79,7 @@ async fn what_was_left_before_it_was_put_is_put_when_it_comes_again() {
     let (_, text) = scene.put().unwrap();
     assert!(text.contains(&code), "{text}");
     drop(again);
-    // What was put once is not put again.
+    // A question that was put is not put again.
     let again = scene.waits(form("left"));
     scene.goes_on(60);
     assert!(scene.put().is_none());
@@ -99,7 +99,7 @@ async fn what_is_left_takes_no_more_room_than_what_waits() {
     assert_eq!(open.iter().filter(|ask| ask.state == AskState::Waiting).count(), 1, "what waits stays");
     let refusal = scene.ask(form("more")).ok().unwrap().unwrap_err();
     assert!(refusal.code == Code::GroupLimit && refusal.why.contains("too much within a minute"), "{refusal}");
-    // The same again is no new question, and another group's is.
+    // The same request again is no new question; another group's is.
     drop(scene.waits(form("waits")));
     let others = Identity { group: group("club"), sandbox: SandboxId::new("abc123").unwrap() };
     scene.add("club", false);
@@ -109,7 +109,7 @@ async fn what_is_left_takes_no_more_room_than_what_waits() {
     drop(waits);
 }
 
-/// A door is served on one thread, with others.
+/// A door shares its thread with others.
 #[test]
 fn while_the_database_is_busy_its_thread_goes_on() {
     let scene = Scene::new();
@@ -163,10 +163,10 @@ async fn a_thousand_wait_in_fifty_groups_and_each_gets_its_own_answer() {
     }
     let asks = scene.now.approvals.open_asks().unwrap();
     assert_eq!(asks.len(), 1000);
-    // The owner hears of them in one message, and another group is still asked about.
+    // The owner is told about them in one message, and another group's questions still come.
     assert!(scene.put().unwrap().1.contains("990 more wait"));
     let other = scene.waits(form("other"));
-    // Every other one is let through.
+    // Every other one is allowed.
     for (number, ask) in asks.iter().enumerate().filter(|(number, _)| number % 2 == 0) {
         let told = scene.now.approvals.answer(ask, &answer(Answered::Once), By::Command);
         assert_eq!(told.unwrap(), "Allowed, this once.", "{number}");

@@ -1,4 +1,4 @@
-//! Who answers, where and how (attacks O01, O02, O03).
+//! Who may answer, where and how (attacks O01, O02, O03).
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn reacts(to: &str, sign: &str) -> Incoming {
 }
 
 impl Scene {
-    /// A question in the owner's chat: who waits, the network's id, the code.
+    /// A question in the owner's chat: the waiting request, the message's id on the network, the code.
     fn asked(&self) -> (Waiting, String, String) {
         let waits = self.waits(form("a"));
         let (id, text) = self.put().unwrap();
@@ -41,26 +41,26 @@ impl Scene {
 async fn an_answer_is_bound_to_its_question() {
     let scene = Scene::new();
     let (waits, id, code) = scene.asked();
-    // In the group's own chat, by whoever it is and however.
+    // In the group's own chat, by anyone and in any way.
     let copied = format!("{MARK} family wants to send");
     for message in [said(&format!("yes {code}")), said(&copied), reply("NET-77", &format!("{code} 1"))] {
         scene.is_nothing("family", message, "unbound_reply");
     }
-    // In the owner's chat: handed on, a later version, a copy, not understood.
+    // In the owner's chat: forwarded, edited, copied, not understood.
     scene.is_nothing("owner", Incoming { forwarded: true, ..reply(&id, "yes") }, "unbound_reply");
     scene.is_nothing("owner", Incoming { edits: Some("m0".into()), ..reply(&id, "yes") }, "unbound_reply");
     scene.is_nothing("owner", said(&copied), "unbound_reply");
     scene.is_nothing("owner", reply(&id, "yes, if you must"), "not_understood");
     scene.is_nothing("owner", said(&format!("what is {code}?")), "not_understood");
-    // Where several people write, nobody is known to be the owner.
+    // Where several people write, none of them is known to be the owner.
     for message in [reply(&id, "yes"), said(&format!("yes {code}")), reacts(&id, "\u{1f44d}")] {
         scene.is_nothing("owner", Incoming { group: true, ..message }, "not_approver");
     }
-    // Bare words, and replies to others, are the agent's to read.
+    // Bare words, and replies to others, are for the agent.
     for message in [said("yes"), said("1"), said("\u{1f44d}"), reply("NET-77", "yes")] {
         assert_eq!(scene.hears("owner", message), Heard::Other);
     }
-    // Reactions to others, and other signs, are nobody's.
+    // Reactions to others, and other signs, are for nobody.
     for message in [reacts("NET-77", "\u{1f44d}"), reacts(&id, "\u{2764}"), reacts(&id, "")] {
         assert_eq!(scene.hears("owner", message), Heard::Taken(None));
     }
@@ -72,8 +72,7 @@ async fn an_answer_is_bound_to_its_question() {
     assert!(waits.await.is_ok());
 }
 
-/// Attack O01: in a chat of several people only the ids that the configuration lists are the owner's, whatever
-/// name stands beside another.
+/// Attack O01: in a chat of several people only the configured ids are the owner's, whatever name another one shows.
 #[tokio::test]
 async fn in_a_chat_of_several_the_owner_is_known_by_their_ids() {
     let scene = Scene::new();
@@ -94,7 +93,7 @@ async fn in_a_chat_of_several_the_owner_is_known_by_their_ids() {
     assert!(waits.await.is_ok());
 }
 
-/// The sign is in every phone: where it does not begin a text, and in talk that calls nobody, it is people's own.
+/// Every phone has the sign: where it does not start a text, and in talk that does not call, it is people's own.
 #[test]
 fn the_sign_in_people_s_words_is_no_answer() {
     let scene = Scene::new();
@@ -133,7 +132,7 @@ async fn an_answer_counts_once_however_it_comes() {
     }
 }
 
-/// Attack O03: at a time, from everywhere.
+/// Attack O03: at once, from everywhere.
 #[tokio::test]
 async fn fifty_answers_at_a_time_count_once() {
     let scene = Scene::new();

@@ -1,4 +1,4 @@
-//! Whatever is asked, answered, restarted, saved and set: nothing goes that no answer allowed.
+//! Whatever is asked, answered, restarted, saved and set: nothing goes out that no answer allowed.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ enum Step {
         head: u8,
         in_run: bool,
     },
-    /// One that waits goes away.
+    /// A waiting request goes away.
     Leave(usize),
     Answer {
         ask: usize,
@@ -46,7 +46,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// What asked.
+/// The asking request.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     url: usize,
@@ -55,7 +55,7 @@ struct Asked {
     run: Option<u64>,
 }
 
-/// A yes as the test remembers it, on its own.
+/// A yes as the test itself remembers it.
 #[derive(Clone, Debug)]
 struct Yeses {
     question: Asked,
@@ -65,7 +65,7 @@ struct Yeses {
     main: Option<u64>,
 }
 
-/// What is the case by now; a yes of another time counts no more.
+/// The present state; a yes from another one no longer counts.
 #[derive(Default)]
 struct Model {
     yeses: Vec<Yeses>,
@@ -165,7 +165,7 @@ fn run(steps: Vec<Step>) {
             }
             Step::Leave(_) => {}
         }
-        // Whoever was answered goes now, or was refused.
+        // An answered request goes now, or was refused.
         waiting.retain_mut(|(of, waits)| match waits.now_or_never() {
             None => true,
             Some(Ok(Yes::Anew)) | Some(Err(_)) => false,

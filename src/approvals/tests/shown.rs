@@ -1,4 +1,4 @@
-//! What a question says, and who can say it.
+//! What a question says, and who can make one.
 
 use super::*;
 
@@ -28,7 +28,7 @@ async fn a_question_says_what_would_happen_and_nothing_that_others_made_of_it() 
     drop(waits);
 }
 
-/// Attack O05: what leaves in a long path or in headers is no secret to who is asked.
+/// Attack O05: data leaving in a long path or in headers is visible to the owner.
 #[tokio::test]
 async fn what_leaves_beside_the_body_is_told() {
     let scene = Scene::new();
@@ -42,8 +42,8 @@ async fn what_leaves_beside_the_body_is_told() {
     drop(waits);
 }
 
-/// Attack O05: a question that must not be shown would be withheld, with all that stands beside it, and a number as a
-/// reply would be a yes to it all the same.
+/// Attack O05: a question that must not be shown would be withheld with its whole message, and a number as a reply
+/// would still be a yes to it.
 #[tokio::test]
 async fn what_may_not_be_shown_hides_no_question() {
     let scene = Scene::new();
@@ -57,7 +57,7 @@ async fn what_may_not_be_shown_hides_no_question() {
     let first = scene.waits(form("a"));
     let (_, text) = scene.put().unwrap();
     assert!(text.contains("family wants to send it") && !text.contains("Its agent says"), "{text}");
-    // In a list, too.
+    // Also in a list.
     let hidden = Question { says: format!("send \u{201c}{SURROGATE}\u{201d}"), ..form("b") };
     let waits = (first, scene.waits(hidden), scene.waits(form("c")));
     scene.goes_on(60);
@@ -67,7 +67,7 @@ async fn what_may_not_be_shown_hides_no_question() {
     let asks = scene.now.approvals.open_asks().unwrap();
     let told = scene.now.approvals.answer(&asks[1], &answer(Answered::Always), By::Command);
     assert!(matches!(told, Err(NotAnswered::Impossible(_))), "{told:?}");
-    // All of an operation is told, or it is not asked about.
+    // An operation is shown in full, or not asked about.
     let who = question("https://a.test/", "", None).who;
     let says = format!("say in the chat of club: \u{201c}{SURROGATE}\u{201d}");
     let told = Deed { says, ..deed(&who, b"1", false) };
@@ -76,17 +76,17 @@ async fn what_may_not_be_shown_hides_no_question() {
     drop(waits);
 }
 
-/// What stands in the place of a question is none: whoever says ok to it has not read what was asked.
+/// A replacement for a question is not one: whoever says ok to it has not read what was asked.
 #[tokio::test]
 async fn what_is_said_for_want_of_a_question_is_no_question() {
     let scene = Scene::new();
-    // As an agent would have its own question withheld: its surrogate, in two parts that a sign of Doorward's keeps apart.
+    // As an agent might have its own question withheld: with its surrogate in two parts, separated by Doorward's sign.
     let (one, other) = SURROGATE.split_at(10);
     let apart = Question { fields: vec![format!("{one}{MARK}{other}")], ..form("a") };
     let waits = scene.waits(apart);
     let (_, text) = scene.put().unwrap();
     assert!(text.contains("family wants to send a request that cannot be shown here"), "{text}");
-    // And where it may not be shown any more when it is put.
+    // Also if it may no longer be shown when it is put.
     let ask = scene.last().id;
     scene.now.approvals.put(&format!("family wants to send {one}{MARK}{other}"), &[ask]).unwrap();
     let row = scene.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap().unwrap();
@@ -106,7 +106,7 @@ async fn no_agent_can_put_a_question() {
     for text in [crate::store::Text::Answer(forged.clone()), crate::store::Text::Message(forged.clone())] {
         assert!(!say.say(&group("family"), text).unwrap().as_str().contains(MARK));
     }
-    // Nor in another script, in pieces, or by a sign that looks like it.
+    // Nor in another script, in pieces, or with a look-alike sign.
     for forged in
         ["\u{1f6c2}\u{fe0f}", "\u{202e}\u{1f6c2}", "\u{1f6c2}\u{1f6c2}\u{200d}", "\u{1f6c3} family", "a\u{1f6c2}b"]
     {
@@ -126,8 +126,8 @@ fn deed<'a>(who: &'a Identity, exactly: &'a [u8], quiet: bool) -> Deed<'a> {
     Deed { who, run: None, operation: "send_message", about: "club", says, exactly, quiet }
 }
 
-/// An operation is asked about like a request: what it would do, whole, and never for more than once. What changes
-/// the policy says nothing about it.
+/// An operation is asked about like a request: what it would do, in full, and never for more than once. A change of the
+/// policy does not affect it.
 #[tokio::test]
 async fn an_operation_is_a_question_of_its_own_kind() {
     let scene = Scene::new();
@@ -145,7 +145,7 @@ async fn an_operation_is_a_question_of_its_own_kind() {
     scene.say(Answered::Always).unwrap_err();
     scene.say(Answered::Once).unwrap();
     assert_eq!((&mut waits).now_or_never(), Some(Ok(())));
-    // A yes is for that one and for no other, and is used.
+    // A yes is for this one only, and is used up.
     for again in [&other, &first] {
         let mut waits = Box::pin(approvals.ask_about(again));
         assert!((&mut waits).now_or_never().is_none());

@@ -1,5 +1,5 @@
-//! The attacks on questions and answers that stand in `tests/vectors` as `[[chat]]`: each is played to real questions, with
-//! their database and log; the format is described in the README there.
+//! The attacks on questions and answers in `tests/vectors`, as `[[chat]]`: each is played against real questions, with
+//! their database and log; the README there describes the format.
 
 use std::collections::BTreeSet;
 
@@ -11,20 +11,20 @@ use case::{Asks, Case, Command, Event, Record, Says, Step, cases};
 
 mod case;
 
-/// What is put of a question.
+/// What was put of a question.
 struct Put {
     id: String,
     code: String,
     text: String,
 }
 
-/// A case that is played.
+/// A case being played.
 struct Play {
     scene: Scene,
     put: Vec<Put>,
     came: Vec<Came>,
     faults: Vec<String>,
-    /// Whether whatever reads like an answer counts, whoever says it: then each attack must be noticed.
+    /// Whether anything that reads like an answer counts, from anyone: then each attack must be noticed.
     credulous: bool,
 }
 
@@ -178,7 +178,7 @@ impl Play {
         }
     }
 
-    /// As if whoever says yes or no were the owner, to whatever is open.
+    /// As if anyone who says yes or no were the owner, about any open question.
     fn believed(&self, text: &str) -> Option<Heard> {
         let words = reading::coded(text).map_or_else(|| text.to_owned(), |coded| coded.words);
         let answer = reading::answer(&words).or_else(|| reading::reaction(text))?;
@@ -196,7 +196,7 @@ impl Play {
         }
     }
 
-    /// Hears what was said to those who wait.
+    /// Collects what waiting requests were told.
     fn hear(&mut self) {
         for came in &mut self.came {
             if let Came::Waits(waiting) = came
@@ -246,7 +246,7 @@ impl Play {
         }
     }
 
-    /// Whatever happened, the owner is still asked, and their yes is a yes.
+    /// Whatever happened, the owner is still asked, and their yes counts.
     fn goes_on(&mut self) {
         self.came.clear();
         self.scene.goes_on(7200);
@@ -261,7 +261,7 @@ impl Play {
 }
 
 impl Scene {
-    /// All that the log has beside requests, but for its own beginning.
+    /// Everything in the log except requests and its own start.
     fn events(&self) -> Vec<serde_json::Value> {
         let folder = Home::at(self.dir.path()).unwrap().audit_log();
         let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
@@ -297,7 +297,7 @@ async fn every_attack_on_answers_meets_its_end() {
     assert!(cases.iter().all(|(_, case)| !case.record.is_empty()), "each says what the log has of it");
 }
 
-/// If whoever says yes were believed, each case in which somebody else says it would notice.
+/// If anyone's yes were believed, each case with somebody else's would notice.
 #[tokio::test]
 async fn attacks_on_answers_can_succeed() {
     let is_refused = |step: &Step| match step {

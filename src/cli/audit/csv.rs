@@ -1,8 +1,7 @@
 //! The log as CSV (RFC 4180), safe to open in a spreadsheet.
 //!
-//! A spreadsheet runs a cell that begins like a formula (CWE-1236), and the text in
-//! a cell is a sandbox's. So every such place gets a `'` before it, and characters
-//! that nobody sees are named. `--json` has the text as it is.
+//! A spreadsheet runs a cell that begins like a formula (CWE-1236), and cells can contain a sandbox's text. So every
+//! such place gets a `'` before it, and invisible characters are spelt out. `--json` has the text unchanged.
 
 use desk::screen::on_screen;
 use jiff::Timestamp;
@@ -71,8 +70,8 @@ fn optional(field: Option<&str>) -> String {
 /// One field that is text, in quotes.
 fn text(field: &str) -> String {
     let mut out = String::from("\"");
-    // Another list separator than ours, or a quote that a program does not undo, can
-    // make a cell begin in the middle of a field.
+    // With another list separator, or a quote that a program does not unescape, a cell can begin in the middle of a
+    // field.
     let mut begins = true;
     for c in field.chars() {
         if begins && is_formula(c) {
@@ -88,8 +87,7 @@ fn text(field: &str) -> String {
     out
 }
 
-/// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"),
-/// in full width as well.
+/// What a spreadsheet takes for the start of a formula (OWASP, "CSV Injection"), including full-width characters.
 fn is_formula(c: char) -> bool {
     matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠' | '−')
 }

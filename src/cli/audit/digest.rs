@@ -1,4 +1,4 @@
-//! `doorward audit digest`: where the data of each group went, on one screen.
+//! `doorward audit digest`: where each group's data went, on one screen.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -41,13 +41,13 @@ pub(super) struct DigestArgs {
 
 const HEADINGS: [&str; 8] = ["GROUP", "HOST", "REQUESTS", "UP", "DOWN", "REFUSED", "ALARMS", "MOSTLY BECAUSE"];
 
-/// So many hosts of a group are shown one by one: a sandbox can ask for any number.
+/// The most hosts of a group that are listed: a sandbox can ask for any number.
 const HOSTS_AT_MOST: usize = 15;
 
-/// The newest events among which answers are looked for.
+/// How many of the newest events are searched for answers.
 const EVENTS_READ: u32 = 2000;
 
-/// A host's name has 253 characters at most; one line of a screen has fewer.
+/// A host's name can have 253 characters; a line on a screen has fewer.
 const HOST_AT_MOST: usize = 60;
 
 pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -128,7 +128,7 @@ fn text(digest: &Digest, asked: &str, since: Millis, zone: &TimeZone, screen: Sc
     text
 }
 
-/// What went with which credential, a line for each and where it went.
+/// The traffic by credential, a line for each with its destinations.
 fn credited(ways: &[Way]) -> String {
     let mut lines = Vec::new();
     for way in ways {
@@ -152,7 +152,7 @@ fn credited(ways: &[Way]) -> String {
     if lines.is_empty() { String::new() } else { format!("\nWith credentials:\n{}", lines.concat()) }
 }
 
-/// What the owner was asked and said, each with its sentence; the newest of it.
+/// The newest questions and answers, each with its sentence.
 fn answers(reader: &AuditReader, group: Option<&GroupName>, since: Millis) -> anyhow::Result<String> {
     let filter = Filter {
         group: group.cloned(),
@@ -175,7 +175,7 @@ fn answers(reader: &AuditReader, group: Option<&GroupName>, since: Millis) -> an
     Ok(if lines.is_empty() { String::new() } else { format!("\nWhat you were asked:\n{}", lines.concat()) })
 }
 
-/// What happened that was no request, a line for each group.
+/// Events other than requests, a line for each group.
 fn besides(events: &[Happened]) -> String {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for event in events {
@@ -195,7 +195,7 @@ fn table(ways: &[Way], screen: Screen) -> Styled {
     ways.iter().for_each(|way| groups.entry(&way.group).or_default().push(way));
     let mut rows = Vec::new();
     for (_, mut ways) in groups {
-        // What matters first: alarms, then where most went.
+        // Most important first: alarms, then most data sent.
         ways.sort_by_key(|way| std::cmp::Reverse((way.alarms, way.bytes_up, way.requests)));
         let rest = ways.split_off(ways.len().min(HOSTS_AT_MOST));
         rows.extend(ways.iter().map(|way| cells(way, host(way))));

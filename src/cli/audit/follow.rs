@@ -1,4 +1,4 @@
-//! Following the log: what to show at each look.
+//! Following the log: what to show at each check.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,27 +8,27 @@ use proxy::audit::Seq;
 use crate::store::StoreError;
 use crate::store::ledger::{AuditEntry, AuditReader, Ending, Filter, Which};
 
-/// Where somebody who follows the log is.
+/// A follower's position in the log.
 pub(super) struct Follower {
     filter: Filter,
-    /// Allowed or denied is known for certain only once a request has ended, so it
-    /// is looked at here and not in the query.
+    /// Only the outcome shows for certain whether a request counts as allowed, so this is checked here and not in the
+    /// query.
     which: Option<Which>,
-    /// So is whether it is an alarm.
+    /// The same for alarms.
     alarms: bool,
-    /// Requests that are under way: since when we know, and whether that was shown.
+    /// Requests in flight: since when we know them, and whether they were shown.
     waiting: BTreeMap<Seq, (Instant, bool)>,
-    /// What to show first: the newest entries so far.
+    /// The first entries to show: the newest so far.
     first: Vec<AuditEntry>,
 }
 
-/// A request that takes longer than this is shown as under way, and again when it ends.
+/// A request that takes longer is shown as in flight, and again when it ends.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Follower {
-    /// Starts with the newest entries that the filter allows.
+    /// Starts with the newest matching entries.
     pub(super) fn start(reader: &AuditReader, filter: Filter) -> Result<Self, StoreError> {
-        // Asked first: what comes in between is shown by the first look.
+        // Read first: entries that arrive in between are shown by the first check.
         let last = reader.last()?;
         let mut first = reader.entries(&filter)?;
         first.retain(|entry| entry.seq <= last);
@@ -37,12 +37,12 @@ impl Follower {
         Ok(Follower { filter, which, alarms, waiting: BTreeMap::new(), first })
     }
 
-    /// Whether a request is under way that has to be looked at again.
+    /// Whether a request in flight has to be checked again.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// What is to be shown now.
+    /// The entries to show now.
     pub(super) fn step(&mut self, reader: &AuditReader) -> Result<Vec<AuditEntry>, StoreError> {
         let mut found = Vec::new();
         for seq in self.waiting.keys() {

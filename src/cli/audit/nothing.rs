@@ -1,4 +1,4 @@
-//! What to say where nothing matches: what the log does hold.
+//! What to say if nothing matches: what the log does contain.
 
 use desk::did_you_mean;
 use desk::screen::on_screen;
@@ -7,10 +7,10 @@ use policies::GroupName;
 use crate::cli::times;
 use crate::store::ledger::{AuditReader, Filter};
 
-/// So many names are listed.
+/// The most names that are listed.
 const NAMES_AT_MOST: usize = 8;
 
-/// Why nothing matches, as far as the log can tell.
+/// Why nothing matches, as far as the log tells.
 pub(super) fn words(reader: &AuditReader, filter: &Filter) -> anyhow::Result<String> {
     let mut text = "Nothing in the log matches.".to_owned();
     if let Some(unknown) = filter.group.as_ref().and_then(|group| unknown_group(reader, group).transpose()) {
@@ -30,13 +30,13 @@ pub(super) fn words(reader: &AuditReader, filter: &Filter) -> anyhow::Result<Str
     Ok(text)
 }
 
-/// What there is instead of a group that is not in the log.
+/// Suggestions for a group that is not in the log.
 pub(super) fn unknown_group(reader: &AuditReader, group: &GroupName) -> anyhow::Result<Option<String>> {
     let (group, groups) = (group.to_string(), reader.groups()?);
     Ok((!groups.contains(&group)).then(|| others("group", &group, &groups)))
 }
 
-/// What there is instead of a name that is not there: first those that hold it, or else the one that is closest.
+/// Suggestions for an unknown name: the names that contain it, or else the closest one.
 fn others(what: &str, name: &str, known: &[String]) -> String {
     let none = format!("It holds nothing of {what} {}", on_screen(name));
     if known.is_empty() {

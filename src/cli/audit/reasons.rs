@@ -1,8 +1,8 @@
-//! Why something was refused, as a sentence for people.
+//! The reason for a refusal, as a sentence for people.
 
 use policies::Code;
 
-/// The reason that a code of the log stands for; one of another version says itself.
+/// The sentence for a code in the log; an unknown code stands for itself.
 pub(super) fn sentence(code: &str) -> &str {
     Code::ALL.iter().find(|known| known.as_str() == code).map_or(code, |known| of(*known))
 }
@@ -61,7 +61,7 @@ fn of(code: Code) -> &'static str {
     }
 }
 
-/// What an owner can do about a refusal that no line of a policy lifts.
+/// The owner's remedy for a refusal that no line in a policy lifts.
 pub(super) fn advice(code: &str, group: &str) -> String {
     match code {
         "limit_exceeded" => format!(

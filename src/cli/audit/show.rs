@@ -30,7 +30,7 @@ pub(super) struct OneArgs {
     json: bool,
 }
 
-/// Where the words beside a label begin.
+/// The column of the text beside a label.
 const INDENT: usize = 12;
 
 pub(super) fn run(args: &OneArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -58,7 +58,7 @@ pub(super) fn run(args: &OneArgs, home: &Home, screen: Screen, out: &mut dyn Wri
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a line is that is neither a request nor an event.
+/// The meaning of a line that is neither a request nor an event.
 fn own(kind: &str) -> &'static str {
     match kind {
         "checkpoint" => {
@@ -81,7 +81,7 @@ fn in_full(home: &Home, entry: &AuditEntry) -> Styled {
     }
 }
 
-/// What the request does, in the words of its group's policy as it is now, or in plain ones.
+/// What the request does, in the words of its group's present policy, or in plain ones.
 fn does(home: &Home, entry: &AuditEntry) -> Option<String> {
     let decision = &entry.decision;
     let (scheme, host, port) = (decision.scheme.as_ref()?, decision.host.as_ref()?, decision.port?);
@@ -189,7 +189,7 @@ fn lift(home: &Home, entry: &AuditEntry) -> Styled {
     let file = policies::GroupName::parse(&entry.decision.group).map(|group| home.policy_file(&group));
     let file = file.map_or_else(|_| "the group's policy".to_owned(), |file| file.display().to_string());
     match lines.as_slice() {
-        // What takes a rule away is no line to put in.
+        // A rule to take out is not a line to put in.
         [comment] if comment.starts_with("# ") => format!("To allow it, in {file}: {}", &comment[2..]).into(),
         _ => Styled::from(format!("To allow it, put this into {file}:\n\n")) + Styled::fixed(&lines.join("\n")),
     }

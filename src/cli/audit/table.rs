@@ -1,5 +1,4 @@
-//! The log as lines for people. Everything that came from a sandbox is made
-//! visible before it is measured or shown.
+//! The log as a table for people. Everything from a sandbox is made visible before it is measured or shown.
 
 use desk::screen::on_screen;
 use jiff::tz::TimeZone;
@@ -13,13 +12,13 @@ const COLUMNS: usize = 9;
 
 const HEADINGS: [&str; COLUMNS] = ["NO.", "TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
 
-/// The columns that are numbers, which stand to the right.
+/// The columns of numbers, aligned to the right.
 const NUMBERS: [usize; 4] = [0, 5, 6, 7];
 
-/// What a followed log gives each column: lines come one by one.
+/// The widths of a followed log's columns: its lines come one by one.
 const WIDTHS: [usize; COLUMNS] = [7, 25, 10, 11, 40, 8, 8, 7, 0];
 
-/// A request is cut to this in the table; `--json` has all of it.
+/// A request is cut to this length in the table; `--json` has all of it.
 const REQUEST_AT_MOST: usize = 72;
 
 /// The columns of entries.
@@ -27,7 +26,7 @@ pub(super) fn columns() -> Columns {
     Columns::new(&HEADINGS).numbers(&NUMBERS)
 }
 
-/// The same for entries that are not there yet.
+/// The same for entries that are still to come.
 pub(super) fn columns_of_a_stream() -> Columns {
     columns().widths(&WIDTHS)
 }
@@ -54,7 +53,7 @@ pub(super) fn cells(entry: &AuditEntry, zone: &TimeZone) -> [Styled; COLUMNS] {
 fn verdict(entry: &AuditEntry) -> Styled {
     match entry.ending {
         Ending::Denied => Tone::Bad.of("DENY"),
-        // Refused after the verdict, and before anything moved: to its reader a denial.
+        // Refused after the verdict but before any data moved: a denial to the reader.
         Ending::Ended if entry.is_refusal() && nothing_moved(entry) => Tone::Bad.of("DENY"),
         Ending::Ended if entry.is_refusal() => Tone::Bad.of("CUT OFF"),
         Ending::Ended => Tone::Good.of("allow"),
@@ -70,7 +69,7 @@ pub(super) fn nothing_moved(entry: &AuditEntry) -> bool {
     entry.outcome.as_ref().is_some_and(|outcome| outcome.address.is_none())
 }
 
-/// `GET api.github.com/repos/x?…`; what could not be read is shown as it came.
+/// `GET api.github.com/repos/x?…`; an unparsed request is shown as it came.
 pub(super) fn request(entry: &AuditEntry) -> String {
     let decision = &entry.decision;
     if let Some(event) = &entry.event {
@@ -93,7 +92,7 @@ pub(super) fn request(entry: &AuditEntry) -> String {
     format!("{method} {scheme}{host}{port}{path}{query}")
 }
 
-/// What came of it, and the rule that decided; for what did not pass, the reason first.
+/// Its result and the deciding rule; for a refusal the reason comes first.
 fn because(entry: &AuditEntry) -> Styled {
     let decision = &entry.decision;
     let reason = match (entry.code(), entry.why()) {
@@ -116,7 +115,7 @@ fn because(entry: &AuditEntry) -> Styled {
     if entry.is_alarm() { Tone::Bad.of("ALARM") + ": " + text } else { text.into() }
 }
 
-/// Of what its client left: how far it had come.
+/// For a request abandoned by its client: how far it had come.
 pub(super) fn left(entry: &AuditEntry) -> Option<&'static str> {
     let ended = entry.outcome.as_ref().filter(|ended| ended.abandoned)?;
     let was_asked = ended.address.is_some() || entry.decision.operation.is_some();

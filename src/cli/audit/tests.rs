@@ -24,7 +24,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Ends a request and has that committed: who reads in the same process waits for nothing.
+    /// Ends a request and commits that: readers in the same process wait for nothing.
     fn ended(&self, seq: Seq, outcome: &Outcome) {
         self.log.ended(seq, outcome).unwrap();
         self.log.entry(seq).unwrap();
@@ -95,7 +95,7 @@ fn decision(verdict: Allowed, path: &str) -> Decision {
     }
 }
 
-/// The lines without the time, which is another one each time.
+/// The lines without times, which differ each time.
 fn untimed(text: &str) -> String {
     let cut = |line: &str| line.chars().take(5).chain(line.chars().skip(32)).collect::<String>();
     text.lines().map(cut).collect::<Vec<_>>().join("\n")
@@ -205,7 +205,7 @@ fn following_shows_each_request_once_it_has_ended() {
     assert!(!follower.is_waiting());
 }
 
-/// Whether a request was cut off is known only once it has ended.
+/// Only the outcome shows whether a request was cut off.
 #[test]
 fn following_refusals_finds_those_that_come_late() {
     let scene = Scene::new();
@@ -284,7 +284,7 @@ fn a_digest_of_a_group_and_a_time_leaves_the_rest_out() {
     assert!(scene.run(&["digest", "--group", "work"]).0.starts_with("Nothing was asked at a door since "));
 }
 
-/// A sandbox can ask for any number of hosts; the screen stays one.
+/// A sandbox can ask for any number of hosts; the output still fits one screen.
 #[test]
 fn a_digest_stays_on_one_screen() {
     let scene = Scene::new();
@@ -295,7 +295,7 @@ fn a_digest_stays_on_one_screen() {
     assert!(text.lines().count() < 26 && text.contains("(25 more hosts)        25 "), "{text}");
 }
 
-/// Whoever reads it hears whether anything was sent.
+/// The reader learns whether anything was sent.
 #[test]
 fn what_its_client_left_is_told_by_how_far_it_had_come() {
     let scene = Scene::new();
@@ -333,7 +333,7 @@ fn csv_is_for_spreadsheets() {
     assert_eq!(none.split("\r\n").count(), 2, "the headings stay: {none}");
 }
 
-/// Every kind of event, in each form; and what was refused among them is found as refused.
+/// Every kind of event, in each form; refused ones are found as refusals.
 #[test]
 fn what_happened_besides_requests_is_shown() {
     let scene = Scene::new();
@@ -369,7 +369,7 @@ NO.  GROUP   VERDICT  REQUEST                    UP  DOWN  TOOK  BECAUSE
     assert!(scene.run(&["verify"]).0.starts_with("All 8 records are as they were written."));
 }
 
-/// An export is whole, or says what it leaves out; two can be joined.
+/// An export is complete or says what it leaves out; two can be joined.
 #[test]
 fn an_export_is_whole() {
     let scene = Scene::new();

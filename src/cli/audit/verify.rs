@@ -1,4 +1,4 @@
-//! `doorward audit verify`: is the log as it was written?
+//! `doorward audit verify`: is the log unchanged?
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ pub(super) struct VerifyArgs {
     json: bool,
 }
 
-/// What was found, for programs and for people.
+/// The result, for programs and for people.
 struct Found {
     good: bool,
     json: serde_json::Value,
@@ -63,11 +63,11 @@ pub(super) fn run(args: &VerifyArgs, home: &Home, screen: Screen, out: &mut dyn 
     Ok(if found.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A whole chain.
+/// An intact chain.
 struct Whole {
     records: u64,
     removed: u64,
-    /// Where those before are.
+    /// Where earlier records are.
     earlier: &'static str,
     last: Option<(u64, i64)>,
     checkpoints: u64,
@@ -78,7 +78,7 @@ struct Whole {
     torn: u64,
 }
 
-/// What a head is for: `verify --head` finds with it what was cut off.
+/// The use of a head: `verify --head` detects a cut tail with it.
 pub(super) const NOTE: &str = "Note this fingerprint, and keep it elsewhere:\n";
 
 impl Whole {
@@ -102,7 +102,7 @@ impl Whole {
         }
     }
 
-    /// For people.
+    /// The result for people.
     fn words(&self) -> String {
         let mut text = format!("All {} records are as they were written.\n", self.records);
         if self.removed > 0 {

@@ -25,12 +25,12 @@ pub(super) struct Conversation {
     reader: LineReader<OwnedReadHalf>,
     writer: LineWriter<OwnedWriteHalf>,
     chat: String,
-    /// Where files are kept.
+    /// Where files are stored.
     received: PathBuf,
     json: bool,
 }
 
-/// A message for a program, with the place of its file.
+/// A message for a program, with its file's path.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -39,7 +39,7 @@ struct Shown<'a> {
     kept: Option<PathBuf>,
 }
 
-/// What comes over the connection: the channel protocol, or the control socket's no.
+/// A line from the connection: the channel protocol, or a refusal by the control socket.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
@@ -76,7 +76,7 @@ impl Conversation {
         }
     }
 
-    /// Sends one message, shows what comes back, until its answer is complete. What had waited before is shown aside.
+    /// Sends one message and shows what comes back until its answer is complete. Older messages are shown on the side.
     pub(super) async fn once(&mut self, text: &str, store: &Store, group: &Group) -> Result<ExitCode, Failure> {
         let waited = store.newest_outgoing(&group.name)?;
         let id = self.say(text).await?;
@@ -99,7 +99,7 @@ impl Conversation {
                         && out.kind == OutgoingKind::Reply
                         && waited.is_none_or(|waited| out.id > waited.0) =>
                 {
-                    // What the agent says on its way to the answer.
+                    // The agent's messages before its answer.
                     self.show(&mut out)?;
                     self.confirm(out.id).await?;
                 }
@@ -117,7 +117,7 @@ impl Conversation {
         }
     }
 
-    /// Shows what belongs to no message that was sent just now.
+    /// Shows what does not belong to the message just sent.
     fn aside(&self, out: &mut Outgoing, store: &Store, waited: Option<OutboxId>) -> Result<(), Failure> {
         let kept = self.keep(out)?;
         let Some(shown) = self.shown(out, kept.as_deref()) else { return Ok(()) };
@@ -134,7 +134,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends a message and gives its id.
+    /// Sends a message and returns its id.
     pub(super) async fn say(&mut self, text: &str) -> Result<String, Failure> {
         let id = format!("{:032x}", rand::random::<u128>());
         let sender = Sender { id: "owner".to_owned(), name: "owner".to_owned() };
@@ -144,7 +144,7 @@ impl Conversation {
             sender,
             text: text.to_owned(),
             at: store::now(),
-            // Who sits here talks to nobody else, whatever the group's file says.
+            // Whoever sits here talks to nobody else, whatever the group's file says.
             addressed: true,
             ..Incoming::default()
         };
@@ -152,7 +152,7 @@ impl Conversation {
         Ok(id)
     }
 
-    /// What the daemon says next. Cancel-safe.
+    /// The daemon's next line. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<ToChannel, Failure> {
         match self.reader.next().await? {
             Some(Line::Channel(line)) => Ok(line),
@@ -169,7 +169,7 @@ impl Conversation {
         Ok(self.writer.send(&FromChannel::Sent { id, sent_as: None }).await?)
     }
 
-    /// Shows a message: for a program as it is, for a person as a terminal has room for it.
+    /// Shows a message: unchanged for a program, fitted to the terminal for a person.
     fn show(&self, out: &mut Outgoing) -> Result<(), Failure> {
         let kept = self.keep(out)?;
         match self.shown(out, kept.as_deref()) {
@@ -188,13 +188,13 @@ impl Conversation {
         Ok(())
     }
 
-    /// Keeps the file of a message; where it is then. Its bytes are taken out of the message.
+    /// Stores a message's file and returns its path. The bytes are removed from the message.
     pub(super) fn keep(&self, out: &mut Outgoing) -> Result<Option<PathBuf>, Failure> {
         let id = out.id;
         out.file.as_mut().map(|file| received::keep(&self.received, id, file)).transpose()
     }
 
-    /// A message for a person; `None` where it has nothing to show. `kept`: where its file is.
+    /// A message for a person; `None` if there is nothing to show. `kept`: its file's path.
     pub(super) fn shown(&self, out: &Outgoing, kept: Option<&Path>) -> Option<Styled> {
         if let (Some(file), Some(kept)) = (&out.file, kept) {
             return Some(received::shown(file, &out.text, kept));
@@ -202,7 +202,7 @@ impl Conversation {
         if out.kind == OutgoingKind::Reply && out.reacts_to.is_some() {
             return Some(Tone::Faint.of(&format!("(it puts {} on a message)", out.text)));
         }
-        // Of Doorward's own texts these mark what is inserted, which a terminal does not show.
+        // In Doorward's own texts these isolate inserted values; a terminal does not render them.
         let own = out.text.replace(['\u{2068}', '\u{2069}'], "");
         let ours = || Tone::Warning.of("[Doorward]");
         match out.kind {

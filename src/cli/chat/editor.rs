@@ -1,4 +1,4 @@
-//! The line that a person writes: with editing, history, and pasted text as one message.
+//! A person's input line: with editing, history, and pasted text as one message.
 
 use std::path::{Path, PathBuf};
 
@@ -12,31 +12,30 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::show::{self, Screen, Styled};
 use crate::home::create_private_dir;
 
-/// The most lines that are remembered.
+/// The most lines of history.
 const REMEMBERED: usize = 1000;
 
-/// What is told by a terminal to stop marking what is pasted (xterm's bracketed paste).
+/// Tells a terminal to stop marking pasted text (xterm's bracketed paste).
 const UNMARKED: &str = "\x1b[?2004l";
 
-/// Somebody at a prompt.
+/// A person at a prompt.
 pub(super) struct Prompt {
     typed: mpsc::Receiver<String>,
-    /// Writes above the line that is being written.
+    /// Prints above the line being edited.
     above: Option<Box<dyn ExternalPrinter + Send>>,
     _terminal: Before,
 }
 
 impl Prompt {
-    /// Shows the prompt. What is typed is remembered in the file.
+    /// Shows the prompt. Input is remembered in the file.
     pub(super) async fn open(prompt: String, history: PathBuf) -> Self {
         let terminal = Before::now();
         let (to, typed) = mpsc::channel(16);
         let (ready, above) = oneshot::channel();
-        // A thread of its own: reading a terminal cannot be cancelled, and must not hold the end of
-        // the program up.
+        // A separate thread: reading from a terminal cannot be cancelled, and must not delay the end of the program.
         std::thread::spawn(move || {
             let mut editor = Lines::new(&history);
-            // Nobody waits for it any more where this fails.
+            // Fails if nobody waits for it any more.
             let _ = ready.send(editor.above());
             while let Some(line) = editor.next(&prompt) {
                 if to.blocking_send(line).is_err() {
@@ -47,17 +46,17 @@ impl Prompt {
         Prompt { typed, above: above.await.ok().flatten(), _terminal: terminal }
     }
 
-    /// What was typed; `None` once the person leaves. Cancel-safe.
+    /// The next input; `None` when the person leaves. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<String> {
         self.typed.recv().await
     }
 
-    /// Shows a text above the line that is being written.
+    /// Shows a text above the line being edited.
     pub(super) fn show(&mut self, text: &Styled) -> std::io::Result<()> {
         self.show_laid_out(text.on(Screen::stdout()))
     }
 
-    /// The same for lines that are laid out already.
+    /// The same for lines that are already laid out.
     pub(super) fn show_laid_out(&mut self, lines: String) -> std::io::Result<()> {
         match &mut self.above {
             Some(above) => above.print(lines + "\n").map_err(std::io::Error::other),
@@ -66,7 +65,7 @@ impl Prompt {
     }
 }
 
-/// A terminal as it was: whatever ends the talk, its line editing is given back.
+/// A terminal's earlier state: restored however the chat ends.
 struct Before(Option<Termios>);
 
 impl Before {
@@ -92,12 +91,12 @@ struct Lines {
 
 impl Lines {
     fn new(history: &Path) -> Self {
-        // What begins with a space is not kept, as in shells.
+        // As in shells, lines that begin with a space are not remembered.
         let config = Config::builder().max_history_size(REMEMBERED);
         let config = config.map(|config| config.history_ignore_space(true).bracketed_paste(true).build());
         let mut editor = config.and_then(Editor::with_config).ok();
         if let Some(editor) = &mut editor {
-            // There is none at first.
+            // At first there is none.
             let _ = editor.load_history(history);
         }
         Lines { editor, history: history.to_owned() }
@@ -108,7 +107,7 @@ impl Lines {
         Some(Box::new(printer))
     }
 
-    /// The next message; `None` where the person leaves.
+    /// The next message; `None` if the person leaves.
     fn next(&mut self, prompt: &str) -> Option<String> {
         loop {
             let line = match self.editor.as_mut()?.readline(prompt) {
@@ -128,7 +127,7 @@ impl Lines {
         }
     }
 
-    /// In a file that its owner alone can read. That it cannot be kept stops nobody.
+    /// Stored in a file that only its owner can read. A failure to store it stops nothing.
     fn remember(&mut self, line: &str) {
         let Some(editor) = self.editor.as_mut() else { return };
         let folder = self.history.parent().filter(|folder| !folder.exists());
@@ -139,7 +138,7 @@ impl Lines {
     }
 }
 
-/// Ctrl-C is a key to a line editor; here it means what it does everywhere.
+/// To a line editor Ctrl-C is a key; here it interrupts, as everywhere.
 fn interrupt() -> ! {
     let _ = process::kill_process(process::getpid(), process::Signal::INT);
     loop {

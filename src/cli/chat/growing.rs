@@ -1,20 +1,20 @@
-//! An answer that is shown while it grows: as many lines of it as are whole on the screen.
+//! A growing answer: shown in lines that are complete on the screen.
 
 use super::super::show::{Screen, Styled};
 
-/// What of one answer has come, and what of it is shown.
+/// What has arrived of an answer, and how much of it is shown.
 #[derive(Debug, Default)]
 pub(super) struct Grown {
     /// The message that it answers.
     answers: String,
-    /// All that has come and was not said as a whole yet.
+    /// Everything that has arrived before the complete text.
     come: String,
     /// How much of that is shown.
     shown: usize,
 }
 
 impl Grown {
-    /// Takes the next piece; gives the lines that are whole now.
+    /// Takes the next piece; returns the lines that are complete now.
     pub(super) fn more(&mut self, answers: &str, piece: &str, screen: Screen) -> Option<String> {
         if self.answers != answers {
             *self = Grown { answers: answers.to_owned(), ..Grown::default() };
@@ -25,7 +25,7 @@ impl Grown {
         let (lines, last) = waits.split_at(whole);
         let mut shown = whole;
         let mut text: String = lines.trim_end_matches('\n').to_owned();
-        // A paragraph is a line: of one that is longer than the screen, its lines there.
+        // A paragraph is one line: of one longer than the screen, its complete screen lines.
         if let Some(cut) = screen.columns().and_then(|columns| begins_last_line(last, columns)) {
             let separator = if lines.is_empty() { "" } else { "\n" };
             text = format!("{text}{separator}{}", last[..cut].trim_end());
@@ -35,13 +35,13 @@ impl Grown {
         (shown > 0).then(|| Styled::from(text).on(screen))
     }
 
-    /// What is left to show of a text that is said as a whole.
+    /// The rest of a complete text, after what is shown already.
     pub(super) fn rest_of<'t>(&mut self, text: &'t str) -> &'t str {
         let Grown { come, shown, .. } = std::mem::take(self);
         let shown = come.get(..shown).unwrap_or_default();
         let known = shown.trim_end_matches('\n');
         match text.strip_prefix(known).filter(|_| !known.is_empty()) {
-            // A new line, with the blanks that it begins with.
+            // A new line, with its leading blanks.
             Some(rest) if known.len() < shown.len() => rest.strip_prefix('\n').unwrap_or(rest),
             Some(rest) => rest.trim_start_matches(' '),
             None => text,
@@ -49,7 +49,7 @@ impl Grown {
     }
 }
 
-/// Where the last line of a text begins that is wrapped at words; `None` where it is one line.
+/// The start of the last screen line of a word-wrapped text; `None` if it is a single line.
 fn begins_last_line(text: &str, columns: usize) -> Option<usize> {
     let (mut begins, mut width, mut word) = (0, 0, 0);
     for (at, c) in text.char_indices() {

@@ -1,4 +1,4 @@
-//! Files that come to a chat at a terminal: kept in a folder of Doorward's data, under a name that is free.
+//! Files received in a terminal chat: stored in a folder of Doorward's data, under a free name.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -15,11 +15,11 @@ use super::super::{Failure, refused};
 use crate::channels::protocol::OutgoingFile;
 use crate::home::create_private_dir;
 
-/// Keeps a file; its bytes are taken out of the message. One that comes again is the same file.
+/// Stores a file; its bytes are removed from the message. A file that comes again is the same one.
 pub(super) fn keep(folder: &Path, id: u64, file: &mut OutgoingFile) -> Result<PathBuf, Failure> {
     let data = std::mem::take(&mut file.data);
     let bytes = BASE64_STANDARD.decode(data).map_err(|_| refused(anyhow!("a file of the daemon's is no base64")))?;
-    // A part of a path and nothing else, whatever the daemon says.
+    // A single path component, whatever the daemon says.
     let name = Path::new(&file.name).file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy());
     let path = folder.join(format!("{id}-{name}"));
     create_private_dir(folder)?;

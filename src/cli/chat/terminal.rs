@@ -52,7 +52,7 @@ pub(super) async fn talk(
                 ToChannel::Ignored { why, .. } => {
                     prompt.show(&Styled::from(format!("The message was not taken: {why}")))?;
                 }
-                // Once for each message: it stays above.
+                // Once per message, since it stays on the screen.
                 ToChannel::Typing { on: true, .. } if !std::mem::replace(&mut told, true) => {
                     prompt.show(&Tone::Faint.of("…"))?;
                 }

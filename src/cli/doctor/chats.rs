@@ -1,4 +1,4 @@
-//! Whether the chats can be heard, and whether an alarm reaches anybody.
+//! Whether messages from the chats can arrive, and whether alarms reach anybody.
 
 use super::super::whatsapp::{Account, Standing};
 use super::Check;
@@ -22,7 +22,7 @@ pub(super) async fn check(home: &Home, config: &Config, groups: &[Group]) -> Vec
     checks
 }
 
-/// The channel's program and its link; the groups that need it are named with what is wrong.
+/// The channel's program and its link; groups that need it are named with the problem.
 async fn channel(home: &Home, config: &Config, groups: &[&Group]) -> Option<Check> {
     let what = "WhatsApp";
     if !config.channels.whatsapp.enabled {
@@ -70,7 +70,7 @@ fn named(groups: &[&Group]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// A chat of which nothing can ever be heard.
+/// A chat from which no message can ever arrive.
 fn unheard(group: &Group, config: &Config) -> Option<Check> {
     let why = ids::check(&group.chat, &config.channels.whatsapp).err()?;
     let found = format!("nothing can be heard of its chat {:?}: {why}", group.chat);
@@ -81,7 +81,7 @@ fn unheard(group: &Group, config: &Config) -> Option<Check> {
     Some(Check::broken(format!("chat of {}", group.name), found, fix))
 }
 
-/// A chat of people in which every message is a command.
+/// A chat of people in which every message is run as a command.
 fn shell(home: &Home, group: &Group) -> Option<Check> {
     let of_people = group.channel != terminal::CHANNEL && ids::is_of_people(&group.chat);
     let settings = GroupSettings::load(home, &group.name).ok()?;
@@ -95,7 +95,7 @@ fn shell(home: &Home, group: &Group) -> Option<Check> {
     })
 }
 
-/// Whether there is somebody to tell an alarm.
+/// Whether alarms reach anybody.
 fn main(config: &Config, groups: &[Group]) -> Option<Check> {
     if groups.is_empty() {
         return None;
@@ -118,7 +118,7 @@ fn main(config: &Config, groups: &[Group]) -> Option<Check> {
     Some(Check::fine(what, format!("{}, a chat on {}; {told}", main.name, main.channel)))
 }
 
-/// Whether the command that hears alarms can be started.
+/// Whether the alarm command can be started.
 fn hook(config: &Config) -> Option<Check> {
     let what = "alarm command";
     let program = config.alarm.command.first()?;
@@ -135,7 +135,7 @@ fn hook(config: &Config) -> Option<Check> {
     })
 }
 
-/// Whether the owner is known among several people, whose chat the main group's is.
+/// Whether the owner is identified in a main group's chat with several people.
 fn owner(config: &Config, main: &Group) -> Option<Check> {
     let of_several = main.channel == WHATSAPP && main.chat.ends_with("@g.us");
     (of_several && config.owner.identities.is_empty()).then(|| {

@@ -1,4 +1,4 @@
-//! The checks, in the order in which things depend on each other.
+//! The checks, in the order of their dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -42,7 +42,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
         Err(error) => {
             let file = home.config_file().display().to_string();
             checks.push(Check::broken("doorward.toml", error.to_string(), format!("correct {file}")));
-            // What follows from that is no second fault.
+            // A consequence is not a second fault.
             checks.push(Check::fine(
                 "not looked at",
                 "engine, images, agents, secrets, chats: doorward.toml comes first",
@@ -58,7 +58,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     checks
 }
 
-/// The owner's folders that a group's sandboxes see. A file that cannot be read is told where its agent is.
+/// The owner's folders in a group's sandboxes. An unreadable file is reported with its agent.
 fn mounts(home: &Home, group: &GroupName) -> Vec<Check> {
     let check = |report: mounts::Report| {
         let what = format!("mount of {group}");
@@ -74,7 +74,7 @@ fn mounts(home: &Home, group: &GroupName) -> Vec<Check> {
     mounts::check(home, group).unwrap_or_default().into_iter().map(check).collect()
 }
 
-/// Whether a group's skills are what was accepted. A file that cannot be read is told where its policy is.
+/// Whether a group's skills are those that were accepted. An unreadable file is reported with its policy.
 fn skills(home: &Home, group: &GroupName) -> Vec<Check> {
     let check = |skill: &skills::Accepted| {
         let what = format!("skill {} of {group}", skill.name);
@@ -87,7 +87,7 @@ fn skills(home: &Home, group: &GroupName) -> Vec<Check> {
     all.iter().map(check).collect()
 }
 
-/// What hangs on `doorward.toml`.
+/// Checks that depend on `doorward.toml`.
 async fn of_settings(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {
     let mut checks = vec![machine::descriptors(home, config)];
     let (engine, socket) = engine::check(home, config).await;
@@ -99,7 +99,7 @@ async fn of_settings(home: &Home, config: &Config, groups: &[Group]) -> Vec<Chec
     checks
 }
 
-/// Whether a daemon could start with it, and whether one goes by what the file says now.
+/// Whether a daemon could start with it, and whether a running one uses the present file.
 fn settings(home: &Home, config: &Config, status: Option<&Status>) -> Check {
     if let Err(error) = gateway::upstream_tls(&config.upstream) {
         let fix = "put the file there, or take it out of [upstream]; until then `doorward up` does not start";
@@ -117,8 +117,7 @@ fn settings(home: &Home, config: &Config, status: Option<&Status>) -> Check {
     Check::fine("doorward.toml", "OK")
 }
 
-/// Writable and closed to others. (That sockets' paths are short enough was checked
-/// when the home was named.)
+/// Writable, and closed to others. (Socket paths were checked for length when the home was named.)
 fn folder(home: &Home) -> Check {
     if let Err(error) = home.prepare() {
         return Check::broken("home", error.to_string(), "make the folder writable for you, or choose another --home");
@@ -149,7 +148,7 @@ fn is_open_to_others(dir: &Path) -> bool {
     std::fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0 || meta.uid() != me)
 }
 
-/// The database, and how far the log beside it had come.
+/// The database, and the last record of the log that it knows of.
 fn database(home: &Home) -> (Check, Option<u64>) {
     let (what, path) = ("database", home.main_db());
     if !path.exists() {
@@ -167,8 +166,8 @@ fn database(home: &Home) -> (Check, Option<u64>) {
     }
 }
 
-/// The audit log: whether the daemon could go on with it, and whether it is the one that
-/// was here. With it, when its last record was.
+/// The audit log: whether the daemon could continue it, and whether it is the same log as before. With the time of its
+/// last record.
 fn audit_log(home: &Home, seen: Option<u64>) -> (Vec<Check>, Option<Millis>) {
     let (what, path) = ("audit log", home.audit_log());
     let mut checks = Vec::new();
@@ -201,7 +200,7 @@ fn audit_log(home: &Home, seen: Option<u64>) -> (Vec<Check>, Option<Millis>) {
     (checks, written)
 }
 
-/// Whether one runs, and what it says of itself.
+/// Whether a daemon runs, and its report.
 async fn daemon(home: &Home) -> (Check, Option<Status>) {
     let mut status = None;
     let check = match Client::connect(home).await {
@@ -239,7 +238,7 @@ fn agents(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {
             Err(error) => return Check::broken(what, error.to_string(), "correct what the message names"),
         };
         let policy = PolicyFiles::compile(home, &group);
-        // A policy that is wrong has a line of its own.
+        // A wrong policy has a line of its own.
         let policy = policy.as_ref().ok();
         let lacks = |agent| policy.and_then(|it| agents::check_key(&group, agent, &it.policy, config).err());
         match settings.agents().find_map(lacks) {
@@ -289,12 +288,12 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
             }
         }
     };
-    // What is wrong with base.toml is wrong with each group's policy, and is one thing to mend.
+    // An error in base.toml is in each group's policy, but is one thing to mend.
     let mut told = BTreeSet::new();
     groups.into_iter().map(check).filter(|check| told.insert(check.what.clone())).collect()
 }
 
-/// Whether it is `base.toml` that is wrong, and with it each group's policy.
+/// Whether the error is in `base.toml`, and thus in each group's policy.
 fn is_of_base(error: &PolicyError) -> bool {
     let file = match error {
         PolicyError::Read { file, .. } => Some(file.as_str()),
@@ -303,13 +302,13 @@ fn is_of_base(error: &PolicyError) -> bool {
     file == Some("policies/base.toml")
 }
 
-/// What the daemon judges by where it is not what the files say.
+/// The policy in force, if it is not what the files say.
 fn other_in_force(group: &GroupName, policy: &policies::Policy, in_force: &BTreeMap<String, String>) -> Option<String> {
     let (file, daemon) = (policy.hash().to_string(), in_force.get(group.as_str())?);
     (*daemon != file).then(|| format!("the files make policy {file}, and the daemon has {daemon} in force"))
 }
 
-/// A policy that lets out what no rule names.
+/// A policy that allows what no rule names.
 fn observes(home: &Home, group: &GroupName, policy: &policies::Policy) -> Check {
     let until = observed_until(home, policy).map(|last| format!(" until {last}")).unwrap_or_default();
     let found = format!("observes{until}: what no rule names goes out as well, and is only written down");
@@ -324,8 +323,7 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    /// A daemon goes on with the last policy that was right; who asks the doctor hears that it
-    /// is not what the file says.
+    /// A daemon keeps the last valid policy; the doctor reports that it is not what the file says.
     #[test]
     fn a_policy_that_is_not_in_force_is_told() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Whether there is an engine, what it lacks, and whether a sandbox on it comes up and
-//! reaches its door: that something is there does not say that it answers.
+//! Whether there is an engine, what it lacks, and whether a sandbox on it starts and reaches its door: an existing
+//! engine need not work.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::sandboxes;
 /// A sandbox starts within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The checks, and the engine's socket where there is one.
+/// The checks, and the engine's socket if there is one.
 pub(super) async fn check(home: &Home, config: &Config) -> (Vec<Check>, Option<PathBuf>) {
     match Engine::connect(config.engine.host.as_deref()).await {
         Ok(engine) => (of(&engine, home, config).await, Some(engine.facts().socket.clone())),
@@ -81,13 +81,13 @@ async fn of(engine: &Engine, home: &Home, config: &Config) -> Vec<Check> {
     checks
 }
 
-/// The owner's image of this name, where what it begins with was built anew since.
+/// The owner's image of this name, if its base was rebuilt since.
 async fn outdated(engine: &Engine, home: &Home, image: &str) -> Option<Extension> {
     let own = owners::all(home).into_iter().filter_map(|(_, own)| own.ok()).find(|own| own.tag() == image)?;
     matches!(images::standing(engine, &own).await, Ok(Standing::Outdated)).then_some(own)
 }
 
-/// Docker out of a snap sees of a home what is not hidden, and little else.
+/// Docker from a snap sees the home's visible files and little else.
 fn of_a_snap(root: &Path, data: &Path, user: Option<&Path>) -> Option<Check> {
     if !root.starts_with("/var/snap") {
         return None;
@@ -103,7 +103,7 @@ fn of_a_snap(root: &Path, data: &Path, user: Option<&Path>) -> Option<Check> {
     Some(Check::broken("snap", format!("the engine is a snap, and a snap cannot see {data}"), fix))
 }
 
-/// One sandbox, started and removed.
+/// Starts and removes a sandbox.
 async fn sandbox(home: &Home, engine: &Engine, image: &str) -> Check {
     let guards: Vec<&str> =
         engine.facts().guards.iter().map(|guard| if guard == "selinux" { "SELinux" } else { "AppArmor" }).collect();
@@ -126,7 +126,7 @@ async fn sandbox(home: &Home, engine: &Engine, image: &str) -> Check {
     }
 }
 
-/// What the groups' sandboxes run, and the image of a group to come; and what is wrong with those of the owner's.
+/// The images of the groups' sandboxes and of a future group; and the problems of the owner's.
 fn wanted_images(home: &Home, config: &Config) -> (BTreeSet<String>, BTreeSet<String>) {
     let of_groups = registered(home).into_iter().filter_map(|group| GroupSettings::load(home, &group.name).ok());
     let (mut images, mut wrong) = (BTreeSet::new(), BTreeSet::new());

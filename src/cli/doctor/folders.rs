@@ -1,7 +1,7 @@
-//! What lies in a group's folder and runs when its owner opens it. The folder is the
-//! agent's: git, direnv, an editor and Claude Code all start programs that a folder names.
+//! Content of a group's folder that runs when its owner opens it. The folder is the agent's: git, direnv, an editor and
+//! Claude Code all start programs that a folder names.
 //!
-//! What it is not: a guard. It looks two levels deep, and there are other programs.
+//! What it is not: protection. It looks only two levels deep, and there are other programs.
 
 use std::fs;
 use std::io::Read as _;
@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use super::Check;
 use crate::home::Home;
 
-/// Files that are commands wherever they lie, and for whom.
+/// Files that are run wherever they are, and by which program.
 const COMMANDS: [(&str, &str); 8] = [
     (".envrc", "direnv"),
     (".vscode/tasks.json", "VS Code"),
@@ -25,8 +25,8 @@ const COMMANDS: [(&str, &str); 8] = [
     (".mcp.json", "Claude Code"),
 ];
 
-/// What git writes into a new or cloned repository's configuration by itself. Any other key
-/// may name a program (git-config(1): fsmonitor, hooksPath, sshCommand, filter, textconv, …).
+/// The keys that git itself writes into a new or cloned repository's configuration. Any other key may name a program
+/// (git-config(1): fsmonitor, hooksPath, sshCommand, filter, textconv, …).
 const HARMLESS: [&str; 21] = [
     "core.repositoryformatversion",
     "core.filemode",
@@ -51,13 +51,13 @@ const HARMLESS: [&str; 21] = [
     "push.default",
 ];
 
-/// More than any such file holds that was not made to be a burden.
+/// More than any such file holds, unless it was made to be a burden.
 const LONGEST: u64 = 64 << 10;
 
-/// As many as a folder usually has below it.
+/// As many entries as a folder usually has.
 const MOST: usize = 2000;
 
-/// One line for each group whose folder would run something.
+/// A line for each group whose folder would run something.
 pub(super) fn check(home: &Home, groups: impl IntoIterator<Item = policies::GroupName>) -> Vec<Check> {
     let check = |group: policies::GroupName| {
         let found = look(&home.group_dir(&group));
@@ -71,10 +71,10 @@ pub(super) fn check(home: &Home, groups: impl IntoIterator<Item = policies::Grou
     groups.into_iter().filter_map(check).collect()
 }
 
-/// What runs, and for whom, in a folder and those right below it.
+/// What would run, and by which program, in a folder and its direct subfolders.
 fn look(folder: &Path) -> Vec<String> {
     let below = fs::read_dir(folder).into_iter().flatten().flatten().take(MOST);
-    // A link leads elsewhere, and is nothing of the folder's.
+    // A link leads elsewhere and is not part of the folder.
     let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != *".git");
     let below = below.map(|entry| entry.path());
     let mut found = Vec::new();
@@ -98,7 +98,7 @@ fn look(folder: &Path) -> Vec<String> {
     found
 }
 
-/// A hook that git would start.
+/// A hook that git would run.
 fn hook(git: &Path) -> Option<String> {
     let hooks = is_repository(git).then(|| fs::read_dir(git.join("hooks")).ok()).flatten()?;
     let runs = |entry: &fs::DirEntry| {
@@ -108,7 +108,7 @@ fn hook(git: &Path) -> Option<String> {
     hooks.flatten().take(MOST).find(runs).map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
-/// A key of its configuration that git does not write by itself.
+/// A configuration key that git does not write itself.
 fn odd_key(git: &Path) -> Option<String> {
     if !is_repository(git) {
         return None;
@@ -119,12 +119,12 @@ fn odd_key(git: &Path) -> Option<String> {
     match file.and_then(|file| file.take(LONGEST).read_to_string(&mut text)) {
         Ok(_) => keys(&text).find(|key| !HARMLESS.contains(&key.as_str())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        // A link or no text: not what git writes.
+        // A link or not text: git does not write that.
         Err(_) => Some("unreadable".to_owned()),
     }
 }
 
-/// What git takes for one, a bare one included (gitrepository-layout(5)).
+/// What git takes for a repository, including a bare one (gitrepository-layout(5)).
 fn is_repository(git: &Path) -> bool {
     ["HEAD", "config"].iter().all(|name| fs::symlink_metadata(git.join(name)).is_ok())
 }

@@ -1,4 +1,4 @@
-//! What the owner has shut, or lets rest, and may have forgotten.
+//! What the owner has locked or paused, and may have forgotten.
 
 use super::Check;
 use crate::gateway::latch::LatchFile;
@@ -8,7 +8,7 @@ use crate::store::{Store, now};
 
 use super::super::times;
 
-/// Nothing where every door is open and everybody is answered.
+/// Empty if nothing is locked or paused.
 pub(super) fn check(home: &Home) -> Vec<Check> {
     let mut checks = locked(home);
     checks.extend(paused(home));
@@ -31,7 +31,7 @@ fn locked(home: &Home) -> Vec<Check> {
     }
 }
 
-/// A database that cannot be read has a line of its own.
+/// An unreadable database has a line of its own.
 fn paused(home: &Home) -> Vec<Check> {
     let path = home.main_db();
     let pauses = path.exists().then(|| Store::open(&path).and_then(|store| store.pauses(now())));

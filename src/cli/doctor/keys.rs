@@ -1,4 +1,4 @@
-//! The keys that are there, and those that rules ask for and are not.
+//! The existing keys, and those that rules ask for but that are missing.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use crate::home::Home;
 pub(super) fn check(home: &Home, config: &Config) -> Vec<Check> {
     let mut checks: Vec<Check> = config.credentials.values().map(secret).collect();
     for group in policy::groups_with_files(home).unwrap_or_default() {
-        // One that does not load has a line of its own.
+        // A policy that does not load has a line of its own.
         let Ok(compiled) = PolicyFiles::compile(home, &group) else { continue };
-        // That an agent has no key for its model is told where its agent is.
+        // A missing key for an agent's model is reported with the agent.
         let missing: BTreeSet<_> = policy::keys_not_there(&compiled.policy, config)
             .filter(|rule| !rule.model)
             .filter_map(|rule| rule.credential.clone())
@@ -30,7 +30,7 @@ pub(super) fn check(home: &Home, config: &Config) -> Vec<Check> {
     checks
 }
 
-/// Whether a secret that can be read is one of what it is named for.
+/// Whether a readable secret fits its name.
 fn readable(what: String, credential: &Credential, value: &str) -> Check {
     let Credential { name, env, source, .. } = credential;
     if let Some(other) = services::of_another(name, value) {
@@ -46,7 +46,7 @@ fn readable(what: String, credential: &Credential, value: &str) -> Check {
     Check::fine(what, format!("can be read from {source}"))
 }
 
-/// Files of secrets that others can read, which [`secret`] tells.
+/// Secret files that others can read, as [`secret`] reports them.
 pub(super) fn exposed(config: &Config) -> BTreeSet<PathBuf> {
     let errors = config.credentials.values().filter_map(|credential| credential.source.read().err());
     let path = |error| if let SecretUnreadable::Exposed(path) = error { Some(path) } else { None };

@@ -1,4 +1,4 @@
-//! What the machine gives: room, time, watches, descriptors.
+//! The machine's resources: space, time, watches, descriptors.
 
 use std::fs;
 use std::path::Path;
@@ -11,19 +11,19 @@ use crate::gateway::descriptors;
 use crate::home::Home;
 use crate::store::{self, Millis};
 
-/// Below this, databases and sandboxes soon run into the end of the disk.
+/// With less, databases and sandboxes soon fill the disk.
 const LITTLE_SPACE: u64 = 1 << 30;
 
-/// A sandbox with a few packages has more files than that.
+/// A sandbox with a few packages has more files than this.
 const FEW_FILES: u64 = 20_000;
 
-/// 2026-01-01; a clock before that fails every certificate.
+/// 2026-01-01; an earlier clock fails every certificate.
 const EARLIEST: Millis = 1_767_225_600_000;
 
-/// How far two clocks of one machine may be apart: one that was set, a little.
+/// How far two times of one machine may differ after a small correction.
 const A_LITTLE: Millis = 5 * 60 * 1000;
 
-/// Watches that a daemon needs: its folders, and those of policies that are links.
+/// The watches that a daemon needs: for its folders, and those of policies that are links.
 const WATCHES: u64 = 64;
 
 pub(super) fn space(home: &Home) -> Check {
@@ -31,7 +31,7 @@ pub(super) fn space(home: &Home) -> Check {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let found = format!("{} MiB free", free >> 20);
-            // Some file systems have no number of files.
+            // Some file systems do not count files.
             if disk.f_files > 0 && disk.f_favail < FEW_FILES {
                 let found = format!("{found}, but room for {} more files only", disk.f_favail);
                 return Check::warning(
@@ -49,7 +49,7 @@ pub(super) fn space(home: &Home) -> Check {
     }
 }
 
-/// `written` is when the log's last record was.
+/// `written` is the time of the log's last record.
 pub(super) fn clock(now: Millis, written: Option<Millis>) -> Check {
     let fix = "set the clock: certificates, limits by day and hours are judged by it (timedatectl set-ntp true)";
     if now < EARLIEST {
@@ -64,8 +64,8 @@ pub(super) fn clock(now: Millis, written: Option<Millis>) -> Check {
     }
 }
 
-/// Doors share what there is, so with few of them each has fewer connections. Asked of the
-/// daemon where one runs: a service and a shell have limits of their own.
+/// Doors share the descriptors, so with few of them each has fewer connections. A running daemon's are checked: a
+/// service and a shell have separate limits.
 pub(super) fn descriptors(home: &Home, config: &Config) -> Check {
     let available = home.served_by().and_then(descriptors::available_to).unwrap_or_else(descriptors::available);
     if descriptors::are_few(available, config.queue.sandboxes) {
@@ -75,7 +75,7 @@ pub(super) fn descriptors(home: &Home, config: &Config) -> Check {
     Check::fine("file descriptors", "enough")
 }
 
-/// A saved policy is noticed by a watch; without one, by looking once a second.
+/// A saved policy is noticed by a watch; without one, by checking once a second.
 pub(super) fn watches() -> Option<Check> {
     let most = |name: &str| -> Option<u64> {
         fs::read_to_string(Path::new("/proc/sys/fs/inotify").join(name)).ok()?.trim().parse().ok()
@@ -102,7 +102,7 @@ struct Used {
     watches: u64,
 }
 
-/// What programs of this user have, as far as they let themselves be asked.
+/// What this user's programs have, as far as it can be read.
 fn used() -> Used {
     let mut used = Used::default();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -118,7 +118,7 @@ fn used() -> Used {
     used
 }
 
-/// What it is now.
+/// The current time.
 pub(super) fn now() -> Millis {
     store::now()
 }

@@ -1,16 +1,16 @@
-//! What `doctor --fix` does: only what takes nothing away and lets nobody in.
+//! The changes of `doctor --fix`: only those that lose nothing and let nobody in.
 
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-/// A remedy that can do no harm.
+/// A harmless remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mend {
-    /// Gives a file or folder another mode: one that is closed to others.
+    /// Gives a file or folder another mode, closed to others.
     Mode {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// The mode.
         mode: u32,
@@ -18,10 +18,10 @@ pub(super) enum Mend {
 }
 
 impl Mend {
-    /// Does it.
+    /// Carries it out.
     pub(super) fn done(&self) -> io::Result<()> {
         match self {
-            // A link would lead the change elsewhere.
+            // A link would redirect the change.
             Mend::Mode { path, .. } if fs::symlink_metadata(path)?.is_symlink() => {
                 Err(io::Error::other(format!("{} is a link", path.display())))
             }

@@ -1,4 +1,4 @@
-//! What another user of the machine could open, or change.
+//! What another user of the machine could open or change.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -10,7 +10,7 @@ use crate::channels::program;
 use crate::config::{Config, WHATSAPP_PROGRAM};
 use crate::home::Home;
 
-/// Programs that run as the owner, and the folders that lead to what is private. `engine` is its socket.
+/// Programs that run as the owner, and folders that lead to private files. `engine` is the engine's socket.
 pub(super) fn check(home: &Home, config: &Config, engine: Option<&Path>) -> Vec<Check> {
     let mut checks: Vec<Check> = programs(config).iter().filter_map(|path| changeable(path)).collect();
     checks.extend([home.config_dir(), home.data()].into_iter().find_map(replaceable));
@@ -47,7 +47,7 @@ fn changeable(path: &Path) -> Option<Check> {
     })
 }
 
-/// A folder above that all may write lets each of them put another in its place.
+/// A world-writable parent folder lets anyone replace the one below it.
 fn replaceable(dir: &Path) -> Option<Check> {
     let above = dir.ancestors().skip(1).find(|above| {
         std::fs::metadata(above).is_ok_and(|found| found.mode() & 0o002 != 0 && found.mode() & 0o1000 == 0)
@@ -56,7 +56,8 @@ fn replaceable(dir: &Path) -> Option<Check> {
     Some(Check::broken("other users", words, format!("chmod o-w {}, or choose another --home", above.display())))
 }
 
-/// Keys of channels and the databases; sockets too, which a copy may have left open. Some are `told` already.
+/// Channels' keys and the databases; also sockets, which a copy may have left open. Those in `told` are reported
+/// already.
 fn private_files(home: &Home, told: &BTreeSet<PathBuf>) -> Option<Check> {
     let folders =
         [home.config_dir().join("secrets"), home.data().to_path_buf(), home.channel_dir("whatsapp"), home.run_dir()];
@@ -73,7 +74,7 @@ fn private_files(home: &Home, told: &BTreeSet<PathBuf>) -> Option<Check> {
     )
 }
 
-/// Whoever speaks with the engine owns the machine, and each sandbox.
+/// Whoever can use the engine owns the machine and every sandbox.
 fn open_engine(socket: &Path) -> Option<Check> {
     let found = std::fs::metadata(socket).ok()?;
     (found.mode() & 0o006 != 0).then(|| {

@@ -1,4 +1,4 @@
-//! Whether tasks are carried out: those that were given up lately, and those that are paused for it.
+//! Whether tasks are carried out: those that failed lately, and those paused because of it.
 
 use super::super::times;
 use super::Check;
@@ -11,7 +11,7 @@ pub(super) fn check(home: &Home) -> Vec<Check> {
     if !path.exists() {
         return Vec::new();
     }
-    // A database that cannot be read has its own line.
+    // An unreadable database has its own line.
     let planned = Store::open(&path).and_then(|store| PlannedTasks::of(&store));
     planned.map(|planned| checks(&planned)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! `doorward group remove`: forgets a group; with `--everything` nothing of it is left.
+//! `doorward group remove`: removes a group; with `--everything` nothing of it is left.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,12 @@ use super::super::{Failure, change, lock, show, stop, usage};
 use super::open_store;
 use crate::home::Home;
 
-/// Runs the command.
 pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bool) -> Result<ExitCode, Failure> {
     let store = open_store(home)?;
     let group = store.group(name)?;
     let (registered, is_main) = (group.is_some(), group.is_some_and(|group| group.is_main));
     let left = what_it_left(home, name);
-    // What an earlier removal has left can still be deleted.
+    // What an earlier removal left can still be deleted.
     if !registered && (!everything || left.is_empty()) {
         return Err(change::no_group(name, &change::registered(home)?));
     }
@@ -25,11 +24,11 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
         show::line("Nothing was removed.")?;
         return Ok(ExitCode::from(1));
     }
-    // First forgotten, then stopped: nothing can start it in between.
+    // First removed, then stopped: nothing can start it in between.
     store.remove_group(name)?;
     stop::stop(home, name).await?;
     store.clear_access_requests(Some(name))?;
-    // Messages, too; there may be none.
+    // It contains messages, too. It may not exist.
     let _ = std::fs::remove_file(home.chat_history(name));
     if !everything {
         show::line(format!("Group {name} is forgotten, with its messages."))?;
@@ -62,7 +61,7 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
     .into())
 }
 
-/// What reached its owner through it, and what would shut a new group of its name.
+/// Reports what reached its owner through it, and what would affect a new group of its name.
 fn tell_what_it_was(home: &Home, name: &GroupName, was_main: bool) {
     if was_main {
         let others = change::registered(home).is_ok_and(|groups| !groups.is_empty());
@@ -79,7 +78,7 @@ fn tell_what_it_was(home: &Home, name: &GroupName, was_main: bool) {
     }
 }
 
-/// All that is a group's beside its messages, as far as it is there.
+/// Everything of a group besides its messages, as far as it exists.
 fn what_it_left(home: &Home, name: &GroupName) -> Vec<(PathBuf, String)> {
     let previous = |path: PathBuf| PathBuf::from(format!("{}.previous", path.display()));
     let all = [

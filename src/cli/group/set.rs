@@ -1,4 +1,4 @@
-//! `doorward group set`: who answers in a group, and when.
+//! `doorward group set`: which agent answers in a group, and when.
 
 use std::process::ExitCode;
 
@@ -14,10 +14,10 @@ use crate::edit::Edit;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 
-/// The one thing that no file says.
+/// The only setting that is in no file.
 const MAIN: (&str, &str) = ("main", "this group is the owner's own chat from now on");
 
-/// What can be set, with what it is.
+/// The keys that can be set, with descriptions.
 fn keys() -> impl Iterator<Item = (&'static str, String)> {
     let of_file = OF_GROUP.iter().chain(&OF_GROUP_LIMITS);
     let of_file = of_file.map(|key| (key.name, format!("{}: {}", key.value, key.meaning.replace('`', ""))));
@@ -49,7 +49,6 @@ fn help() -> String {
     format!("What can be set:\n{}", keys.join("\n"))
 }
 
-/// Runs the command.
 pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
     let SetArgs { group, key, value, default, dry_run } = args;
     let groups = change::registered(home)?;
@@ -77,7 +76,7 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
             (edit.set(key, value).map_err(failed)?, meaning)
         }
     };
-    // A model is its agent's: another one has another, and the shell none.
+    // A model belongs to its agent: another agent has another one, and the shell none.
     let gone: &[&str] = match key.as_str() {
         "agent" => &["agents", "model", "endpoint", "command"],
         "agents" => &["agent", "model", "endpoint"],
@@ -97,7 +96,7 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
     Ok(done)
 }
 
-/// A list is one in TOML, or the words that were said; a number is one, and all else is a text.
+/// A list is a TOML array, or the given words; a number is a number, anything else a string.
 fn value_of(key: &str, said: &[String]) -> Result<Value, Failure> {
     let is_list = OF_GROUP.iter().any(|known| known.name == key && known.value.starts_with('['));
     let one = match said {

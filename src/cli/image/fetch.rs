@@ -1,5 +1,5 @@
-//! What an image needs is fetched: by the owner's script, in a sandbox whose door has a policy for this alone. What the sandbox
-//! leaves comes out as one stream of bytes, and lies on the host as such until it is built.
+//! Fetches what an image needs: the owner's script runs in a sandbox whose door has a policy just for this. The
+//! sandbox's result comes out as one byte stream, and stays one on the host until the build.
 
 use std::path::Path;
 
@@ -17,16 +17,16 @@ use crate::images::policy_of;
 use crate::store::ledger::{AuditEntry, AuditReader, Filter, Which};
 use crate::store::{Millis, now};
 
-/// How the script is run: its first command that fails ends it.
+/// The script's shell: its first failing command ends it.
 const SHELL: [&str; 4] = ["/bin/bash", "-euo", "pipefail", "-c"];
 
-/// How much of a line that a script prints is shown at once.
+/// How much of a script's output line is shown at once.
 const LONGEST_LINE: u64 = 4096;
 
-/// How many refusals are told one by one.
+/// How many refusals are reported one by one.
 const TOLD: usize = 8;
 
-/// Runs an image's script, and gives what it left, kept below `staging`.
+/// Runs an image's script, and returns its result, stored below `staging`.
 pub(super) async fn run(home: &Home, engine: &Engine, own: &Extension, staging: &Path) -> Result<Fetched, Failure> {
     let kept = staging.join("files.tar");
     if own.fetch.is_empty() {
@@ -57,7 +57,7 @@ pub(super) async fn run(home: &Home, engine: &Engine, own: &Extension, staging: 
     taken.await.map_err(environment)?.map_err(refused)
 }
 
-/// The script's exit code; where that is 0, what it left lies at `raw`.
+/// Returns the script's exit code; if that is 0, its result is at `raw`.
 async fn in_sandbox(
     engine: &Engine,
     reached: &mut reach::Reached<'_>,
@@ -99,7 +99,7 @@ async fn script(engine: &Engine, container: &str, own: &Extension) -> Result<i64
     Ok(code?)
 }
 
-/// What a script prints is shown as text: no code of it reaches a terminal.
+/// Shows a script's output as text: none of its control codes reach a terminal.
 async fn tell(said: impl AsyncRead + Unpin) {
     let mut said = BufReader::new(said);
     let mut line = Vec::new();
@@ -117,7 +117,7 @@ async fn pack(engine: &Engine, container: &str, raw: &Path) -> Result<(), Failur
     let kept = async move {
         let mut bounded = out_end.take(MOST_FETCHED + 1);
         let copied = tokio::io::copy(&mut bounded, &mut file).await;
-        // Whoever goes on writing hears that there is no room.
+        // A further write fails for lack of space.
         drop(bounded);
         tokio::io::AsyncWriteExt::flush(&mut file).await.and(copied)
     };
@@ -134,7 +134,7 @@ async fn pack(engine: &Engine, container: &str, raw: &Path) -> Result<(), Failur
     }
 }
 
-/// What the door refused since, with what would allow it; empty where it refused nothing.
+/// The door's refusals since then, with what would allow them; empty if there were none.
 fn refusals(home: &Home, policy: &GroupName, since: Millis) -> Result<String, Failure> {
     let denied = Some(Which::Denied);
     let filter = Filter { group: Some(policy.clone()), since: Some(since), which: denied, ..Filter::default() };
@@ -168,8 +168,8 @@ fn words(policy: &GroupName, entries: &[AuditEntry]) -> String {
     format!(". Its door refused:\n{}{allowed}{}", all.join("\n"), commands.join("\n"))
 }
 
-/// The commands that would allow these requests: each by itself, or a whole site for reading where no rule names what was asked
-/// of several of its pages.
+/// The commands that would allow these requests: each by itself, or a whole site for reading if no rule names several
+/// requested pages of it.
 fn commands(policy: &GroupName, lifted: &[(Facts, bool)]) -> Vec<String> {
     let site = |facts: &Facts| format!("{}://{}/", facts.scheme.as_str(), facts.authority.host_header(facts.scheme));
     let reads = |facts: &Facts, unknown: bool| unknown && matches!(facts.method, Method::Get | Method::Head);

@@ -1,4 +1,4 @@
-//! `doorward image new`: the files of an image of the owner's, for them to fill.
+//! `doorward image new`: creates the files of an image of the owner's, to be filled in.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) struct NewArgs {
     recipe: Option<String>,
 }
 
-/// What is written for an image, `NAME` standing for its name.
+/// The files for an image; `NAME` stands for its name.
 struct Recipe {
     name: &'static str,
     addition: &'static str,
@@ -84,7 +84,7 @@ pub(super) fn run(home: &Home, args: &NewArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A file of the owner's that is not there yet.
+/// Writes a file of the owner's that does not exist yet.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let made = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
     let written = made.and_then(|mut file| file.write_all(text.as_bytes()));

@@ -1,4 +1,4 @@
-//! An image of the owner's is built: what it needs is fetched through a door, and then it is built without network.
+//! Builds an image of the owner's: what it needs is fetched through a door, then the build runs without a network.
 
 use anyhow::anyhow;
 use containers::Engine;
@@ -8,7 +8,7 @@ use super::super::{Failure, environment, refused, show, up};
 use super::fetch;
 use crate::home::Home;
 
-/// Builds it, unless it is there as its files say.
+/// Builds it, unless it exists and matches its files.
 pub(super) async fn build(home: &Home, engine: &Engine, own: &Extension, again: bool) -> Result<ImageId, Failure> {
     let standing = images::standing(engine, own).await.map_err(environment)?;
     if standing == Standing::Current && !again {
@@ -17,7 +17,7 @@ pub(super) async fn build(home: &Home, engine: &Engine, own: &Extension, again: 
     super::ensure(home, engine, "base").await?;
     super::ensure(home, engine, own.from.map_or("base", |program| program.name)).await?;
     home.prepare()?;
-    // Removed with all that is in it, whether this ends well, badly or is broken off.
+    // Removed with its content, however this ends.
     let staging = tempfile::tempdir_in(home.run_dir()).map_err(anyhow::Error::new)?;
     let fetched = fetch::run(home, engine, own, staging.path()).await?;
     if !own.fetch.is_empty() {
@@ -47,7 +47,7 @@ fn failed(home: &Home, own: &Extension, error: BuildError) -> Failure {
     }
 }
 
-/// What is to be said of an image that was built on another one than is there now.
+/// The report about an image whose base has been rebuilt since.
 pub(in crate::cli) fn outdated(own: &Extension) -> String {
     let from = own.from.map_or("base", |program| program.name);
     let name = &own.name;

@@ -1,4 +1,4 @@
-//! Copies a folder that agents have written: regular files and folders, nothing that leads elsewhere, and no keys.
+//! Copies a folder that agents have written: regular files and folders, no links, and no keys.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -11,18 +11,18 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chownat, openat
 
 use crate::sandboxes::walk::{Found, walk};
 
-/// Where NanoClaw keeps what it logged; whole prompts are in it.
+/// NanoClaw's logs, which contain whole prompts.
 const LOGS: &str = "logs";
 
-/// Where a key stands in a file, if in one.
+/// A key in a file is within its first bytes.
 const BEGINNING: u64 = 256 << 10;
 
-/// What was copied.
+/// The result of copying.
 #[derive(Debug, Default)]
 pub(super) struct Copied {
     files: usize,
     bytes: u64,
-    /// What was not, and why.
+    /// What was left out, and why.
     pub(super) left: Vec<String>,
 }
 
@@ -34,16 +34,16 @@ impl Copied {
     }
 }
 
-/// Whose the copy is.
+/// The owner of the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// The owner's alone.
+    /// Only the owner.
     Owners,
-    /// An agent's, which writes there.
+    /// An agent, which writes there.
     Agents,
 }
 
-/// Copies what is in a folder into another, which appears whole or not at all. With `dry_run` it is only looked at.
+/// Copies a folder's content into another folder, which appears atomically. With `dry_run` it is only checked.
 pub(super) fn copy(from: &Path, to: &Path, whose: Whose, dry_run: bool) -> anyhow::Result<Copied> {
     let beside = to.parent().unwrap_or(to);
     let made = if dry_run { None } else { Some(tempfile::Builder::new().prefix(".import-").tempdir_in(beside)?) };
@@ -55,7 +55,7 @@ pub(super) fn copy(from: &Path, to: &Path, whose: Whose, dry_run: bool) -> anyho
         if whose == Whose::Agents {
             give_to_sandboxes(&whole)?;
         }
-        // An empty folder that is there gives way.
+        // Replaces an empty folder.
         std::fs::rename(&whole, to).with_context(|| format!("cannot make {}", to.display()))?;
     }
     Ok(copied)
@@ -80,7 +80,7 @@ impl Copied {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// What key is in it, if it is left for that.
+    /// The kind of key in it, if it is left out because of that.
     fn file(&mut self, to: Option<PathBuf>, found: &Found<'_>) -> io::Result<Option<&'static str>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut from = File::from(openat(found.here, found.name, flags, Mode::empty())?);
@@ -100,13 +100,13 @@ impl Copied {
     }
 }
 
-/// Writes a file that only its owner can read, where none is.
+/// Writes a new file that only its owner can read.
 pub(super) fn write_new(path: &Path, text: &[u8]) -> anyhow::Result<()> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     made.and_then(|mut file| file.write_all(text)).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Where each group is a user of its own, the first start of a sandbox gives it what is the common user's.
+/// If each group has its own user, the first start of a sandbox gives it the common user's files.
 fn give_to_sandboxes(folder: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());

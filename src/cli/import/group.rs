@@ -1,4 +1,4 @@
-//! The groups: each with its folder, who answers when, its mounts and its messages.
+//! The groups: each with its folder, agent, trigger, mounts and messages.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use crate::edit::Edit;
 use crate::registration::whatsapp as ids;
 use crate::store::{Imported, Means, NewGroup, NewMessage, Registered};
 
-/// So many messages go into one transaction.
+/// How many messages go into one transaction.
 const AT_ONCE: usize = 1000;
 
-/// What NanoClaw says of a container; the rest of it is Doorward's own business here.
+/// The used part of NanoClaw's container settings; the rest is up to Doorward here.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ContainerConfig {
@@ -34,7 +34,7 @@ struct AdditionalMount {
 }
 
 impl Import<'_> {
-    /// All that are registered.
+    /// Imports all registered groups.
     pub(super) fn groups(&mut self) -> Result<(), Failure> {
         for registered in self.source.registered().map_err(refused)? {
             self.group(&registered)?;
@@ -68,7 +68,7 @@ impl Import<'_> {
         }
     }
 
-    /// A group that was not there: its folder first, so that its memory is NanoClaw's.
+    /// Creates a new group: its folder first, so that its memory is NanoClaw's.
     fn begin(&mut self, registered: &Registered) -> Result<GroupName, Failure> {
         let group = self.free_name(&registered.folder)?;
         self.report.name(&registered.folder, &group);
@@ -101,7 +101,7 @@ impl Import<'_> {
         Ok(group)
     }
 
-    /// What is answered there. A name of the chat's own is taken where people could call it.
+    /// Which messages are answered there. A chat's own name is kept if people could use it.
     fn trigger(&mut self, registered: &Registered, group: &GroupName) -> Trigger {
         let Registered { trigger, .. } = registered;
         if !registered.requires_trigger || registered.is_main {
@@ -122,7 +122,7 @@ impl Import<'_> {
         }
     }
 
-    /// The folder's own name, as far as it can be a group's and is none yet.
+    /// The folder's own name, made valid and free.
     fn free_name(&self, folder: &str) -> Result<GroupName, Failure> {
         let fits =
             |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_') { c } else { '-' };

@@ -1,9 +1,9 @@
-//! What has no place here, each with what to do instead.
+//! What is not imported, each with what to do instead.
 
 use super::Import;
 
 impl Import<'_> {
-    /// What has no place here, or makes itself anew.
+    /// Reports what is not imported, or recreates itself.
     pub(super) fn left(&mut self) {
         let there = |path: &str| self.dir.join(path).exists();
         let whatsapp = there("store/auth");

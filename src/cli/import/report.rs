@@ -1,4 +1,4 @@
-//! What was taken, what was there, and what was left.
+//! The import's report: what was taken, what was there already, and what was left out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,44 +7,44 @@ use policies::GroupName;
 
 use super::super::show::{Styled, Tone};
 
-/// As it grows.
+/// The report while it grows.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     taken: Vec<(&'static str, String)>,
     there: Vec<(&'static str, String)>,
     left: Vec<String>,
     names: BTreeMap<String, GroupName>,
-    /// Whether a task is here that rests.
+    /// Whether a task was imported as paused.
     pub(super) paused: bool,
 }
 
 impl Report {
-    /// Something is here now.
+    /// Something was imported.
     pub(super) fn taken(&mut self, what: &'static str, said: impl Into<String>) {
         self.taken.push((what, said.into()));
     }
 
-    /// Whether any of a kind is here now.
+    /// Whether anything of a kind was imported.
     pub(super) fn has_taken(&self, what: &str) -> bool {
         self.taken.iter().any(|(taken, _)| *taken == what)
     }
 
-    /// Something was here before.
+    /// Something was there already.
     pub(super) fn there(&mut self, what: &'static str, said: &str) {
         self.there.push((what, said.to_owned()));
     }
 
-    /// Something was not taken.
+    /// Something was left out.
     pub(super) fn left(&mut self, said: impl Into<String>) {
         self.left.push(said.into());
     }
 
-    /// Files of a folder that were not taken.
+    /// Files of a folder were left out.
     pub(super) fn left_out(&mut self, folder: &str, files: &[String]) {
         self.left.extend(files.iter().map(|file| format!("groups/{folder}/{file}")));
     }
 
-    /// What a folder's group is called here.
+    /// The name of a folder's group here.
     pub(super) fn name(&mut self, folder: &str, group: &GroupName) {
         self.names.insert(folder.to_owned(), group.clone());
     }
@@ -59,7 +59,7 @@ impl Report {
         self.names.values()
     }
 
-    /// For a screen.
+    /// The report for a screen.
     pub(super) fn text(&self, dir: &Path, dry_run: bool) -> Styled {
         let (taken, left) = match dry_run {
             true => ("Would be taken", "Would not be taken"),

@@ -1,5 +1,5 @@
-//! The tasks: each becomes one of the same group, at the same times by the owner's clock. One that its owner has to look
-//! at first is made, and rests.
+//! The tasks: each becomes a task of the same group, at the same times by the owner's clock. One that its owner must
+//! check first is imported as paused.
 
 use desk::screen::quotation;
 use jiff::Timestamp;
@@ -12,11 +12,11 @@ use crate::config::{Agent, GroupSettings};
 use crate::schedule::{Kind, Missed, Schedule, zone_name};
 use crate::store::{Context, MadeBy, NewTask, Scheduled, Word};
 
-/// How much of a prompt is shown.
+/// How many characters of a prompt are shown.
 const PROMPT_SHOWN: usize = 50;
 
 impl Import<'_> {
-    /// All that are to come, of groups that are here.
+    /// Imports all future tasks of groups that were imported.
     pub(super) fn tasks(&mut self) -> Result<(), Failure> {
         for scheduled in self.source.tasks().map_err(refused)? {
             match self.report.named(&scheduled.folder).cloned() {
@@ -63,7 +63,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// As it is written here, or why it cannot be.
+    /// The task in Doorward's form, or why there is none.
     fn read(&self, group: &GroupName, scheduled: &Scheduled) -> Result<NewTask, String> {
         let Scheduled { prompt, kind, value, context, script, .. } = scheduled;
         let gate = script.clone().filter(|script| !script.trim().is_empty());
@@ -83,26 +83,26 @@ impl Import<'_> {
             prompt: prompt.clone(),
             schedule: Schedule::read(kind, value, zone, Timestamp::now())?,
             context: Context::named(context).unwrap_or_default(),
-            // As NanoClaw has it.
+            // As in NanoClaw.
             missed: Missed::Once,
             gate,
             made_by: MadeBy::Owner,
         })
     }
 
-    /// Whether an import before this one has made it, whatever became of it.
+    /// Whether an earlier import created it, whatever happened to it since.
     fn is_there(&self, group: &GroupName, scheduled: &Scheduled, new: Option<&NewTask>) -> Result<bool, Failure> {
         let Some(store) = &self.store else { return Ok(false) };
         let is_it = |task: &crate::store::Task| {
             let what = &task.what;
-            // A time that has passed meanwhile cannot be read again.
+            // A time that has passed meanwhile no longer parses.
             let when = new.is_none_or(|new| new.schedule.value() == what.schedule.value());
             what.prompt == scheduled.prompt && what.schedule.kind().name() == scheduled.kind && when
         };
         Ok(store.tasks(Some(group), true)?.iter().any(is_it))
     }
 
-    /// What its owner has to look at before it is carried out here.
+    /// What its owner must check before it is carried out here.
     fn to_decide(&self, group: &GroupName, scheduled: &Scheduled) -> Result<Vec<String>, Failure> {
         let mut decide = Vec::new();
         if scheduled.script.as_ref().is_some_and(|script| !script.trim().is_empty()) {

@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{Access, GroupSettings, Trigger, WHATSAPP};
 use crate::store::{Context, MadeBy, TaskState};
 
-/// As NanoClaw made it in February 2026; what came later came as columns of their own.
+/// NanoClaw's schema of February 2026; later additions came as new columns.
 const SCHEMA: &str = "
 CREATE TABLE chats (jid TEXT PRIMARY KEY, name TEXT, last_message_time TEXT, channel TEXT, is_group INTEGER);
 CREATE TABLE messages (id TEXT, chat_jid TEXT, sender TEXT, sender_name TEXT, content TEXT, timestamp TEXT,
@@ -185,7 +185,7 @@ fn groups_messages_memories_and_mounts_come_along() {
     assert_eq!(Config::load(&scene.home).unwrap().assistant.name, "Zoë");
 }
 
-/// A network delivers again what an agent has had, and a reply names what it answers.
+/// A network redelivers what an agent has had, and a reply names its message.
 #[test]
 fn what_was_said_is_known_and_asks_nobody() {
     let scene = Scene::new();
@@ -266,7 +266,7 @@ fn what_is_no_nanoclaw_is_told() {
     assert!(told(&two).contains("damaged or no database"));
 }
 
-/// Before February, three columns were missing, and the assistant's rows were known by its name.
+/// Before February three columns were missing, and the assistant's rows were recognised by its name.
 #[test]
 fn an_older_database_is_read_as_well() {
     let scene = Scene::new();

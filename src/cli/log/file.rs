@@ -1,4 +1,4 @@
-//! The same lines in two files of the data folder, for `doorward logs`: the newest few megabytes.
+//! The same lines in two files in the data folder, for `doorward logs`: the newest few megabytes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,14 +11,14 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::home::{Home, create_private_dir};
 
-/// Where a daemon writes, and what it wrote before that.
+/// The current file and the one before it.
 const NOW: &str = "daemon.log";
 const BEFORE: &str = "daemon.log.1";
 
-/// One of the two is at most this long, and a line longer.
+/// The most bytes in one of the two, give or take a line.
 const LONGEST: u64 = 2 << 20;
 
-/// What is written to.
+/// The open file.
 #[derive(Clone)]
 pub(super) struct LogFile(Arc<Mutex<Open>>);
 
@@ -34,7 +34,7 @@ pub(in crate::cli) fn paths(home: &Home) -> [PathBuf; 2] {
 }
 
 impl LogFile {
-    /// Goes on where the last daemon ended.
+    /// Continues where the last daemon ended.
     pub(super) fn open(home: &Home) -> anyhow::Result<Self> {
         let folder = home.log_dir();
         create_private_dir(&folder)?;
@@ -64,7 +64,7 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// A line goes to the files as far as they take it: a full disk must not stop what it is about.
+/// Writes as much as the files take: a full disk must not stop the daemon.
 impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let _ = lock(&self.0).take(line);

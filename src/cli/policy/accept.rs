@@ -1,4 +1,4 @@
-//! `doorward policy accept`: takes a preset as this version ships it.
+//! `doorward policy accept`: puts this version's preset in force.
 
 use std::process::ExitCode;
 
@@ -42,7 +42,7 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
             _ => return Err(ClientError::Unexpected.into()),
         },
         None => {
-            // It may allow more: first the log hears of it.
+            // It may allow more, so the log is told first.
             let noted = add_notice(
                 &home.audit_log(),
                 &home.old_audit_db(),
@@ -56,7 +56,7 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says which presets wait, where policies are looked at.
+/// Reports waiting presets wherever policies are shown.
 pub(super) fn tell_waiting(home: &Home) -> Result<(), Failure> {
     for waiting in waiting(&TakenPresets::of(home))? {
         let name = waiting.name;

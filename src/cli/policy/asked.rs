@@ -1,5 +1,5 @@
-//! What a group asked for, from the audit log, as requests that can be judged again.
-//! The log holds no queries, so they are judged without.
+//! A group's requests, from the audit log, to be judged again. The log holds no queries, so they are judged without
+//! them.
 
 use policies::{Code, Facts, GroupName, Upgrade};
 
@@ -7,17 +7,17 @@ use crate::home::Home;
 use crate::store::Millis;
 use crate::store::ledger::{AuditReader, DecisionRecord, Filter};
 
-/// A request of the log: refused for a reason, let through while observing, or allowed.
+/// A request in the log: refused, allowed by observe mode, or allowed.
 pub(super) struct Asked {
     pub(super) facts: Facts,
     pub(super) code: Option<Code>,
     pub(super) observed: bool,
 }
 
-/// The newest requests are what an owner has in mind; more would only repeat them.
+/// An owner cares about the newest requests; more would only repeat them.
 const AT_MOST: u32 = 20_000;
 
-/// The group's requests, oldest first. No log is an empty one.
+/// The group's requests, oldest first. Without a log there are none.
 pub(super) fn asked(home: &Home, group: &GroupName, since: Option<Millis>) -> anyhow::Result<Vec<Asked>> {
     if !home.audit_log().exists() {
         return Ok(Vec::new());
@@ -27,7 +27,7 @@ pub(super) fn asked(home: &Home, group: &GroupName, since: Option<Millis>) -> an
     Ok(entries.iter().filter_map(|entry| request(&entry.decision, entry.code())).collect())
 }
 
-/// What was refused before it could be read is no request.
+/// The request in a record; `None` if it was refused before it could be parsed.
 pub(super) fn request(record: &DecisionRecord, code: Option<&str>) -> Option<Asked> {
     let (scheme, host, port) = (record.scheme.as_deref()?, record.host.as_deref()?, record.port?);
     let url = format!("{scheme}://{host}:{port}{}", record.path.as_deref()?);

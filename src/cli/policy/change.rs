@@ -57,10 +57,10 @@ pub(super) struct DenyArgs {
     dry_run: bool,
 }
 
-/// A method, if one was given, and the rest as a URL; a bare host is https.
+/// A method, if given, and the rest as a URL; a bare host means https.
 fn asked(request: &[String]) -> Result<(Option<&str>, Facts), Failure> {
     let (method, url) = match request {
-        // Half of a request: whoever means a host of this name says https://.
+        // Half a request; a host of that name needs https:// in front.
         [method] if Method::parse(&method.to_ascii_uppercase()).is_some() => {
             let method = method.to_ascii_uppercase();
             return Err(usage(anyhow!(
@@ -146,7 +146,7 @@ pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> 
     finish(edit, *dry_run, &meaning)
 }
 
-/// The rule that says all that an edit adds, where one does.
+/// The existing rule that covers everything an edit adds, if any.
 fn stands(home: &Home, group: &GroupName, before: &Policy, edit: &Edit<OfPolicy>) -> Result<Option<RuleRef>, Failure> {
     let Ok(after) = compile_file_of(home, group, edit.text())? else { return Ok(None) };
     let known = policy_file::summaries(before);
@@ -161,7 +161,7 @@ fn nothing_new(rule: &RuleRef) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether something of a host is refused, whatever allows it.
+/// Whether part of a host is denied, whatever allows it.
 fn has_denies(policy: &Policy, host: &Host) -> bool {
     policy.rules().denies.iter().any(|rule| rule.host.covers(host))
 }
@@ -174,13 +174,13 @@ fn other_names(host: &Host) -> String {
     }
 }
 
-/// A request as one that the owner means: a star stands for what it stands for in a rule.
+/// The request that the owner means: a star has the meaning that it has in a rule.
 fn meant(facts: &Facts) -> Facts {
     let path = facts.path.as_str().replace('*', "any-0f3c");
     Facts { path: Path::parse(&path).unwrap_or_else(|_| facts.path.clone()), ..facts.clone() }
 }
 
-/// The rules for such a one, for all that are meant.
+/// The rules for such a request, for everything it means.
 fn with_stars(lift: &[String], facts: &Facts) -> String {
     lift.join("\n").replace(meant(facts).path.spelt().as_str(), &path_of(facts))
 }
@@ -190,9 +190,9 @@ fn path_of(facts: &Facts) -> String {
 }
 
 enum Exactly {
-    /// A rule allows it by now.
+    /// A rule already allows it.
     Already(RuleRef),
-    /// These rules would.
+    /// These rules would allow it.
     Lift(Vec<Rule>),
 }
 
@@ -200,7 +200,7 @@ enum Exactly {
 fn exactly(policy: &Policy, facts: &Facts, (now, until): (Moment, Option<Moment>)) -> Result<Exactly, Failure> {
     match policy.at(now).enforced().decide(meant(facts)) {
         Verdict::Allow(permit) => match end_of(policy, permit.rule()) {
-            // What allows it now will have ended by then.
+            // The rule that allows it now will have ended by then.
             Some(ends) if until.is_none_or(|until| ends < until) => exactly(policy, facts, (ends, until)),
             _ => Ok(Exactly::Already(permit.rule().clone())),
         },
@@ -224,7 +224,7 @@ fn end_of(policy: &Policy, rule: &RuleRef) -> Option<Moment> {
     policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?.hours?.until()
 }
 
-/// A rule beside a deny allows nothing, and whoever wrote it would think that it does.
+/// A rule under a deny allows nothing, contrary to what its author would think.
 fn still_closed(home: &Home, group: &GroupName, edit: &Edit<OfPolicy>, facts: Facts) -> Result<(), Failure> {
     let Ok(compiled) = compile_file_of(home, group, edit.text())? else { return Ok(()) };
     match compiled.policy.at(times::clock(home).now()).enforced().decide(facts) {
@@ -246,7 +246,7 @@ pub(super) fn deny(home: &Home, args: &DenyArgs) -> Result<ExitCode, Failure> {
     known_group(home, group)?;
     let site = facts.authority.host_header(facts.scheme);
     let path = path_of(&facts);
-    // A deny holds on every port and in both schemes, unless one was named.
+    // A deny applies to every port and both schemes, unless one was given.
     let rule = Rule::of(&facts.authority.host.to_string());
     let rule = if facts.authority.port == facts.scheme.default_port() { rule } else { rule.port(facts.authority.port) };
     let (rule, what) = match (method, path.as_str()) {
@@ -297,7 +297,7 @@ fn missing_credentials(home: &Home, preset: &str) -> Result<Vec<String>, Failure
     Ok(credentials(preset).into_iter().filter(|name| !config.credentials.contains_key(name.as_str())).collect())
 }
 
-/// The credentials that a preset asks for.
+/// The credentials that a preset needs.
 fn credentials(preset: &str) -> Vec<String> {
     let Ok(group) = GroupName::parse("preset") else { return Vec::new() };
     let file = Source { name: "preset".to_owned(), text: format!("use = [{preset:?}]") };
@@ -305,7 +305,7 @@ fn credentials(preset: &str) -> Vec<String> {
     compiled.map(|it| it.policy.credentials().iter().map(ToString::to_string).collect()).unwrap_or_default()
 }
 
-/// Each with a sentence, and what it needs.
+/// All presets, each with a sentence and its credentials.
 pub(super) fn list(json: bool) -> Result<ExitCode, Failure> {
     let all = presets::names().into_iter().filter_map(|name| Some((name, presets::says(name)?)));
     if json {
@@ -326,7 +326,7 @@ pub(super) fn list(json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A preset alone, as it is in force, for `policy show`.
+/// A preset on its own, as it is in force, for `policy show`.
 pub(super) fn preset_alone(home: &Home, name: &GroupName) -> Result<Option<Texts>, Failure> {
     let Some(shipped) = presets::get(name.as_str()) else { return Ok(None) };
     let taken = policy_files::presets_in_force(home)?.into_iter().find(|taken| taken.name == name.as_str());

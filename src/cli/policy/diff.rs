@@ -1,5 +1,4 @@
-//! `doorward policy diff`: what a change would allow or refuse, rule by rule and for
-//! the requests that stand in the log.
+//! `doorward policy diff`: what a change would allow or refuse, by rule and for the requests in the log.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +20,7 @@ pub(super) fn run(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let diff = {
-        // A file is what this group's would be, with its skills: said, or the group that one of the two is.
+        // A file stands for this group's, with its skills: the given group, or the one that is compared.
         let named = [old, new].into_iter().find(|what| !is_file(what));
         let named = named.map(GroupName::parse).transpose().map_err(|why| usage(anyhow!(why)))?;
         let group = group.or(named);
@@ -39,7 +38,7 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A group's name, or the path of a file: as `group`'s, where there is one.
+/// A group's name, or a file's path: as `group`'s, if given.
 fn either(home: &Home, what: &str, group: Option<&GroupName>) -> Result<Policy, Failure> {
     if is_file(what) {
         if !Path::new(what).exists() {
@@ -55,7 +54,7 @@ pub(in crate::cli) fn words(diff: &Diff) -> Styled {
     if diff.is_empty() {
         return "Nothing changes.".into();
     }
-    // Whole: what is new is told.
+    // Destructured in full, so that a new field cannot be forgotten.
     let Diff { added, removed, limits, asking, observe, leaks, requests } = diff;
     let mut lines = Vec::new();
     lines.extend(removed.iter().map(|rule| format!("- {}", rule_in_words(rule))));

@@ -1,5 +1,4 @@
-//! `doorward policy explain`: what becomes of one request, now or at another time, and by
-//! which rule.
+//! `doorward policy explain`: the verdict on one request, now or at another time, and the deciding rule.
 
 use policies::{
     Ask, AskedBy, BodyConditions, Code, Facts, Hours, Moment, Permit, Policy, Refusal, RuleRef, Terms, Verdict,
@@ -11,7 +10,7 @@ use super::show::{Styled, Tone};
 use crate::home::Home;
 use crate::pipeline::notice;
 
-/// As JSON; `when` where it is not now, `hours` where the rule that decided has them.
+/// As JSON; with `when` if it is not now, and `hours` if the deciding rule has them.
 pub(super) fn json(policy: &Policy, request: &str, when: Option<Moment>, way: &Way, notes: &[String]) -> Value {
     let mut json = json_of(request, way, notes);
     if let (Some(hours), Value::Object(fields)) = (hours(policy, way), &mut json) {
@@ -23,7 +22,7 @@ pub(super) fn json(policy: &Policy, request: &str, when: Option<Moment>, way: &W
     json
 }
 
-/// As JSON, where no rule is asked.
+/// As JSON, for a request that no rule decides.
 pub(super) fn answered_here_json(request: &str) -> Value {
     json!({ "verdict": "allow", "request": request, "rule": null, "answered_by": "doorward" })
 }
@@ -91,7 +90,7 @@ pub(super) fn words(
     }
 }
 
-/// What a rule says, where one decided.
+/// The text of the deciding rule, if there is one.
 fn says(policy: &Policy, rule: &RuleRef) -> Option<String> {
     let rule = policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?;
     Some(format!("\nsays   {} {}: {}", rule.effect, rule.host, rule.in_words()))
@@ -126,7 +125,7 @@ fn asked(home: &Home, policy: &Policy, request: &str, ask: &Ask, notes: &[String
     Tone::Warning.of("ask") + words + lifted("To have it go unasked,", home, policy, lift)
 }
 
-/// What goes with a request that is allowed, or may be.
+/// What accompanies a request that is allowed, or may be.
 fn given(terms: &Terms, notes: &[String]) -> String {
     let mut words = String::new();
     if checks_body(terms) {
@@ -145,7 +144,7 @@ fn checks_body(terms: &Terms) -> bool {
     terms.body_conditions().is_some_and(BodyConditions::look_inside)
 }
 
-/// What a name resolves to is known when it is dialled.
+/// The address of a name is only known when it is dialled.
 fn is_name(terms: &Terms) -> bool {
     terms.facts().authority.host.name().is_some()
 }
@@ -165,7 +164,7 @@ fn denied(home: &Home, policy: &Policy, (request, facts): (&str, &Facts), refusa
     Tone::Bad.of("deny") + words + how
 }
 
-/// What is said where no rule decided: none names the request, or what else is in it is refused.
+/// The explanation if no rule decided: none names the request, or something else in it is refused.
 fn without_rule(code: Code) -> &'static str {
     match code {
         Code::NotAllowed | Code::PortDenied | Code::MethodDenied | Code::PathDenied | Code::IpLiteral => {
@@ -175,7 +174,7 @@ fn without_rule(code: Code) -> &'static str {
     }
 }
 
-/// The lines that would change it, or what is to be done by hand; `before` says for what.
+/// The lines that would change it, or what to do by hand; `before` introduces them.
 fn lifted(before: &str, home: &Home, policy: &Policy, lift: &[String]) -> Styled {
     if lift.is_empty() {
         return Styled::default();

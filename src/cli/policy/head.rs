@@ -1,4 +1,4 @@
-//! What the door says of a request by its head, headers included.
+//! The door's verdict on a request's head, including headers.
 
 use anyhow::anyhow;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -18,8 +18,8 @@ pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value.trim().parse::<HeaderValue>().map_err(|error| error.to_string())?))
 }
 
-/// How a request with these headers would go, and what it would lose on the way. No secret is
-/// read, so one that stands where it does not belong is not seen here.
+/// How a request with these headers would fare, and what it would lose on the way. No secret is read, so a misplaced
+/// one is not detected here.
 pub(super) fn way(
     home: &Home,
     (policy, now): (&Policy, Moment),
@@ -28,7 +28,7 @@ pub(super) fn way(
 ) -> Result<(Way, Vec<String>), Failure> {
     let config = Config::load(home).map_err(refused)?;
     let keyring = stand_in::keyring(&config.credentials, &policy.credentials());
-    // A host that has a credential is always opened.
+    // TLS to a host with a credential is always intercepted.
     let opened = keyring.guards(&facts.authority);
     if let Some(way) = policy_file::unopened(policy.at(now), &facts).filter(|_| !opened) {
         return Ok((way, Vec::new()));

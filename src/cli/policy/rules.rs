@@ -1,5 +1,4 @@
-//! `doorward policy show`: everything that a group's policy says, presets and
-//! base.toml included.
+//! `doorward policy show`: everything in a group's policy, including presets and base.toml.
 
 use policies::{Asking, Date, GroupName, Limits, Moment, Policy, Rules, Say};
 use policy_file::{AskingSummary, Effect, RuleSummary};
@@ -8,7 +7,7 @@ use super::show::{self, Styled, Tone};
 use crate::home::Home;
 
 pub(super) fn json(policy: &Policy) -> serde_json::Value {
-    // Whole: what is new is shown.
+    // Destructured in full, so that a new field cannot be forgotten.
     let Rules { allows: _, tunnels: _, denies: _, says, limits, asking, observe: _, blocks_lookalikes } =
         policy.rules();
     serde_json::json!({
@@ -33,7 +32,7 @@ pub(super) fn words(home: &Home, policy: &Policy, now: Moment) -> Styled {
     } else {
         show::table(&["", "host", "requests", "credential", "rule"], &rows)
     }];
-    // Whole: what is new is shown.
+    // Destructured in full, so that a new field cannot be forgotten.
     let Rules { allows: _, tunnels: _, denies: _, says: _, limits, asking, observe, blocks_lookalikes } =
         policy.rules();
     let limits: Vec<String> = self::limits(limits).collect();
@@ -46,7 +45,7 @@ pub(super) fn words(home: &Home, policy: &Policy, now: Moment) -> Styled {
     Styled::joined(parts, "\n\n")
 }
 
-/// What `mode = "observe"` means today.
+/// The meaning of `mode = "observe"` today.
 fn observed(until: Date, today: Date) -> String {
     if today <= until {
         format!("observed until {until}: hosts that no rule names are let through, and marked in the log")
@@ -55,7 +54,7 @@ fn observed(until: Date, today: Date) -> String {
     }
 }
 
-/// `[ask]`, where it says something.
+/// `[ask]`, if it says anything.
 fn asking(asking: &Asking) -> Option<String> {
     if *asking == Asking::default() {
         return None;

@@ -1,5 +1,5 @@
-//! `doorward policy suggest`: from what was refused, or let through while observing,
-//! to the lines that would allow it. Resolves nothing and changes nothing.
+//! `doorward policy suggest`: the lines that would allow what was refused, or allowed by observe mode. Resolves nothing
+//! and changes nothing.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
     let wanted: Vec<_> = wanted.map(|asked| (asked.facts, asked.code)).collect();
     let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &wanted);
     if json {
-        // Whole: what is new is told.
+        // Destructured in full, so that a new field cannot be forgotten.
         let Suggestion { toml, requests, denied, asked, outside_hours, beyond_rules } = &suggestion;
         let by_rule = |(facts, rule): &(policies::Facts, policies::RuleRef)| serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "rule": rule });
         let outside_hours = outside_hours.iter().map(|(facts, why)| {
@@ -38,7 +38,7 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
 }
 
 pub(super) fn words(home: &Home, group: &GroupName, suggestion: &Suggestion) -> Styled {
-    // Whole: what is new is told.
+    // Destructured in full, so that a new field cannot be forgotten.
     let Suggestion { toml, requests, denied, asked, outside_hours, beyond_rules } = suggestion;
     let mut lines: Vec<Styled> = Vec::new();
     if toml.is_empty() {

@@ -56,7 +56,7 @@ fn requests_of_the_log_are_read_back() {
     assert!(observed.observed && observed.code.is_none());
     let home_v6 = request(&record("GET", "[fd00::1]", "/"), None).unwrap();
     assert_eq!(home_v6.facts.authority.to_string(), "[fd00::1]:443");
-    // What could not be read then cannot be read now.
+    // What could not be parsed then cannot be parsed now.
     assert!(request(&DecisionRecord::default(), Some("framing")).is_none());
     assert!(request(&record("get", "a.test", "/"), Some("method_denied")).is_none());
     assert!(request(&record("GET", "a.test", "/../x"), Some("path_ambiguous")).is_none());
@@ -85,7 +85,7 @@ fn a_suggestion_says_where_it_goes() {
         file.display()
     );
     assert_eq!(shown, want);
-    // All of it is a policy file as it stands.
+    // All of it is itself a valid policy file.
     std::fs::write(&file, format!("{POLICY}\n{shown}\n")).unwrap();
     assert!(compile(&home, &family()).is_ok());
     let nothing = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &[])).plain();
@@ -318,7 +318,7 @@ fn a_policy_is_shown_as_one_file_that_says_the_same() {
     assert!(policy_file::diff(&policy, &again).is_empty(), "{shown}");
 }
 
-/// `explain` asks what the door asks.
+/// `explain` checks what the door checks.
 #[test]
 fn a_request_is_explained_with_its_headers() {
     let policy = "[[allow]]\nhost = \"a.test\"\ndo = [\"* /x\", \"PUT /to/**\"]\ncredential = \"key\"\n\
@@ -369,7 +369,7 @@ fn a_request_is_explained_with_its_headers() {
     }
 }
 
-/// A host with a credential, and a rule that names none: the sandbox has no surrogate that it could send.
+/// A host with a credential, and a rule without one: the sandbox has no surrogate to send.
 #[test]
 fn a_rule_that_names_no_credential_is_told() {
     let (dir, home) = home("[[allow]]\nhost = \"a.test\"\ndo = [\"* /**\"]\n");
@@ -398,7 +398,7 @@ fn a_rule_that_names_no_credential_is_told() {
     assert!(words.contains("\nrule   none decides it\ncode   not_harmless"), "{words}");
 }
 
-/// By rules that go by the day, headers and all.
+/// With rules that depend on the day, headers included.
 #[test]
 fn headers_are_explained_at_another_time() {
     let (_dir, home) = home(ALL_OF_IT);

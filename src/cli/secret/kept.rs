@@ -1,6 +1,5 @@
-//! The secrets that Doorward keeps itself: a file each in the folder `secrets/` beside
-//! doorward.toml, or an entry in the desktop's keyring. A value comes from standard input and never from an argument, which
-//! other users of the machine could read.
+//! The secrets that Doorward stores itself: a file each in the folder `secrets/` beside doorward.toml, or an entry in
+//! the desktop's keyring. A value comes from standard input, never from an argument, which other users could read.
 
 use std::process::ExitCode;
 
@@ -29,21 +28,21 @@ pub(in crate::cli) enum Store {
     Keyring,
 }
 
-/// A secret that was just kept.
+/// A secret that was just stored.
 pub(in crate::cli) struct Kept {
-    /// Where, as doorward.toml says it.
+    /// Its source, as doorward.toml writes it.
     pub(in crate::cli) said: String,
     pub(in crate::cli) value: SecretString,
 }
 
 impl Kept {
-    /// The service that it is for, by its name and how it begins.
+    /// Its service, by its name and prefix.
     pub(in crate::cli) fn service(&self, name: &str) -> Option<&'static Service> {
         services::named(name, Some(self.value.expose_secret()))
     }
 }
 
-/// Keeps a new secret and shows what belongs into doorward.toml.
+/// Stores a new secret and shows the lines for doorward.toml.
 pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
     let kept = keep(home, name, store)?;
     let (what, lines) = credential(name, kept.value.expose_secret(), &kept.said);
@@ -52,7 +51,7 @@ pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-/// The secret that is kept by this name, if there is one.
+/// The stored secret of this name, if there is one.
 pub(in crate::cli) fn found(home: &Home, name: &str, store: Store) -> Result<Option<Kept>, Failure> {
     let source = source(home, name, store)?;
     if !is_there(&source) {
@@ -63,7 +62,7 @@ pub(in crate::cli) fn found(home: &Home, name: &str, store: Store) -> Result<Opt
     Ok(Some(Kept { said: place_of(home, name, store)?, value }))
 }
 
-/// Asks for a new secret, and keeps it.
+/// Asks for a new secret and stores it.
 pub(in crate::cli) fn keep(home: &Home, name: &str, store: Store) -> Result<Kept, Failure> {
     if is_there(&source(home, name, store)?) {
         return Err(refused(anyhow!("there is a secret {name} already; `doorward secret rotate {name}` replaces it")));
@@ -74,7 +73,7 @@ pub(in crate::cli) fn keep(home: &Home, name: &str, store: Store) -> Result<Kept
     Ok(Kept { said: place_of(home, name, store)?, value })
 }
 
-/// Puts a secret where Doorward keeps it, over one that is there.
+/// Stores a secret, replacing an existing one.
 pub(in crate::cli) fn put(
     home: &Home,
     name: &str,
@@ -89,7 +88,7 @@ pub(in crate::cli) fn put(
     Ok(source)
 }
 
-/// Where a secret of this name is kept, as doorward.toml says it.
+/// The source for a secret of this name, as doorward.toml writes it.
 pub(in crate::cli) fn place_of(home: &Home, name: &str, store: Store) -> Result<String, Failure> {
     let source = source(home, name, store)?;
     Ok(match store {
@@ -98,7 +97,7 @@ pub(in crate::cli) fn place_of(home: &Home, name: &str, store: Store) -> Result<
     })
 }
 
-/// What is known of a key, in a sentence, and the lines of its credential.
+/// What is known about a key, in a sentence, and the lines of its credential.
 fn credential(name: &str, key: &str, source: &str) -> (String, String) {
     if let Some(service) = services::named(name, Some(key)) {
         return (format!("It is for {}. ", service.title), lines(service, source));
@@ -114,7 +113,7 @@ fn credential(name: &str, key: &str, source: &str) -> (String, String) {
     (what.unwrap_or_default(), lines)
 }
 
-/// The credential of a service that is known.
+/// The credential of a known service.
 pub(super) fn lines(service: &Service, source: &str) -> String {
     format!(
         "[credentials.{}]\nsecret = \"{source}\"\nhosts = {:?}   # the only hosts that it may go to\nplace = {:?}\nenv = {:?}",
@@ -122,7 +121,7 @@ pub(super) fn lines(service: &Service, source: &str) -> String {
     )
 }
 
-/// A secret that is kept in a file, of a service that is known.
+/// A secret stored in a file, for a known service.
 pub(super) fn known(home: &Home) -> Option<(String, &'static Service)> {
     let files = std::fs::read_dir(home.config_dir().join("secrets")).into_iter().flatten().flatten();
     let mut names: Vec<String> = files.filter_map(|file| file.file_name().into_string().ok()).collect();
@@ -134,7 +133,7 @@ pub(super) fn known(home: &Home) -> Option<(String, &'static Service)> {
     })
 }
 
-/// Puts a new value in the place of the one that is there.
+/// Replaces a stored value.
 pub(super) fn rotate(home: &Home, name: &str) -> Result<ExitCode, Failure> {
     let source = there(home, name)?;
     let value = ask(name)?;
@@ -145,7 +144,7 @@ pub(super) fn rotate(home: &Home, name: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where another kind of the service's keys stood, its place and variable become this one's.
+/// Where doorward.toml has another kind of the service's keys, its place and variable become this one's.
 pub(in crate::cli) fn of_its_kind(home: &Home, name: &str, value: &SecretString) -> Result<(), Failure> {
     let config = Config::load(home)?;
     let env = config.credentials.get(name).and_then(|credential| credential.env.as_deref());
@@ -173,7 +172,7 @@ fn source(home: &Home, name: &str, store: Store) -> Result<SecretSource, Failure
     })
 }
 
-/// The store that a source is one of, where it has this name there.
+/// The store that a source belongs to, if it has this name there.
 pub(in crate::cli) fn store_of(home: &Home, name: &str, source: &SecretSource) -> Option<Store> {
     [Store::File, Store::Keyring]
         .into_iter()
@@ -187,7 +186,7 @@ fn is_there(source: &SecretSource) -> bool {
     }
 }
 
-/// Where `add` put it: the file first, which costs nothing to look for.
+/// Where `add` stored it: the file first, which is cheap to check.
 fn there(home: &Home, name: &str) -> Result<SecretSource, Failure> {
     let file = source(home, name, Store::File)?;
     let found = [file.clone(), source(home, name, Store::Keyring)?].into_iter().find(is_there);
@@ -201,7 +200,7 @@ fn ask(name: &str) -> Result<SecretString, Failure> {
     Ok(SecretString::from(text.as_str()))
 }
 
-/// Whether a key can be one for the service of this name; else whose it is.
+/// Whether a key can belong to the service of this name; else whose it is.
 fn is_for(name: &str, key: &str) -> Result<(), String> {
     let Some(other) = services::of_another(name, key) else { return Ok(()) };
     Err(format!(

@@ -1,4 +1,4 @@
-//! The questions: each has an answer on the command line too, and one that is proposed.
+//! The questions: each can also be answered on the command line, and has a proposed answer.
 
 use anyhow::anyhow;
 use inquire::error::InquireError;
@@ -7,10 +7,10 @@ use secrecy::SecretString;
 use super::super::question::{self, Choice, Rule};
 use super::super::{Failure, failure, show, usage};
 
-/// Asks whoever sits there, or takes what is proposed.
+/// Asks the person at the terminal, or takes the proposals.
 #[derive(Debug)]
 pub(super) struct Ask {
-    /// Nobody is asked: what is proposed holds.
+    /// Nobody is asked: the proposals hold.
     yes: bool,
     asked: usize,
 }
@@ -20,12 +20,12 @@ impl Ask {
         Ask { yes, asked: 0 }
     }
 
-    /// How many questions were asked, those that were repeated counted once.
+    /// How many questions were asked, repeated ones counted once.
     pub(super) fn asked(&self) -> usize {
         self.asked
     }
 
-    /// One of some; `usual` is proposed. `flag` answers it on the command line.
+    /// One of several; `usual` is proposed. `flag` answers it on the command line.
     pub(super) async fn one<T: Send + 'static>(
         &mut self,
         question: &str,
@@ -40,7 +40,7 @@ impl Ask {
         prompt(move || question::one(&question, from, usual)).await
     }
 
-    /// Any of some, those in `usual` proposed. What was chosen is shown, each in a line.
+    /// Any of several; those in `usual` are proposed. The choices are shown, one per line.
     pub(super) async fn any<T: Send + 'static>(
         &mut self,
         question: &str,
@@ -76,7 +76,7 @@ impl Ask {
         prompt(move || question::text(&question, rule)).await
     }
 
-    /// A secret, which is not shown; asked `again` where the last one would not do.
+    /// A secret, which is not shown; asked `again` if the last one was not acceptable.
     pub(super) async fn secret(
         &mut self,
         question: &str,
@@ -90,7 +90,7 @@ impl Ask {
         }
         loop {
             let question = question.to_owned();
-            // Begun anew where it will not do: nobody corrects what they cannot see.
+            // Starts over if it is not acceptable: nobody can correct hidden text.
             let typed = prompt(move || question::hidden(&question)).await?;
             match rule(typed.trim()) {
                 Ok(()) => return Ok(SecretString::from(typed.trim())),
@@ -99,7 +99,7 @@ impl Ask {
         }
     }
 
-    /// For what cannot be proposed.
+    /// For questions without a proposal.
     fn must_ask(&mut self, flag: &str) -> Result<(), Failure> {
         match self.yes {
             true => Err(usage(anyhow!("nothing can be proposed for this: say {flag}"))),
@@ -107,7 +107,7 @@ impl Ask {
         }
     }
 
-    /// Whether what is proposed holds without asking.
+    /// Whether the proposal holds without asking.
     fn proposed(&mut self, flag: &str) -> Result<bool, Failure> {
         if self.yes {
             return Ok(true);
@@ -124,7 +124,7 @@ fn nobody(flag: &str) -> Failure {
     usage(anyhow!("nobody is here to ask; say {flag}, or --yes for what is proposed"))
 }
 
-/// On a thread of its own: a terminal that is read cannot be waited for.
+/// On a separate thread: reading from a terminal blocks.
 async fn prompt<T: Send + 'static>(
     ask: impl FnOnce() -> Result<T, InquireError> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -135,7 +135,7 @@ async fn prompt<T: Send + 'static>(
     }
 }
 
-/// What was answered so far is in files already.
+/// The answers so far are already in files.
 pub(super) fn broken_off() -> Failure {
     failure::broken_off(anyhow!(
         "setup was broken off. What you answered so far is kept; `doorward setup` goes on from there"

@@ -1,4 +1,4 @@
-//! WhatsApp: whose account, linked, the owner's chat proven by a code, a first group by its name.
+//! WhatsApp: the account, its link, the owner's chat proven by a code, a first group by its name.
 
 use anyhow::anyhow;
 use policies::GroupName;
@@ -12,7 +12,7 @@ use crate::config::{Agent, Config, WHATSAPP, WhatsappMode};
 use crate::registration::whatsapp as ids;
 use crate::store::{Group, Store};
 
-/// What a code of WhatsApp's takes in a window, with a line around it.
+/// The size of WhatsApp's QR code in a window, with a margin.
 const QR: (u16, u16) = (40, 74);
 
 const THE_RISK: &str = "\
@@ -36,7 +36,7 @@ enum How {
 }
 
 impl Setup<'_> {
-    /// The main group of somebody who writes on WhatsApp, and a first other group where one is wanted.
+    /// The main group of an owner who writes on WhatsApp, and a first other group if wanted.
     pub(super) async fn on_whatsapp(
         &mut self,
         store: &Store,
@@ -106,7 +106,7 @@ impl Setup<'_> {
         self.ask.one("How do you link the phone?", "--phone NUMBER", from, usize::from(!fits)).await
     }
 
-    /// The one that there is, or the chat from which its owner sends a code.
+    /// The existing one, or the chat from which its owner sends a code.
     async fn main_on_whatsapp(
         &mut self,
         store: &Store,
@@ -142,7 +142,7 @@ impl Setup<'_> {
         self.make_main(store, &name, WHATSAPP, &chat, agent)
     }
 
-    /// A group of the account's own list, by its name.
+    /// A group from the account's own list, by its name.
     async fn first_group(
         &mut self,
         store: &Store,
@@ -177,7 +177,7 @@ impl Setup<'_> {
     }
 }
 
-/// Whether a number from the command line can be one of a phone.
+/// Whether a number on the command line can be a phone number.
 pub(super) fn check(phone: Option<&str>) -> Result<(), Failure> {
     let read = phone.map_or(Ok(()), |number| ids::number(number).map(drop));
     read.map_err(|why| usage(anyhow!("--phone: {why}")))
@@ -201,7 +201,7 @@ fn to_send(code: &str, mode: WhatsappMode, own_number: Option<&str>) -> String {
     format!("\nWho you are is proven by a code. Send this on WhatsApp {to}:\n\n    {code}\n")
 }
 
-/// The one group of this name.
+/// The only group of this name.
 fn named(listed: Vec<ListedGroup>, name: &str) -> Result<ListedGroup, Failure> {
     let mut found: Vec<ListedGroup> = listed.into_iter().filter(|group| group.name == name).collect();
     match found.len() {
@@ -211,7 +211,7 @@ fn named(listed: Vec<ListedGroup>, name: &str) -> Result<ListedGroup, Failure> {
     }
 }
 
-/// A group's name of ours for one of WhatsApp's: `Our family ❤` is `our-family`.
+/// Our name for one of WhatsApp's groups: `Our family ❤` becomes `our-family`.
 fn called(name: &str) -> String {
     let mut called = String::new();
     for c in name.to_lowercase().chars() {

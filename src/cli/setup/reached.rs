@@ -1,4 +1,4 @@
-//! What the agent may reach, as presets in sentences.
+//! What the agent may reach: presets as sentences.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use crate::config::{Agent, Config};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::store::Group;
 
-/// What is proposed to somebody who has chosen nothing yet: it needs no account and sends little.
+/// The proposal if nothing was chosen before: it needs no account and sends little.
 const PROPOSED: [&str; 2] = ["weather", "wikipedia"];
 
 impl Setup<'_> {
-    /// Asks what these groups may reach. Their policies use that then, of the presets: what was left out is taken away.
+    /// Asks what these groups may reach, and makes their policies use those presets: deselected ones are removed.
     pub(super) async fn may_reach(&mut self, groups: &[&Group], agent: &Agent) -> Result<(), Failure> {
         let config = Config::load(self.home)?;
         let offered: Vec<&'static str> =
@@ -27,7 +27,7 @@ impl Setup<'_> {
         };
         for group in groups {
             let mut gone: Vec<String> = self.used(group).into_iter().collect();
-            // Of what was not in the list, nothing was said.
+            // Presets that were not in the list were not deselected.
             gone.retain(|name| {
                 !chosen.contains(&name.as_str()) && (self.args.may.is_some() || offered.contains(&name.as_str()))
             });
@@ -62,7 +62,7 @@ impl Setup<'_> {
         self.ask.any(&question, "--may PRESETS", from, usual).await
     }
 
-    /// The presets that a group's policy uses already, but for those by which agents think.
+    /// The presets that a group's policy uses already, except agents' ways to their models.
     fn used(&self, group: &Group) -> BTreeSet<String> {
         let text = std::fs::read_to_string(self.home.policy_file(&group.name)).unwrap_or_default();
         let list = text.parse::<toml_edit::DocumentMut>().ok().and_then(|text| text.get("use")?.as_array().cloned());
@@ -71,24 +71,24 @@ impl Setup<'_> {
     }
 }
 
-/// Whether a preset is how an agent thinks, which is no choice here.
+/// Whether a preset is an agent's way to its model, which is no choice here.
 fn leads_to_a_model(preset: &str) -> bool {
     presets::get(preset).unwrap_or_default().lines().any(|line| line == "model = true")
 }
 
-/// Whether it would work: none whose credential is not there.
+/// Whether it would work: not without its credential.
 fn is_offered(preset: &str, config: &Config) -> bool {
     let text = presets::get(preset).unwrap_or_default();
     let mut wanted = text.lines().filter_map(|line| line.strip_prefix("credential = "));
     !leads_to_a_model(preset) && wanted.all(|name| config.credentials.contains_key(name.trim().trim_matches('"')))
 }
 
-/// Whether what was named on the command line is there.
+/// Checks that the presets on the command line exist.
 pub(super) fn check(names: Option<&[String]>) -> Result<(), Failure> {
     names.map_or(Ok(()), |names| given(names).map(drop))
 }
 
-/// The presets that were named on the command line.
+/// The presets named on the command line.
 fn given(names: &[String]) -> Result<Vec<&'static str>, Failure> {
     if names == ["none"] {
         return Ok(Vec::new());

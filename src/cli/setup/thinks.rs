@@ -1,4 +1,4 @@
-//! Who answers, and the key that it thinks with.
+//! The agent and its key.
 
 use std::io::Read as _;
 
@@ -17,10 +17,10 @@ use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::store::{Group, Store};
 
-/// The credential that the preset `claude` names.
+/// The credential in the preset `claude`.
 const CREDENTIAL: &str = "anthropic";
 
-/// How often a key that is not accepted is asked for again.
+/// How often a rejected key is asked for again.
 const MOST_KEYS: usize = 5;
 
 const WHICH_KEY: &str = "\
@@ -43,7 +43,7 @@ impl Setup<'_> {
                 words: "a plain shell, to try things with: each message is a command".to_owned(),
             },
         ];
-        // Of somebody who has only looked around, the shell says nothing.
+        // The shell of an owner who has only looked around is no deliberate choice.
         let main = store.main_group()?;
         let settings = main.map(|main| GroupSettings::load(self.home, &main.name)).transpose()?;
         let has_key = Config::load(self.home)?.credentials.contains_key(CREDENTIAL);
@@ -58,7 +58,7 @@ impl Setup<'_> {
         self.ask.one("Who answers?", "--agent claude or --agent shell", from, usual).await
     }
 
-    /// Says who answers in a group, where its files say something else.
+    /// Sets a group's agent, if its files say otherwise.
     pub(super) fn set_agent(&self, group: &GroupName, agent: &Agent) -> Result<(), Failure> {
         if GroupSettings::load(self.home, group)?.agent.name() != agent.name() {
             written::agent(self.home, group, agent.name())?;
@@ -69,7 +69,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// Nothing is set up whose agent has no way to its model, or no key for it.
+    /// Setup ends if an agent has no access to its model or no key for it.
     pub(super) fn can_think(&self, groups: &[&Group], agent: &Agent) -> Result<(), Failure> {
         let config = Config::load(self.home)?;
         for group in groups {
@@ -82,7 +82,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// Until there is a key that Anthropic accepts, or nobody can tell.
+    /// Asks until there is a key that Anthropic accepts, or nobody can tell.
     pub(super) async fn key(&mut self, group: &GroupName) -> Result<(), Failure> {
         let mut again = false;
         let mut keep = self.keeps_the_old().await?;
@@ -134,7 +134,7 @@ impl Setup<'_> {
     }
 }
 
-/// What a key of Claude's looks like. No message repeats it.
+/// The form of Claude's keys. No message repeats the key.
 fn rule(text: &str) -> Result<(), String> {
     kept::fits(text)?;
     match services::of_key(text) {
@@ -144,7 +144,7 @@ fn rule(text: &str) -> Result<(), String> {
     }
 }
 
-/// Keeps a key as `doorward secret add` does, and names it in `doorward.toml`.
+/// Stores a key as `doorward secret add` does, and names it in `doorward.toml`.
 fn keep_key(home: &Home, key: &SecretString) -> Result<(), Failure> {
     let source = kept::put(home, CREDENTIAL, kept::Store::File, key)?;
     let service = services::named(CREDENTIAL, Some(key.expose_secret())).context("the key is of no known service")?;

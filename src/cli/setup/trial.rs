@@ -1,5 +1,5 @@
-//! A key, tried with one harmless request through a door: it is judged and logged like an agent's, and the
-//! key goes where a sandbox's requests would take it.
+//! Tries a key with one harmless request through a door: it is judged and logged like an agent's, and the key goes
+//! where a sandbox's requests would take it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,24 +21,24 @@ use crate::home::Home;
 
 const HOST: &str = "api.anthropic.com";
 
-/// Counting tokens costs nothing, and wants the same key.
+/// Counting tokens costs nothing and needs the same key.
 const BODY: &str = r#"{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"hello"}]}"#;
 
 /// The network of a café is slow.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What came of it.
+/// The result.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Tried {
-    /// The service takes the key.
+    /// The service accepts the key.
     Accepted,
-    /// It does not.
+    /// It rejects it.
     NotAccepted,
-    /// Nobody knows: why.
+    /// Unknown, with the reason.
     Unknown(String),
 }
 
-/// Tries the key that the group's agent would think with.
+/// Tries the key that the group's agent would use.
 pub(super) async fn key(home: &Home, group: &GroupName) -> Result<Tried, Failure> {
     let mut reached = reach::own(home).await?;
     let tried = tokio::time::timeout(PATIENCE, through_a_door(home, &mut reached, group)).await;
@@ -62,7 +62,7 @@ async fn through_a_door(home: &Home, reached: &mut reach::Reached<'_>, group: &G
     answer
 }
 
-/// The header in which the surrogate goes.
+/// The header for the surrogate.
 fn header(environment: &[(String, String)]) -> Option<String> {
     let held = |wanted: &str| environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
     let key = held("ANTHROPIC_API_KEY").map(|key| format!("x-api-key: {key}"));
@@ -98,7 +98,7 @@ async fn ask(socket: &Path, ca_pem: &str, key: &str) -> anyhow::Result<Vec<u8>> 
     Ok(answer)
 }
 
-/// What an answer says of the key. Whatever is asked of a service that has accepted it is no 401.
+/// What an answer says about the key. A service that has accepted it never answers 401.
 fn read(answer: &[u8]) -> Tried {
     let text = String::from_utf8_lossy(answer);
     let status: u16 = text.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_default();
@@ -126,7 +126,7 @@ mod tests {
         let answer = |status: &str, body: &str| read(format!("HTTP/1.1 {status}\r\na: b\r\n\r\n{body}").as_bytes());
         assert_eq!(answer("200 OK", "{\"input_tokens\":9}"), Tried::Accepted);
         assert_eq!(answer("401 Unauthorized", "{\"type\":\"error\"}"), Tried::NotAccepted);
-        // A model that this version names and nobody has any more; an account without credit.
+        // A model of this version that no longer exists; an account without credit.
         assert_eq!(answer("404 Not Found", ""), Tried::Accepted);
         assert_eq!(answer("400 Bad Request", "{\"type\":\"error\"}"), Tried::Accepted);
         let refused =

@@ -1,4 +1,4 @@
-//! What setup writes: the files that their owner edits, by [`Edit`], with all else in them kept.
+//! Setup's edits: of the files that their owner edits, by [`Edit`], which keeps everything else in them.
 
 use policies::GroupName;
 use toml_edit::{Array, Value};
@@ -10,7 +10,7 @@ use crate::config::{Config, WhatsappMode};
 use crate::edit::{Edit, NewCredential};
 use crate::home::Home;
 
-/// Puts a service's key into `doorward.toml`; one that is there already becomes this kind of key.
+/// Puts a service's key into `doorward.toml`; an existing one becomes this kind of key.
 pub(super) fn credential(home: &Home, service: &Service, secret: &str) -> Result<(), Failure> {
     let Service { name, hosts, place, env, .. } = *service;
     let edit = Edit::config(home)?;
@@ -25,23 +25,23 @@ pub(super) fn credential(home: &Home, service: &Service, secret: &str) -> Result
     Ok(())
 }
 
-/// Turns the WhatsApp channel on.
+/// Enables the WhatsApp channel.
 pub(super) fn whatsapp(home: &Home, mode: WhatsappMode) -> Result<(), Failure> {
     let table = ["channels", "whatsapp"];
     Edit::config(home)?.set(&table, "enabled", true)?.set(&table, "mode", mode.as_str())?.write()?;
     Ok(())
 }
 
-/// Says who answers in a group.
+/// Sets a group's agent.
 pub(super) fn agent(home: &Home, group: &GroupName, agent: &str) -> Result<(), Failure> {
-    // What was said for the one before it is not this one's.
+    // The previous agent's settings do not apply to this one.
     let edit = ["agents", "model", "endpoint", "command"];
     let edit = edit.into_iter().try_fold(Edit::group(home, group)?, |edit, key| edit.unset(key))?;
     edit.set("agent", agent)?.write()?;
     Ok(())
 }
 
-/// Adds presets to what a group may reach, and takes others away, which is shown.
+/// Adds presets to a group's policy and removes others, and shows the change.
 pub(super) fn presets(home: &Home, group: &GroupName, more: &[&str], gone: &[String]) -> Result<(), Failure> {
     let edit = more.iter().try_fold(Edit::policy(home, group)?, |edit, preset| edit.use_preset(preset))?;
     let edit = gone.iter().try_fold(edit, |edit, preset| edit.unuse_preset(preset))?;

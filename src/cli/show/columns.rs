@@ -1,6 +1,5 @@
-//! Rows under headings, fitted to the screen. Cells that are too wide are broken at words
-//! inside of their columns; where not even that fits, each row is a few lines of its own,
-//! with the headings before what they head.
+//! Rows under headings, fitted to the screen. Cells that are too wide are broken at words within their columns; if not
+//! even that fits, each row becomes a few lines, with the headings before their cells.
 
 use textwrap::core::display_width;
 
@@ -8,23 +7,23 @@ use super::screen::Screen;
 use super::styled::{Styled, Tone};
 use super::wrap;
 
-/// Between two columns.
+/// The gap between two columns.
 const GAP: &str = "  ";
 
-/// A column of words is not made narrower than this, nor so narrow that a cell of it has more
-/// lines than that: text in slivers cannot be read.
+/// A text column is not made narrower than this, nor so narrow that a cell takes more lines than that: slivers of text
+/// are unreadable.
 const NARROWEST: usize = 16;
 const TALLEST: usize = 6;
 
-/// What columns there are, and how wide what stands in them is.
+/// A table's columns, and the widths of their content.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
     headings: Vec<String>,
-    /// Which are numbers, and stand to the right.
+    /// The columns of numbers, aligned to the right.
     numbers: Vec<usize>,
-    /// As wide as the widest cell.
+    /// The widths of the widest cells.
     widest: Vec<usize>,
-    /// As narrow as can be read.
+    /// The narrowest readable widths.
     narrowest: Vec<usize>,
 }
 
@@ -39,9 +38,9 @@ pub(crate) struct Fitted {
 
 #[derive(Clone, Debug)]
 enum Layout {
-    /// Side by side, so wide.
+    /// Side by side, with these widths.
     Beside(Vec<usize>),
-    /// One below the other, on so many columns.
+    /// One below the other, in this many columns.
     Below(usize),
 }
 
@@ -59,7 +58,7 @@ impl Columns {
         self
     }
 
-    /// Widths that are given and not measured: of rows that come one by one.
+    /// Fixed widths, for rows that come one by one.
     pub(crate) fn widths(mut self, widths: &[usize]) -> Self {
         self.narrowest = widths.iter().map(|width| (*width).min(NARROWEST)).collect();
         self.widest = widths.to_vec();
@@ -77,7 +76,7 @@ impl Columns {
         }
     }
 
-    /// The columns as a screen holds them.
+    /// The columns fitted to a screen.
     pub(crate) fn on(self, screen: Screen) -> Fitted {
         let gaps = GAP.len() * self.headings.len().saturating_sub(1);
         let layout = match screen.columns() {
@@ -91,7 +90,7 @@ impl Columns {
     }
 }
 
-/// The room, shared out: each column has what it needs, or as much as the other wide ones.
+/// Divides the room: each column gets what it needs, or as much as the other wide ones.
 fn shared(widest: &[usize], narrowest: &[usize], room: usize) -> Option<Vec<usize>> {
     let with_at_most =
         |most: usize| widest.iter().zip(narrowest).map(move |(wide, narrow)| (*wide).min(most.max(*narrow)));
@@ -102,7 +101,7 @@ fn shared(widest: &[usize], narrowest: &[usize], room: usize) -> Option<Vec<usiz
 }
 
 impl Fitted {
-    /// The line of headings; none where each row brings its own.
+    /// The line of headings; `None` if each row has its own.
     pub(crate) fn headings(&self) -> Option<String> {
         match &self.layout {
             Layout::Beside(widths) => {
@@ -113,7 +112,7 @@ impl Fitted {
         }
     }
 
-    /// A row: one line or several.
+    /// A row, in one or more lines.
     pub(crate) fn row(&self, cells: &[Styled]) -> String {
         match &self.layout {
             Layout::Beside(widths) => self.beside(cells, widths),
@@ -139,7 +138,7 @@ impl Fitted {
         (0..height).map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// The first cell, and below it the others with their headings, as many in a line as fit. What says nothing is left out.
+    /// The first cell, and below it the others with their headings, as many per line as fit. Empty ones are left out.
     fn below(&self, cells: &[Styled], columns: usize) -> String {
         let mut lines: Vec<String> = Vec::new();
         let mut room = 0;
@@ -157,7 +156,7 @@ impl Fitted {
                 None => {
                     let indent = if first { "" } else { GAP };
                     lines.push(wrap::wrap(&format!("{indent}{text}"), columns));
-                    // Nothing stands behind what was broken.
+                    // Nothing follows a broken cell.
                     let whole = !lines.last().is_some_and(|line| line.contains('\n'));
                     room = if whole { columns.saturating_sub(width + indent.len()) } else { 0 };
                 }

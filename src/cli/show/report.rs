@@ -1,5 +1,5 @@
-//! Problems of files, drawn with the lines that they are about. What is quoted is made
-//! visible before it is drawn; the drawing's own codes stay.
+//! Files' problems, drawn with the lines concerned. Quotations are made visible before the drawing, whose own control
+//! codes stay.
 
 use std::fmt;
 
@@ -17,18 +17,18 @@ use super::styled::Styled;
 /// A pipe has no width; this breaks nothing.
 const ENDLESS: usize = 100_000;
 
-/// What stands before a quoted line, beside its number.
+/// The room before a quoted line, beside its number.
 const GUTTER: usize = 5;
 
-/// Of a long line, so much is shown before what the problem is about.
+/// How much of a long line is shown before the marked part.
 const BEFORE: usize = 12;
 
-/// Problems as stdout has room for them.
+/// Problems fitted to stdout.
 pub(crate) fn report(problems: &Problems) -> Styled {
     report_on(problems, Screen::stdout())
 }
 
-/// Problems as a screen has room for them.
+/// Problems fitted to a screen.
 pub(crate) fn report_on(problems: &Problems, screen: Screen) -> Styled {
     let styles = if screen.colours() { ThemeStyles::ansi() } else { ThemeStyles::none() };
     let theme = GraphicalTheme { characters: ThemeCharacters::unicode(), styles };
@@ -36,7 +36,7 @@ pub(crate) fn report_on(problems: &Problems, screen: Screen) -> Styled {
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(width).with_break_words(false);
     let drawn = problems.0.iter().map(|problem| {
         let mut text = String::new();
-        // Writing to a String cannot fail, and what cannot be drawn can still be said.
+        // Writing to a String cannot fail, and what cannot be drawn can still be printed.
         match handler.render_report(&mut text, &Drawn::new(problem, width)) {
             Ok(()) => text,
             Err(_) => text_on_screen(&problem.plain()),
@@ -45,7 +45,7 @@ pub(crate) fn report_on(problems: &Problems, screen: Screen) -> Styled {
     Styled::drawn(drawn.collect::<Vec<_>>().join("\n").trim_end().to_owned())
 }
 
-/// A problem with nothing in it that a terminal would obey.
+/// A problem without anything that a terminal would obey.
 #[derive(Debug)]
 struct Drawn {
     message: String,
@@ -54,16 +54,16 @@ struct Drawn {
     quoted: Option<Quoted>,
 }
 
-/// The lines around what a problem is about.
+/// The lines around a problem.
 #[derive(Debug)]
 struct Quoted {
     name: String,
     text: String,
-    /// What it is about.
+    /// The marked part.
     span: SourceSpan,
-    /// The number of the first line, counted from 0.
+    /// The number of the first line, from 0.
     line: usize,
-    /// Where in its file it starts, which the text may no longer tell.
+    /// Its starting column in the file, which the text may no longer tell.
     column: usize,
 }
 
@@ -94,7 +94,7 @@ impl Quoted {
     }
 }
 
-/// The lines made visible and cut to the room, and where the span is in them now.
+/// The lines made visible and cut to the room, and the new position of the span.
 fn visible(text: &str, start: usize, length: usize, room: usize) -> (String, SourceSpan) {
     let (mut out, mut at, mut span) = (String::new(), 0, (0, 0));
     for line in text.split_inclusive('\n') {
@@ -116,7 +116,7 @@ fn visible(text: &str, start: usize, length: usize, room: usize) -> (String, Sou
     (out, SourceSpan::new(span.0.into(), span.1))
 }
 
-/// What fits of a line: a little of what comes before, what is marked, and on from there.
+/// The part of a line that fits: a little before the marked part, that part, and what follows.
 fn windowed(before: &str, marked: String, after: String, room: usize) -> (String, String, String) {
     let fits = |text: &str| display_width(text) <= room;
     if fits(&format!("{before}{marked}{after}")) {
@@ -134,7 +134,7 @@ fn windowed(before: &str, marked: String, after: String, room: usize) -> (String
     (before, marked, after)
 }
 
-/// As much of the end of a name as has room, with a sign that there is more.
+/// The end of a name, as far as it fits, with a sign that it was cut.
 fn ending(name: &str, room: usize) -> String {
     let fits = |from: &(usize, char)| display_width(&name[from.0..]) < room;
     match name.char_indices().find(fits) {
@@ -143,7 +143,7 @@ fn ending(name: &str, room: usize) -> String {
     }
 }
 
-/// As much of a text as has room, with a sign that there is more.
+/// A text as far as it fits, with a sign that it was cut.
 fn cut(text: &str, room: usize) -> String {
     if display_width(text) <= room {
         return text.to_owned();
@@ -193,7 +193,7 @@ impl SourceCode for Quoted {
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let read = self.text.as_str().read_span(span, before, after)?;
-        // Without lines around it, the place is asked for.
+        // Without surrounding lines, the position is needed.
         let column = if before == 0 { self.column } else { read.column() };
         let line = self.line + read.line();
         let (data, lines) = (read.data(), read.line_count());

@@ -1,5 +1,4 @@
-//! What a text is written on: a terminal of some width, with or without colours, or a
-//! pipe, where a text stays as it is.
+//! The target of a text: a terminal of some width, with or without colours, or a pipe, where a text stays unchanged.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,16 +6,16 @@ use std::os::fd::AsFd;
 use rustix::termios;
 use supports_color::Stream;
 
-/// A terminal that does not say how wide it is.
+/// The width of a terminal that does not report one.
 const USUAL: usize = 80;
 
-/// Nothing can be laid out on less.
+/// The least width for a layout.
 const LEAST: usize = 20;
 
-/// Where a text goes.
+/// The target of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Screen {
-    /// How many characters a line has; no end in a pipe.
+    /// The width of a line; `None` in a pipe.
     columns: Option<usize>,
     colours: bool,
 }
@@ -25,12 +24,12 @@ impl Screen {
     /// A pipe or a file: neither wrapped nor coloured.
     pub(crate) const PIPE: Screen = Screen { columns: None, colours: false };
 
-    /// What standard output is.
+    /// Standard output.
     pub(crate) fn stdout() -> Self {
         Screen::of(&io::stdout(), Stream::Stdout)
     }
 
-    /// What standard error is.
+    /// Standard error.
     pub(crate) fn stderr() -> Self {
         Screen::of(&io::stderr(), Stream::Stderr)
     }
@@ -44,13 +43,12 @@ impl Screen {
         Screen { columns: Some(columns), colours: supports_color::on(stream).is_some() }
     }
 
-    /// A terminal.
     #[cfg(test)]
     pub(crate) const fn terminal(columns: usize, colours: bool) -> Self {
         Screen { columns: Some(columns), colours }
     }
 
-    /// How many characters a line has; `None` in a pipe.
+    /// The width of a line; `None` in a pipe.
     pub(crate) fn columns(self) -> Option<usize> {
         self.columns
     }
@@ -60,7 +58,7 @@ impl Screen {
         textwrap::core::display_width(c.encode_utf8(&mut [0; 4]))
     }
 
-    /// Whether colours are shown: `NO_COLOR` and `TERM=dumb` say no.
+    /// Whether to show colours: not with `NO_COLOR` or `TERM=dumb`.
     pub(crate) fn colours(self) -> bool {
         self.colours
     }

@@ -1,5 +1,5 @@
-//! A text with colours. Whatever is put into one is made visible first, so the only codes
-//! that reach a terminal are ours.
+//! Text with colours. Whatever is put into it is made visible first, so that only our own control codes reach a
+//! terminal.
 
 use std::ops::Add;
 
@@ -9,22 +9,22 @@ use desk::screen::text_on_screen;
 use super::screen::Screen;
 use super::wrap::wrap;
 
-/// What a word says beside its letters. Nothing is said by colour alone.
+/// The meaning of a colour. Nothing is conveyed by colour alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// As it must be.
+    /// All is well.
     Good,
-    /// To be looked at.
+    /// Needs attention.
     Warning,
     /// Refused, broken, an alarm.
     Bad,
     /// Headings.
     Strong,
-    /// What is read last.
+    /// The least important.
     Faint,
 }
 
-/// A text, parts of it with a tone.
+/// A text, with tones on parts of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Styled(Vec<Part>);
 
@@ -38,11 +38,11 @@ struct Part {
 enum Kind {
     /// Wrapped at words.
     Prose(Option<Tone>),
-    /// Left as it is: to be copied, or laid out already.
+    /// Unchanged: for copying, or laid out already.
     Fixed,
 }
 
-/// Prose in longer lines is hard to read.
+/// Longer lines of prose are hard to read.
 const WIDEST: usize = 100;
 
 impl Tone {
@@ -67,18 +67,17 @@ impl Styled {
         Styled(vec![Part { text, kind }])
     }
 
-    /// Whole lines to be copied: no screen breaks them.
+    /// Whole lines for copying: no screen breaks them.
     pub(crate) fn fixed(lines: &str) -> Self {
         Styled::drawn(text_on_screen(lines))
     }
 
-    /// Lines that were laid out for the screen already, with nothing in them but what is
-    /// visible and our own codes.
+    /// Lines laid out for the screen already, with only visible text and our own control codes.
     pub(crate) fn drawn(lines: String) -> Self {
         Styled::part(lines, Kind::Fixed)
     }
 
-    /// The texts with something between them.
+    /// The texts with a separator.
     pub(crate) fn joined(texts: impl IntoIterator<Item = impl Into<Styled>>, between: &str) -> Styled {
         let join = |all: Option<Styled>, text: Styled| match all {
             Some(all) => Some(all + between + text),
@@ -92,7 +91,7 @@ impl Styled {
         self.0.iter().map(|part| part.text.as_str()).collect()
     }
 
-    /// The text as a screen shows it, in lines that fit.
+    /// The text for a screen, in lines that fit.
     pub(crate) fn on(&self, screen: Screen) -> String {
         let Some(columns) = screen.columns() else { return self.plain() };
         let mut out = String::new();

@@ -1,28 +1,28 @@
-//! Breaking lines at words. What is longer than a line is broken where an address or a path
-//! has a sign, and only then anywhere. A command is never broken: it is there to be copied.
+//! Wraps lines at words. A word longer than a line is broken after the punctuation of an address or a path, and only if
+//! that fails anywhere. A command is never broken: it is there for copying.
 
 use textwrap::WordSeparator;
 use textwrap::core::{Word, break_words, display_width};
 use textwrap::wrap_algorithms::wrap_first_fit;
 
-/// What takes the colours off.
+/// Resets the colours.
 const PLAIN: &str = "\x1b[0m";
 
-/// Signs behind which an address, a path or a list may go on in the next line, and those behind
-/// which it does only where that is not enough.
+/// Characters after which an address, a path or a list may be broken, and those after which it may be broken only if
+/// that is not enough.
 const BORDERS: [&[char]; 2] = [&['/', ',', ';', '?', '&', '='], &['.', ':', '_', '-']];
 
-/// What a command begins with, where it stands in no backquotes: at the beginning of a line, or behind a colon.
+/// The first words of commands outside backquotes: at the start of a line, or after a colon.
 const PROGRAMS: [&str; 6] = ["doorward ", "sudo ", "chmod ", "systemctl ", "loginctl ", "setsid "];
 
-/// What ends such a command before its line does.
+/// What ends such a command before the end of its line.
 const BEHIND_COMMANDS: [&str; 4] = ["  ", ", ", "; ", " ("];
 
-/// A further line does not start further to the right than this.
+/// The largest indent of a continuation line.
 const DEEPEST: usize = 26;
 
-/// A text in lines of at most so many columns. A line that is broken goes on where its text
-/// began: below an indent, a mark or the second of two columns.
+/// A text in lines of limited width. A broken line continues where its text began: below an indent, a mark or the
+/// second of two columns.
 pub(crate) fn wrap(text: &str, columns: usize) -> String {
     let mut lines = Vec::new();
     for line in text.split('\n') {
@@ -41,18 +41,18 @@ pub(crate) fn wrap(text: &str, columns: usize) -> String {
     lines.join("\n")
 }
 
-/// The lines of a table's cell.
+/// The lines of a table cell.
 pub(super) fn cell(text: &str, columns: usize) -> Vec<String> {
     text.split('\n').flat_map(|line| pieces(vec![(line, false)], [columns; 2])).collect()
 }
 
-/// How wide a column must be for a text that is broken at words and borders alone.
+/// The least width for a text that is broken only at words and borders.
 pub(super) fn longest_piece(text: &str) -> usize {
     let pieces = text.split_whitespace().flat_map(|word| word.split_inclusive(BORDERS[0]));
     pieces.flat_map(|piece| piece.split_inclusive(BORDERS[1])).map(display_width).max().unwrap_or(0)
 }
 
-/// What stands before a line that goes on: as far in as its text. A comment stays one.
+/// The prefix of a continuation line: as far in as its text. A comment stays one.
 fn hanging(line: &str, columns: usize) -> String {
     let indent = line.len() - line.trim_start_matches(' ').len();
     let text = &line[indent..];
@@ -69,8 +69,7 @@ fn hanging(line: &str, columns: usize) -> String {
     if comment { format!("{}# ", " ".repeat(indent.min(columns / 2))) } else { " ".repeat(depth) }
 }
 
-/// A line in stretches that may be broken, and commands, which may not. What stands right before or behind a
-/// command stays with it.
+/// A line as parts that may be broken and commands, which may not. Characters attached to a command stay with it.
 fn whole_commands(line: &str) -> Vec<(&str, bool)> {
     let (mut stretches, mut done) = (Vec::new(), 0);
     while let Some((from, to)) = command(line, done) {
@@ -84,7 +83,7 @@ fn whole_commands(line: &str) -> Vec<(&str, bool)> {
     stretches
 }
 
-/// Where the next command of a line begins and ends.
+/// The start and end of the next command in a line.
 fn command(line: &str, from: usize) -> Option<(usize, usize)> {
     let quoted = line[from..].find('`').map(|at| from + at);
     let quoted = quoted.and_then(|at| Some((at, at + 1 + line[at + 1..].find('`')? + 1)));
@@ -99,7 +98,7 @@ fn command(line: &str, from: usize) -> Option<(usize, usize)> {
     quoted.into_iter().chain(named).min()
 }
 
-/// A line in pieces that fit: the first into the first room, the others into the second.
+/// A line in pieces that fit: the first into the first width, the others into the second.
 fn pieces(line: Vec<(&str, bool)>, room: [usize; 2]) -> Vec<String> {
     let narrow = room[0].min(room[1]).max(1);
     let words: Vec<Word<'_>> = line
@@ -121,7 +120,7 @@ fn broken(word: Word<'_>, room: usize) -> Vec<Word<'_>> {
     if display_width(&word) > room { break_words(at_borders(word, room), room) } else { vec![word] }
 }
 
-/// A word in pieces; the last keeps the space behind it.
+/// A word in pieces; the last keeps the space after it.
 fn at_borders(word: Word<'_>, room: usize) -> Vec<Word<'_>> {
     let pieces = word.word.split_inclusive(BORDERS[0]).flat_map(|piece| match display_width(piece) > room {
         true => piece.split_inclusive(BORDERS[1]).collect(),
@@ -134,7 +133,7 @@ fn at_borders(word: Word<'_>, room: usize) -> Vec<Word<'_>> {
     pieces
 }
 
-/// A colour ends with its line and goes on in the next, so that nothing beside it has it.
+/// A colour ends with its line and resumes on the next, so that nothing beside it is coloured.
 fn carried(lines: Vec<String>) -> Vec<String> {
     let mut open = String::new();
     let carry = |line: String| {

@@ -1,4 +1,4 @@
-//! `doorward skill add`: the owner reads what a skill may reach, says yes, and it is the group's.
+//! `doorward skill add`: the owner reads what a skill may reach, says yes, and the group has it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ pub(super) fn run(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     }
     let values = skill.values(&values(settings)).map_err(failed)?;
     let accepted = accepted(&skill, from, values)?;
-    // What cannot be added is not asked about; nobody else waits while somebody reads.
+    // Impossible additions fail before the question; the lock is not held while somebody reads.
     Edit::skills(home, group).and_then(|edit| edit.accept(accepted.clone())?.check()).map_err(change::failed)?;
     show::line(described(home, group, &skill, &accepted)?)?;
     if !(*yes || show::is_interactive() && show::asks(&format!("Add {} to {group}?", skill.name))?) {
@@ -57,7 +57,7 @@ pub(super) fn run(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is accepted of a skill, with these values.
+/// The accepted form of a skill, with these values.
 pub(super) fn accepted(skill: &Skill, from: Origin, values: Values) -> Result<Accepted, Failure> {
     let rules = skill.rules(&values).map_err(failed)?.text;
     skill.compiled(&values).map_err(failed)?;
@@ -65,10 +65,10 @@ pub(super) fn accepted(skill: &Skill, from: Origin, values: Values) -> Result<Ac
     Ok(Accepted { name: skill.name.clone(), from, hash: skill.hash(), at, values, rules })
 }
 
-/// Keeps the content that was shown, then puts its rules in force.
+/// Stores the content that was shown, then puts its rules in force.
 pub(super) fn put(home: &Home, group: &GroupName, skill: &Skill, accepted: Accepted) -> Result<(), Failure> {
     let edit = Edit::skills(home, group).map_err(change::failed)?;
-    // While nobody else adds one: what another has kept and not yet named would be gone.
+    // Under the edit lock: otherwise content that another command has stored but not named yet would be removed.
     skills::remove_unused(home);
     skills::keep(home, &skill.tree)
         .with_context(|| format!("cannot write into {}; nothing was changed", home.skills_dir().display()))?;
@@ -92,7 +92,7 @@ fn described(home: &Home, group: &GroupName, skill: &Skill, accepted: &Accepted)
     .into())
 }
 
-/// The whole path of a folder, which no agent can write: what it says would be the agent's word.
+/// The absolute path of a folder that no agent can write: otherwise its content would be the agent's word.
 fn whole(home: &Home, path: &str) -> Result<PathBuf, Failure> {
     let whole = std::fs::canonicalize(Path::new(path)).with_context(|| format!("cannot read {path}"))?;
     if whole.to_str().is_none() {
@@ -107,7 +107,7 @@ fn whole(home: &Home, path: &str) -> Result<PathBuf, Failure> {
     }
 }
 
-/// How an agent may write into a folder, or into what it holds; nothing where none may.
+/// How an agent may write into a folder or its content; `None` if none can.
 pub(super) fn agents_write(home: &Home, folder: &Path) -> Result<Option<String>, Failure> {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = real(folder);
@@ -139,7 +139,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// What one group's agent may write is no other group's skill.
+    /// What one group's agent can write is no other group's skill.
     #[test]
     fn no_skill_comes_from_where_agents_write() {
         let dir = tempfile::tempdir().unwrap();

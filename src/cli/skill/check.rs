@@ -1,4 +1,4 @@
-//! `doorward skill check`: is a skill right, and are those of groups what was accepted?
+//! `doorward skill check`: is a skill valid, and are groups' skills those that were accepted?
 
 use std::process::ExitCode;
 

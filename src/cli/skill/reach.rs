@@ -9,7 +9,7 @@ use policy_file::{Effect, RuleSummary, summaries};
 use crate::config::Config;
 use crate::home::Home;
 
-/// A sentence for each rule, and one for whatever is missing for its credentials.
+/// A sentence for each rule, and one for each missing part of its credentials.
 pub(super) fn sentences(home: &Home, policy: &Policy) -> Vec<String> {
     let rules = summaries(policy);
     if rules.is_empty() {
@@ -22,7 +22,7 @@ pub(super) fn sentences(home: &Home, policy: &Policy) -> Vec<String> {
     all
 }
 
-/// What it says in questions, in its own words: their owner reads these where they are asked.
+/// Its words for questions: their owner reads these when asked.
 pub(super) fn words(policy: &Policy) -> Vec<String> {
     let said = |say: &Say| {
         let requests = say.requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -31,14 +31,14 @@ pub(super) fn words(policy: &Policy) -> Vec<String> {
     policy.rules().says.iter().map(said).collect()
 }
 
-/// All of them, and why it asks: what a change of is one of what its owner reads.
+/// All of those, and why it asks: changing any of them changes what its owner reads.
 pub(super) fn all_words(policy: &Policy) -> BTreeSet<String> {
     let why = summaries(policy).into_iter().filter_map(|rule| Some((rule.host, rule.why?)));
     let why = why.map(|(host, why)| format!("Of {host} it says \u{201c}{}\u{201d}.", value(&why, usize::MAX)));
     words(policy).into_iter().chain(why).collect()
 }
 
-/// What is missing for its credentials: which of them are there, and where they go, is its owner's to say.
+/// Missing credentials: which exist, and where they go, is for its owner to decide.
 fn credentials(config: &Config, rules: &[RuleSummary]) -> BTreeSet<String> {
     let with_key = rules.iter().filter_map(|rule| Some((rule.credential.as_deref()?, rule)));
     let missing = |(name, rule): (&str, &RuleSummary)| {

@@ -1,4 +1,5 @@
-//! `doorward skill update`: a skill as it is by now. What asks for nothing more is taken; what does is shown first.
+//! `doorward skill update`: takes a skill's present version. If it asks for nothing more, at once; otherwise it is
+//! shown first.
 
 use std::process::ExitCode;
 
@@ -65,7 +66,7 @@ pub(super) fn run(home: &Home, args: &UpdateArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Whether nothing waits any more.
+/// Returns whether nothing is left to accept.
 fn one(home: &Home, group: &GroupName, old: &Accepted, args: &UpdateArgs) -> Result<bool, Failure> {
     let name = &old.name;
     let found = match skills::state(home, old) {
@@ -81,7 +82,7 @@ fn one(home: &Home, group: &GroupName, old: &Accepted, args: &UpdateArgs) -> Res
         show::line(format!("{name} of {group} is as you accepted it."))?;
         return Ok(true);
     }
-    // What does not load by now may have been anything.
+    // A version that no longer loads may have been anything.
     let change = old.alone().ok().map(|before| Ok(policy_file::diff(&before, &new.alone()?))).transpose();
     let change = change.map_err(|problems: desk::Problems| refused(problems))?;
     let (told, says_more) = other_words(old, &new)?;
@@ -106,14 +107,14 @@ fn one(home: &Home, group: &GroupName, old: &Accepted, args: &UpdateArgs) -> Res
 
 fn renewed(found: &Skill, old: &Accepted, args: &UpdateArgs) -> Result<Accepted, Failure> {
     let mut said = old.values.clone();
-    // What is no setting any more is not asked about again.
+    // Values of settings that no longer exist are dropped.
     said.retain(|name, _| found.settings.iter().any(|setting| setting.name == *name));
     said.extend(values(&args.settings));
     let values = found.values(&said).map_err(failed)?;
     add::accepted(found, old.from.clone(), values)
 }
 
-/// What it says by now and did not, and the other way round; and whether it says anything that was not accepted.
+/// The changes of its words in both directions; and whether it says anything that was not accepted.
 fn other_words(old: &Accepted, new: &Accepted) -> Result<(String, bool), Failure> {
     let Ok(before) = old.alone().map(|policy| reach::all_words(&policy)) else { return Ok((String::new(), true)) };
     let now = reach::all_words(&new.alone().map_err(refused)?);
@@ -161,7 +162,7 @@ mod tests {
         let (text, says_more) = told(rules.replace("PAY {json.amount}", "read the weather"));
         assert!(says_more);
         assert!(text.contains("“read the weather”") && text.contains("“PAY {json.amount}”"), "{text}");
-        // What it says no more is told, and nothing to accept.
+        // Removed words are reported, but need no acceptance.
         let (gone, says_more) = told(String::new());
         assert!(!says_more && gone.contains("- Of api.test it says"), "{gone}");
     }

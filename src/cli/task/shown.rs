@@ -14,7 +14,7 @@ use crate::home::Home;
 use crate::schedule::Schedule;
 use crate::store::{Fired, FiringState, Task, TaskState};
 
-/// How much of a prompt a listing shows.
+/// How many characters of a prompt a listing shows.
 const PROMPT_SHOWN: usize = 60;
 
 /// How many lines of a task's history are shown.
@@ -86,7 +86,7 @@ fn row(task: &Task) -> Vec<String> {
     vec![task.id.0.to_string(), what.group.to_string(), on_screen(&when), next, quotation(&what.prompt, PROMPT_SHOWN)]
 }
 
-/// As programs read it.
+/// A task for programs.
 pub(super) fn described(task: &Task) -> serde_json::Value {
     let what = &task.what;
     let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millisecond);

@@ -1,17 +1,17 @@
-//! What models used up in the OpenMetrics text format, for whoever draws it over time.
+//! Model usage in the OpenMetrics text format, for plotting over time.
 
 use policies::Limits;
 
 use crate::meters::{Period, Report};
 
-/// One kind of number: its name, what it is, and its samples.
+/// One metric: its name, description and samples.
 struct Family {
     name: &'static str,
     help: &'static str,
     samples: Vec<String>,
 }
 
-/// All of it. The numbers are those of the day or the month so far, and begin anew with the next: gauges.
+/// All metrics. The numbers are those of the day or month so far and restart with the next: gauges.
 pub(super) fn text(reports: &[(Report, Limits)], period: Period) -> String {
     let mut all = [
         family("doorward_runs", "Runs of a group's agent."),
@@ -74,7 +74,7 @@ fn named(period: Period) -> &'static str {
     }
 }
 
-/// Millionths, exactly.
+/// Exact millionths.
 fn dollars(millionths: u64) -> String {
     format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
 }
@@ -89,7 +89,7 @@ impl Family {
         self.samples.push(format!("{}{{{}}} {value}\n", self.name, labels.join(",")));
     }
 
-    /// Nothing where there is no sample.
+    /// Empty without samples.
     fn text(&self) -> String {
         let Family { name, help, samples } = self;
         if samples.is_empty() {
@@ -99,7 +99,7 @@ impl Family {
     }
 }
 
-/// A model's name is what a sandbox sent, or a host answered.
+/// A model's name comes from a sandbox or a host.
 fn escaped(label: &str) -> String {
     label.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }

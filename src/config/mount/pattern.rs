@@ -1,7 +1,7 @@
-//! Patterns of names: `*` and `?` within a name, `[a-z]` and `[!a-z]`, `{this,that}`, `**` for any folders between, `\` before
-//! a sign that is meant as it stands. A pattern is found anywhere in a path, up to its end.
+//! Patterns of names: `*` and `?` within a name, `[a-z]` and `[!a-z]`, `{this,that}`, `**` for any folders between, `\`
+//! before a literal character. A pattern may begin anywhere in a path but must reach its end.
 
-/// A pattern, as the alternatives that it stands for.
+/// A pattern as its alternatives.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Vec<Vec<Part>>);
 
@@ -9,19 +9,19 @@ pub(crate) struct Pattern(Vec<Vec<Part>>);
 enum Part {
     /// Any folders, or none.
     Folders,
-    /// A name, sign by sign.
+    /// A name, character by character.
     Name(Vec<Sign>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Sign {
-    /// This byte; a slash parts names.
+    /// This byte; a slash separates names.
     Byte(u8),
     /// One byte.
     Any,
-    /// As many as there are.
+    /// Any number of bytes.
     Star,
-    /// One byte in (or not in) these spans.
+    /// One byte in (or not in) these ranges.
     Within { spans: Vec<(u8, u8)>, not: bool },
 }
 
@@ -29,7 +29,7 @@ enum Sign {
 const ALTERNATIVES: usize = 256;
 
 impl Pattern {
-    /// Reads one.
+    /// Parses a pattern.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         let mut reading = Reading { rest: text.as_bytes(), depth: 0 };
         let all = reading.alternatives()?;
@@ -39,12 +39,12 @@ impl Pattern {
         }
     }
 
-    /// Whether it is at the end of a path without a slash before it.
+    /// Whether it matches the end of a path without a leading slash.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
         let names: Vec<_> = path.split(|byte| *byte == b'/').collect();
         self.0.iter().any(|parts| match parts.contains(&Part::Folders) {
             true => (0..names.len()).any(|from| fit(parts, &names[from..])),
-            // It begins so many names before the end.
+            // It starts this many names before the end.
             false => names.len() >= parts.len() && fit(parts, &names[names.len() - parts.len()..]),
         })
     }
@@ -62,7 +62,7 @@ impl Reading<'_> {
         Some(*first)
     }
 
-    /// Up to the end, or to the comma or brace that ends it.
+    /// Parses up to the end, or to the comma or brace that closes this one.
     fn alternatives(&mut self) -> Result<Vec<Vec<Sign>>, &'static str> {
         let mut all = vec![Vec::new()];
         while let Some(&byte) = self.rest.first() {
@@ -86,7 +86,7 @@ impl Reading<'_> {
         Ok(all)
     }
 
-    /// What begins like one of these and goes on like one in the braces.
+    /// Combines each of these prefixes with each alternative in the braces.
     fn braces(&mut self, before: &[Vec<Sign>]) -> Result<Vec<Vec<Sign>>, &'static str> {
         self.depth += 1;
         let mut within = Vec::new();
@@ -146,7 +146,7 @@ fn parts(signs: &[Sign]) -> Vec<Part> {
 fn fit(parts: &[Part], names: &[&[u8]]) -> bool {
     match (parts, names) {
         ([], []) => true,
-        // At the end it is all that lies in the folder before.
+        // At the end it matches everything in the folder before it.
         ([Part::Folders], names) => !names.is_empty(),
         ([Part::Folders, rest @ ..], names) => (0..=names.len()).any(|from| fit(rest, &names[from..])),
         ([Part::Name(signs), rest @ ..], [name, names @ ..]) => is_name(signs, name) && fit(rest, names),
@@ -156,7 +156,7 @@ fn fit(parts: &[Part], names: &[&[u8]]) -> bool {
 
 fn is_name(signs: &[Sign], name: &[u8]) -> bool {
     let (mut at, mut signs_at) = (0, 0);
-    // Where the last star stands, and how much it has taken.
+    // The position of the last star, and how much it has matched.
     let mut star: Option<(usize, usize)> = None;
     while at < name.len() {
         match signs.get(signs_at) {
@@ -235,7 +235,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// The same as another implementation, but where stars and slashes come out of braces.
+        /// The same as another implementation, except where braces yield stars and slashes.
         #[test]
         fn a_pattern_means_what_it_means_elsewhere(
             text in "([ab*?/]|\\*\\*|\\[[ab]\\]|\\[a-b\\]|\\{(a|b\\*|\\*a),[ab](/[ab])?\\}|\\\\[*a]){1,6}",
@@ -243,7 +243,7 @@ mod tests {
             odd in any::<bool>(),
         ) {
             let path = if odd { [path.as_bytes(), b"/\xff"].concat() } else { path.into_bytes() };
-            // Paths that are looked at have no two slashes in a row, nor does a pattern begin or end with one.
+            // Paths have no double slashes, and no pattern begins or ends with a slash.
             if text.contains("//") || text.trim_matches('/') != text {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! Who answers in a group, read from its file.
+//! A group's agents, parsed from its file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,20 +9,20 @@ use super::super::keys::{self, names};
 use super::super::{Agent, values};
 use super::{Block, all, section};
 
-/// What is said of an agent beside its name.
+/// The settings of an agent besides its name.
 const BESIDE: [&str; 3] = ["model", "endpoint", "command"];
 
 pub(super) const MODELS: TableKeys = TableKeys { header: "[models]", keys: &names(&keys::OF_GROUP_MODELS) };
 
-/// What the file says of models, servers and commands, for whichever agent it is.
+/// The file's models, servers and commands, for whichever agent.
 struct Beside {
     endpoint: Option<String>,
     command: Vec<String>,
-    /// By the names of agents.
+    /// By agent name.
     models: BTreeMap<&'static str, (Range<usize>, String)>,
 }
 
-/// Reads who answers, and who after that one; what they have no use for is a problem.
+/// Parses the agent and its successors; settings that none of them uses are problems.
 pub(super) fn agents(file: &mut Block<'_, '_>) -> (Agent, Vec<Agent>) {
     let mut all = named(file);
     let mut beside = beside(file, all[0].name());
@@ -40,7 +40,7 @@ pub(super) fn agents(file: &mut Block<'_, '_>) -> (Agent, Vec<Agent>) {
     (all.remove(0), all)
 }
 
-/// `agent`, or `agents` in their order; never none.
+/// `agent`, or `agents` in order; at least one.
 fn named(file: &mut Block<'_, '_>) -> Vec<Agent> {
     let one = file.read("agent", Agent::parse);
     let words = file.strings("agents");
@@ -85,7 +85,7 @@ fn beside(file: &mut Block<'_, '_>, first: &'static str) -> Beside {
     Beside { models, endpoint: file.read("endpoint", values::endpoint), command: all(file, command, values::argument) }
 }
 
-/// Which of [`BESIDE`] an agent reads.
+/// Which of [`BESIDE`] an agent uses.
 fn uses(agent: &Agent) -> &'static [&'static str] {
     match agent {
         Agent::Shell => &[],
@@ -120,7 +120,7 @@ fn useless(file: &mut Block<'_, '_>, key: &str, agent: &Agent) {
     file.reader.problem(file.span_of(key), &why, Some(format!("{help}, or leave this out")));
 }
 
-/// What is missing.
+/// Reports missing settings.
 fn whole(file: &mut Block<'_, '_>, agent: &Agent) {
     let has_image = file.has("image");
     let key = |wanted: &'static str| {

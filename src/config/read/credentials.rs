@@ -1,4 +1,4 @@
-//! `[credentials.NAME]` and `[canaries]`, read into what is used.
+//! Parses `[credentials.NAME]` and `[canaries]`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ fn credential(block: &mut Block<'_, '_>, name: Arc<str>) -> Option<Credential> {
     Some(Credential { name, source: source?, hosts, place, harmless, only, env, prefix, shape, oauth, mints })
 }
 
-/// Where a secret is. What stands there may be the secret itself, so no problem shows it.
+/// The source of a secret. The value may be the secret itself, so no problem shows it.
 fn secret(block: &mut Block<'_, '_>, key: &str) -> Option<SecretSource> {
     let (span, text) = block.string(key)?;
     let parsed = SecretSource::parse(&text, &block.reader.context);
@@ -99,7 +99,7 @@ fn places(block: &mut Block<'_, '_>) -> Vec<Place> {
     all(block, words, place::place)
 }
 
-/// What an access token's credential cannot be.
+/// Checks what a credential with access tokens cannot have.
 fn fits_oauth(block: &mut Block<'_, '_>, source: Option<&SecretSource>, place: &[Place]) {
     if let Some(SecretSource::Env(_) | SecretSource::Command { .. }) = source {
         let why = "token endpoints replace refresh tokens, so this one must be where Doorward can write: \
@@ -137,7 +137,7 @@ fn oauth(block: &mut Block<'_, '_>, name: &str) -> Option<OAuth> {
     Some(OAuth { endpoint, policy: Arc::new(policy), client_id: client_id?, client_secret, refresh_env, json })
 }
 
-/// Files and variables are read anew at once; only a program's output is kept.
+/// Files and variables are re-read each time; only a program's output is cached.
 fn with_lifetime(block: &mut Block<'_, '_>, source: SecretSource) -> SecretSource {
     let lifetime = block.read("lifetime", values::duration);
     match (source, lifetime) {

@@ -1,4 +1,4 @@
-//! `groups/NAME.toml`, read into what is used.
+//! Parses `groups/NAME.toml`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const HELPERS: TableKeys = TableKeys { header: "[helpers]", keys: &names(&keys::
 const LIMITS: TableKeys = TableKeys { header: "[limits]", keys: &names(&keys::OF_GROUP_LIMITS) };
 const MOUNT: TableKeys = TableKeys { header: "[[mount]]", keys: &names(&keys::OF_MOUNT) };
 
-/// The keys at the top, its tables among them.
+/// The top-level keys, including its tables.
 const fn top() -> [&'static str; 15] {
     let [agent, agents, model, endpoint, command, trigger, language, image, keep_days] = names(&keys::OF_GROUP);
     let [models, helpers, privacy, limits, mount, mcp] = ["models", "helpers", "privacy", "limits", "mount", "mcp"];
@@ -35,7 +35,7 @@ static GROUP: Vocabulary = Vocabulary {
     planned: &[],
 };
 
-/// Reads a group's file; `name` is what problems call it.
+/// Parses a group's file; `name` is what problems call it.
 pub(in super::super) fn group(name: &str, text: &str) -> Result<GroupSettings, Problems> {
     let mut reader = Reader::new(Text::with_secrets(name, text), &GROUP, PathBuf::from("/"));
     let settings = reader.read(file).unwrap_or_default();
@@ -103,7 +103,7 @@ fn mount(block: &mut Block<'_, '_>) -> Option<Mount> {
     Some(Mount { path, name, access, known })
 }
 
-/// The folder's own name, as far as it can be one.
+/// The folder's own name, if it is valid.
 fn own_name(block: &mut Block<'_, '_>, path: &Path) -> Option<String> {
     let name = mount::name_of(path);
     if name.is_none() {

@@ -1,4 +1,4 @@
-//! The owner's MCP servers, read from a group's file.
+//! The owner's MCP servers, parsed from a group's file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use super::{Block, all};
 
 pub(super) const MCP: TableKeys = TableKeys { header: "[[mcp]]", keys: &names(&keys::OF_MCP) };
 
-/// The daemon's own server, by which agents know its operations.
+/// The daemon's own server, through which agents get its operations.
 const RESERVED: &str = "doorward";
 
-/// Each has a name of its own.
+/// The servers; their names are unique.
 pub(super) fn servers(file: &mut Block<'_, '_>) -> Vec<McpServer> {
     let mut names = BTreeSet::new();
     file.each("mcp", MCP.header, |block| {
@@ -85,7 +85,7 @@ fn name(text: &str) -> Result<String, String> {
     Err("not a name for an MCP server; use 1 to 32 small letters, digits, - and _".to_owned())
 }
 
-/// What the door can judge.
+/// An address that the door can judge.
 fn address(text: &str) -> Result<String, String> {
     let facts = Facts::parse("POST", text).ok().filter(|_| text.starts_with("http") && !text.contains(['#', '@']));
     match facts {

@@ -1,4 +1,4 @@
-//! `[prices]`, read into what models cost.
+//! Parses `[prices]`.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ pub(super) const PRICE: TableKeys = TableKeys { header: "[prices.\"MODEL\"]", ke
 
 static LIST: Vocabulary = Vocabulary { top: &["prices"], tables: &[PRICE], synonyms: &[], planned: &[] };
 
-/// The list that ships with Doorward.
+/// The shipped list.
 pub(crate) fn shipped_prices() -> Prices {
     let mut reader = Reader::new(Text::new("prices.toml", SHIPPED), &LIST, PathBuf::new());
-    // A test reads it; a list that were broken would only know fewer prices.
+    // A test parses it; a broken list would only know fewer prices.
     reader.read(prices).unwrap_or_default()
 }
 
@@ -51,7 +51,7 @@ fn price(block: &mut Block<'_, '_>) -> Option<Price> {
     })
 }
 
-/// US dollars for a million tokens.
+/// US dollars per million tokens.
 fn dollars(block: &mut Block<'_, '_>, key: &str) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the range that is asked for")]
     let fits = |number: f64| (0.0..=1e6).contains(&number).then(|| (number * 1e6).round() as u64);

@@ -1,4 +1,4 @@
-//! Where a secret is read from.
+//! Sources of secrets.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn secrets_are_read_without_their_line_break() {
         let error = source.read().unwrap_err().to_string();
         assert!(error.contains("empty") && !error.contains("lines"), "{error}");
     }
-    // Who reads these never comes to an end.
+    // Reading these would never end.
     let pipe = dir.path().join("pipe");
     let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();

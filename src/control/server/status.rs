@@ -1,4 +1,4 @@
-//! What the daemon is doing, put together for whoever asks.
+//! Collects the daemon's state.
 
 use super::Control;
 use crate::control::planned::PlannedTasks;

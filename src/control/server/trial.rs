@@ -1,4 +1,4 @@
-//! A first question to a group's agent, in a sandbox of its own.
+//! A test question to a group's agent, in a sandbox of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::sandboxes::LiveSandbox;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// How daemon and guest call it.
+/// The prompt's id between daemon and guest.
 const PROMPT: u64 = 1;
 
 const QUESTION: &str = "<message sender=\"Doorward\">Your owner has just set you up. Say in one short sentence that you are here.</message>";
 
 impl Control {
-    /// What it answers. It is no message of the chat's, and nothing of it is kept.
+    /// Returns its answer. It is no message in the chat, and nothing of it is stored.
     pub(super) async fn try_agent(&self, group: &str) -> Answer {
         self.tried(group).await.map_or_else(Answer::Error, |answer| Answer::AgentTried { answer })
     }
@@ -27,7 +27,7 @@ impl Control {
         let group = self.group(group)?.name;
         let mut stops = self.stops.subscribe();
         let _held = self.held.take(&group).map_err(|why| why.to_string())?;
-        // In a task of its own: a start is never dropped half-way.
+        // A separate task: a start is never dropped half-way.
         let (sandboxes, name) = (Arc::clone(&self.sandboxes), group.clone());
         let started = tokio::spawn(async move { sandboxes.start(&name, 0, None).await }).await;
         let mut sandbox = started.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;

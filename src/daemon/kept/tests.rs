@@ -34,7 +34,7 @@ impl Home {
         fs::remove_dir_all(self.log()).unwrap();
     }
 
-    /// A start; what it says about the log, and how many records that has then.
+    /// A start: its report about the log, and the log's number of records then.
     fn start(&self) -> (Option<String>, u64) {
         let store = Arc::new(Store::serve(&self.0.path().join("doorward.db")).unwrap());
         let (log, lost) = open_log(&self.log(), &self.old(), Retention::default(), &store, &clock()).unwrap();
@@ -85,7 +85,7 @@ async fn a_store_that_is_removed_is_told_once_while_the_daemon_runs() {
     let mut alarms = log.subscribe_to_alarms();
     let (ending, ended) = watch::channel(false);
     let watching = tokio::spawn(super::watch(Arc::clone(&store), Arc::clone(&log), LOOK, ended));
-    // Meanwhile the store hears how far the log has come on the disk.
+    // Meanwhile the store is told how far the log has reached on the disk.
     log.notice(&Notice::new("budget", None, "half")).unwrap();
     alarms.recv().await.unwrap();
     let seq = log.sync().unwrap().0;
@@ -102,7 +102,7 @@ async fn a_store_that_is_removed_is_told_once_while_the_daemon_runs() {
     assert!(alarms.try_recv().is_err(), "it is told once");
 }
 
-/// In the background, when the daemon has settled; and it ends with the daemon.
+/// In the background, once the daemon has settled; and it ends with the daemon.
 #[tokio::test]
 async fn what_has_had_its_time_goes_while_the_daemon_runs() {
     let home = Home::new();

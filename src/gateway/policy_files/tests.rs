@@ -71,7 +71,7 @@ fn a_policy_that_is_away_allows_nothing() {
     assert_eq!(scene.in_force(), allowed);
 }
 
-/// Nothing is widened without evidence of it; tightening waits for nothing.
+/// Nothing is widened without a record of it; tightening waits for nothing.
 #[test]
 fn a_policy_that_may_allow_more_waits_for_the_log() {
     let scene = Scene::new();
@@ -91,7 +91,7 @@ fn a_policy_that_may_allow_more_waits_for_the_log() {
     assert_ne!(scene.in_force(), nothing, "it is tried again");
 }
 
-/// A file that stays wrong is told once, whoever asks for the policy.
+/// A file that stays wrong is reported once, whoever asks for the policy.
 #[test]
 fn what_is_wrong_with_a_policy_is_told_once() {
     let scene = Scene::new();
@@ -107,7 +107,7 @@ fn what_is_wrong_with_a_policy_is_told_once() {
     assert!(texts[0].contains("policies/family.toml:2") && texts[1].contains("cannot be read"), "{texts:?}");
 }
 
-/// Waits for the policy in force to be another, as long as it takes.
+/// Waits for a change of the policy in force, as long as it takes.
 fn until(what: &str, holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {
@@ -116,7 +116,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// A door that is open, with the files watched.
+/// An open door, with the files watched.
 fn watched(scene: &Scene) -> (Watching, DoorOpen, Arc<ArcSwap<Policy>>) {
     let policy = scene.files.of(&scene.family);
     (scene.files.watch(), scene.files.door_open(), policy)
@@ -127,7 +127,7 @@ fn allows(policy: &ArcSwap<Policy>) -> bool {
     matches!(policy.load().at(policies::Moment::FAR).decide(facts), policies::Verdict::Allow(_))
 }
 
-/// What a path leads to is what is in force, whatever name it is written by.
+/// The target of a path is in force, under whatever name it is written.
 #[test]
 fn what_a_path_resolves_to_is_watched() {
     type Tighten = fn(&std::path::Path);
@@ -182,7 +182,7 @@ fn what_a_path_resolves_to_is_watched() {
     }
 }
 
-/// It is told, the policy before it stays, and nobody waits for what would never be read to its end.
+/// It is reported, the previous policy stays, and nothing waits for a read that never ends.
 #[test]
 fn what_is_no_text_in_a_policys_place_changes_nothing() {
     type Put = fn(&std::path::Path);
@@ -216,7 +216,7 @@ fn what_is_no_text_in_a_policys_place_changes_nothing() {
     }
 }
 
-/// The same for `base.toml`, and for a link that leads elsewhere from now on.
+/// The same for `base.toml`, and for a link whose target changes.
 #[test]
 fn a_denial_behind_a_link_comes_into_force() {
     let scene = Scene::new();
@@ -243,8 +243,8 @@ fn a_denial_behind_a_link_comes_into_force() {
     until("and switched back", || !allows(&policy));
 }
 
-/// An editor empties a file before it writes it. What happens beside it meanwhile puts
-/// nothing in force, and neither does time for denials.
+/// An editor empties a file before it writes it. Neither events for its neighbours nor, for denials, the passing of
+/// time puts the empty file in force.
 #[test]
 fn a_file_that_is_being_written_is_not_taken_for_its_neighbour() {
     let scene = Scene::new();
@@ -262,11 +262,11 @@ fn a_file_that_is_being_written_is_not_taken_for_its_neighbour() {
     std::fs::remove_file(beside("moved.txt")).unwrap();
     let hash = |group: &GroupName| scene.files.in_force().into_iter().find(|(name, _)| name == group).unwrap().1;
     let (before, family) = (hash(&other), hash(&scene.family));
-    // The neighbour's own file was heard of, so all of the above was.
+    // The neighbour's event has arrived, so all earlier ones have.
     std::fs::write(beside("other.toml"), format!("{ALLOW}# again\n")).unwrap();
     until("the neighbour is in force", || hash(&other) != before);
     assert!(!allows(&theirs) && !allows(&policy), "base.toml holds");
-    // Longer than a file has to be quiet: a look each second sees it as it is.
+    // Longer than a file must be quiet: it is seen unchanged by a check each second.
     let began = Instant::now();
     until("looked at twice and more", || began.elapsed() > Duration::from_millis(2500));
     assert_eq!(hash(&scene.family), family, "an emptied base.toml is taken by its own close alone");
@@ -275,7 +275,7 @@ fn a_file_that_is_being_written_is_not_taken_for_its_neighbour() {
     until("closed", || allows(&policy));
 }
 
-/// While no door is open nobody looks; the first one finds what is there.
+/// While no door is open nothing is checked; the first one to open finds the changes.
 #[test]
 fn a_door_that_opens_finds_what_is_written() {
     let scene = Scene::new();
@@ -291,7 +291,7 @@ fn a_door_that_opens_finds_what_is_written() {
     until("a door opened", || !allows(&policy));
 }
 
-/// What it costs grows with the file, and others do not wait.
+/// The cost grows with the file, and others do not wait.
 #[test]
 fn a_long_file_keeps_nobody_waiting() {
     let scene = Scene::new();
@@ -301,7 +301,7 @@ fn a_long_file_keeps_nobody_waiting() {
     std::fs::write(scene.home.policy_file(&other), &long).unwrap();
     std::fs::write(scene.home.policy_file(&scene.family), ALLOW).unwrap();
     let group = scene.files.group(&other);
-    // As if it was being compiled, for as long as one likes.
+    // As if it were being compiled, for as long as needed.
     let compiling = lock(&group.state);
     let policy = scene.files.of(&scene.family);
     assert!(allows(&policy));
@@ -312,7 +312,7 @@ fn a_long_file_keeps_nobody_waiting() {
     assert_eq!(scene.files.of(&other).load().rules().count(), 20_000);
 }
 
-/// A file that cannot be watched is looked at.
+/// A file that cannot be watched is polled.
 #[test]
 fn without_a_watcher_files_are_looked_at() {
     let scene = Scene::new();
@@ -327,7 +327,7 @@ fn without_a_watcher_files_are_looked_at() {
     until("it was looked at", || !allows(&policy));
 }
 
-/// A policy that becomes tighter is tighter for helpers at once, and one that does not load changes nothing.
+/// A tightened policy is tighter for helpers at once, and one that does not load changes nothing.
 #[test]
 fn what_helpers_have_follows_the_policy() {
     let scene = Scene::new();

@@ -1,10 +1,9 @@
-//! One policy file, by what its path resolves to: whether it is another than the one that
-//! was taken, and whether it is written to its end.
+//! A policy file, by what its path resolves to: whether it differs from the one that was taken, and whether it has been
+//! written completely.
 //!
-//! An editor that empties a file first, or writes a new one, must not put half a policy in
-//! force. A file counts once its own writing has ended: it was closed or renamed onto, which
-//! the file system tells, or it has not changed for a second. That a neighbour was saved
-//! says nothing about it.
+//! An editor that first empties a file, or writes a new one, must not put half a policy in force. A file counts once
+//! its own writing has ended: it was closed or renamed onto, as the file system reports, or has not changed for a
+//! second. A save of a neighbouring file says nothing about it.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -18,30 +17,30 @@ use policy_file::Source;
 use super::PolicyError;
 use crate::home::is_a_file;
 
-/// A file and what was taken from it.
+/// A file and the text taken from it.
 pub(super) struct Watched {
     path: PathBuf,
     name: String,
-    /// Whether it only takes away: then it is not given up because it is away or empty.
+    /// Whether it only denies: then it stays in force when it is missing or empty.
     denies: bool,
     taken: Option<Taken>,
-    /// Another than the one that was taken, and since when it is as it is.
+    /// The new file that was noticed, and since when it has been unchanged.
     noticed: Option<(Identity, Instant)>,
-    /// Grows with every text that is taken.
+    /// Increases with every text taken.
     version: u64,
-    /// Told once, that it is away or empty.
+    /// Whether it was reported as missing or empty.
     told: bool,
 }
 
 struct Taken {
     source: Option<Source>,
     identity: Option<Identity>,
-    /// Whether it could not have changed unseen since.
+    /// Whether it cannot have changed unseen since.
     settled: bool,
 }
 
-/// What says that a file is the one that was read. The times are of the inode, so that a
-/// link, a hard link and what a link leads to are one file.
+/// Identifies the file that was read. The times are the inode's, so that a link, a hard link and their target are one
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -51,7 +50,7 @@ pub(super) struct Identity {
     changed: (i64, i64),
 }
 
-/// What has not changed for so long is written to its end.
+/// A file that has been unchanged this long is complete.
 const QUIET: Duration = Duration::from_secs(1);
 
 impl Watched {
@@ -60,7 +59,7 @@ impl Watched {
         Self::new(path, format!("policies/{group}.toml"), false)
     }
 
-    /// What was accepted of a group's skills.
+    /// The file of a group's accepted skills.
     pub(super) fn of_skills(path: PathBuf, group: &GroupName) -> Self {
         Self::new(path, format!("skills/{group}.toml"), false)
     }
@@ -74,32 +73,31 @@ impl Watched {
         Watched { path, name, denies, taken: None, noticed: None, version: 0, told: false }
     }
 
-    /// Where it stands, links not followed.
+    /// Its path, with links not followed.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Which text this is.
+    /// The version of the text.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
 
-    /// How long the text is.
     pub(super) fn length(&self) -> usize {
         self.taken.as_ref().and_then(|taken| taken.source.as_ref()).map_or(0, |source| source.text.len())
     }
 
-    /// The text, where there is a file.
+    /// The text, if there is a file.
     pub(super) fn source(&self) -> Option<Source> {
         self.taken.as_ref().and_then(|taken| taken.source.clone())
     }
 
-    /// What stands for a file that is not there.
+    /// The text of a file that does not exist.
     pub(super) fn empty(&self) -> Source {
         Source { name: self.name.clone(), text: String::new() }
     }
 
-    /// Whether one of these is this file, by its own name or by that of what it leads to.
+    /// Whether one of these paths is this file, by its own name or its target's.
     pub(super) fn is_among(&self, paths: &[PathBuf]) -> bool {
         let target = std::fs::canonicalize(&self.path).ok();
         let is_it = |path: &PathBuf| {
@@ -110,8 +108,7 @@ impl Watched {
         paths.iter().any(is_it)
     }
 
-    /// Takes the text if it is another and written to its end. `written`: the file system
-    /// has just said so.
+    /// Takes the text if it has changed and is complete. `written`: the file system has just reported that.
     pub(super) fn look(&mut self, written: bool) -> Result<(), PolicyError> {
         let found = self.unless_missing(std::fs::metadata(&self.path))?;
         found.as_ref().map_or(Ok(()), is_a_file).map_err(|error| self.unreadable(error))?;
@@ -148,7 +145,7 @@ impl Watched {
         let (before, after) = read().map_err(|error| self.unreadable(error))?;
         let whole = before == after;
         if !whole && self.taken.is_some() {
-            // Somebody is at it: their writing ends, or it comes to rest.
+            // Somebody is writing: wait for the end, or until it rests.
             return Ok(());
         }
         let settled = whole && self.is_quiet(before);
@@ -174,8 +171,8 @@ impl Watched {
         self.taken = Some(Taken { source, identity, settled });
     }
 
-    /// Whether what is there has not changed for a while: by its own times, or because it
-    /// was seen to be so (clocks go wrong, and other machines have their own).
+    /// Whether the file has been unchanged for a while: by its own times, or by observation (clocks go wrong, and other
+    /// machines have their own).
     fn is_quiet(&mut self, found: Identity) -> bool {
         let (seconds, nanos) = found.changed;
         let changed = u64::try_from(seconds).ok().zip(u32::try_from(nanos).ok());

@@ -1,7 +1,6 @@
-//! When policy files are looked at: as soon as the file system says that one was written,
-//! and while a door is open once a second, for what it does not say (a link that leads to
-//! another folder, a second name of the same file, no room left for watching). While no
-//! door is open nothing is looked at until one opens.
+//! When policy files are checked: as soon as the file system reports a write, and once a second while a door is open,
+//! for what it does not report (a link into another folder, a second name of the same file, no watches left). While no
+//! door is open, nothing is checked until one opens.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,24 +14,24 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{PolicyFiles, lock};
 
-/// Files are watched for as long as this is kept.
+/// Files are watched for as long as this lives.
 pub struct Watching {
     say: Sender<Said>,
 }
 
-/// A door is open for as long as this is kept.
+/// A door is open for as long as this lives.
 pub struct DoorOpen {
     files: Arc<PolicyFiles>,
 }
 
-/// How many doors are open, and whom to tell when the first one is.
+/// How many doors are open, and whom to wake when the first one opens.
 #[derive(Default)]
 pub(super) struct Doors {
     open: AtomicUsize,
     say: Mutex<Option<Sender<Said>>>,
 }
 
-/// What the thread that looks hears.
+/// A message to the watching thread.
 pub(super) enum Said {
     Event(Event),
     DoorOpened,
@@ -42,12 +41,12 @@ pub(super) enum Said {
 const EACH: Duration = Duration::from_secs(1);
 
 impl PolicyFiles {
-    /// Watches the files for as long as what it returns is kept. Where the system has no
-    /// room for that, they are looked at all the same.
+    /// Watches the files for as long as the returned value lives. If the system has no watches left, they are still
+    /// checked every second.
     pub fn watch(self: &Arc<Self>) -> Watching {
         self.watch_by(|events| {
             notify::recommended_watcher(move |event: notify::Result<Event>| {
-                // Where the thread has ended there is nobody to tell.
+                // Fails only if the thread has ended.
                 let _ = event.map(|event| events.send(Said::Event(event)));
             })
         })
@@ -64,14 +63,14 @@ impl PolicyFiles {
             watch_folder(&mut watcher, &mut watched, folder);
         }
         *lock(&self.doors.say) = Some(say.clone());
-        // Not held by the thread, which may outlive what it is for: with the last
-        // handle the log is closed, and what it counted is written.
+        // Weak, since the thread may outlive the files: dropping the last handle closes the log, which writes its
+        // counts.
         let files = Arc::downgrade(self);
         std::thread::spawn(move || watch(&files, &hear, watcher, watched));
         Watching { say }
     }
 
-    /// Says that a door is open.
+    /// Registers an open door.
     pub fn door_open(self: &Arc<Self>) -> DoorOpen {
         self.doors.open.fetch_add(1, Ordering::SeqCst);
         if let Some(say) = &*lock(&self.doors.say) {
@@ -80,7 +79,7 @@ impl PolicyFiles {
         DoorOpen { files: self.clone() }
     }
 
-    /// The folders of what the files lead to.
+    /// The folders of the files' targets.
     fn folders(&self) -> Vec<PathBuf> {
         let of_group = |group| [self.home.policy_file(group), self.home.skills_file(group)];
         let groups: Vec<_> = lock(&self.groups).keys().flat_map(of_group).collect();
@@ -137,7 +136,7 @@ fn heard(files: &Arc<PolicyFiles>, event: Event) {
     }
 }
 
-/// Once each, also where it does not work.
+/// Once each, even if it fails.
 fn watch_folder(watcher: &mut Option<RecommendedWatcher>, watched: &mut BTreeSet<PathBuf>, folder: PathBuf) {
     let Some(watcher) = watcher else { return };
     if !watched.contains(&folder) {
@@ -148,7 +147,7 @@ fn watch_folder(watcher: &mut Option<RecommendedWatcher>, watched: &mut BTreeSet
     }
 }
 
-/// What is wrong, and what gives it room.
+/// Reports the error, and how to get more watches.
 pub(in crate::gateway) fn tell_unwatched(error: &notify::Error) {
     let sysctl = match error.kind {
         notify::ErrorKind::MaxFilesWatch => "fs.inotify.max_user_watches",
@@ -170,8 +169,7 @@ fn is_written(kind: &EventKind) -> bool {
     }
 }
 
-/// Whether something has been done, and not only begun: reading a file that is being
-/// written would find half of it.
+/// Whether a write has finished, not only begun: reading a file in the middle of a write would give half of it.
 pub(in crate::gateway) fn is_saved(kind: &EventKind) -> bool {
     match kind {
         EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),

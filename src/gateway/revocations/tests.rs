@@ -12,7 +12,6 @@ use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An issuer, and its own certificate.
 fn issuer() -> (Issuer<'static, KeyPair>, CertificateDer<'static>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -86,7 +85,7 @@ fn times_are_read_as_rfc_5280_writes_them() {
     }
 }
 
-/// An issuer, a leaf of its with the number 7, and a file with its lists.
+/// An issuer, one of its leaves with serial number 7, and a file with its lists.
 struct Lists {
     dir: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -135,7 +134,7 @@ impl Lists {
     }
 }
 
-/// Lists end, so a daemon that runs for weeks takes up new ones.
+/// Lists expire, so a daemon that runs for weeks reads new ones.
 #[test]
 fn a_list_that_is_moved_into_place_is_in_force() {
     let lists = Lists::new();
@@ -147,7 +146,7 @@ fn a_list_that_is_moved_into_place_is_in_force() {
     assert!(!lists.believed(), "what cannot be read changes nothing");
 }
 
-/// The same where the system has no room for watching.
+/// The same where the system has no watches left.
 #[test]
 fn a_list_is_taken_up_by_looking_too() {
     let lists = Lists::new();
@@ -157,7 +156,7 @@ fn a_list_is_taken_up_by_looking_too() {
     lists.until_believed(false);
     lists.move_into_place(&[8]);
     lists.until_believed(true);
-    // Gone for a while, and there again.
+    // Gone for a while, and back.
     std::fs::remove_file(&lists.files[0]).unwrap();
     lists.move_into_place(&[7]);
     lists.until_believed(false);

@@ -43,7 +43,7 @@ impl Scene {
         read(&self.taken().file("weather")).unwrap()
     }
 
-    /// The requests that the policy in force allows, one a rule.
+    /// The requests that the policy in force allows, one per rule.
     fn in_force(&self) -> Vec<String> {
         policy_file::summaries(&self.files.of(&self.family).load()).into_iter().flat_map(|rule| rule.requests).collect()
     }

@@ -1,4 +1,4 @@
-//! Another group's task: its owner is asked, and reads what it is and what would become of it.
+//! Another group's task: the owner is asked, and reads what it is and what would change.
 
 use policies::Refusal;
 use proxy::ports::Caller;
@@ -10,13 +10,13 @@ use super::super::{Operations, whole};
 use super::{UpdateTask, context, is_own, missed, reached_task, refuse, rescheduled, under_way};
 use crate::store::{NotChanged, Task, TaskState};
 
-/// How much of a task the owner reads, in characters, to know which it is.
+/// How much of a task the owner reads to identify it, in characters.
 const SHOWN: usize = 200;
 
-/// What would become of a task: in words for its owner, and to the letter.
+/// The change to a task: in words for the owner, and exactly.
 pub(super) type Becomes = (String, Value);
 
-/// The task rests, goes on, or is over.
+/// The task would pause, resume or end.
 pub(super) fn would_be(verb: &str, task: &Task) -> Becomes {
     (format!("{verb} {}", named(task)), json!({ "task": task.id.0 }))
 }
@@ -27,7 +27,7 @@ fn named(task: &Task) -> String {
 }
 
 impl Operations {
-    /// What the owner is asked, where the task is another group's.
+    /// What the owner is asked, if the task is another group's.
     pub(super) fn beyond_own_tasks(
         &self,
         caller: &Caller,
@@ -46,7 +46,7 @@ impl Operations {
         Ok(Some(Beyond { about: task.what.group.to_string(), says, exactly }))
     }
 
-    /// All that is different then.
+    /// All changes.
     pub(super) fn would_change(&self, caller: &Caller, task: &Task, wanted: &UpdateTask) -> Result<Becomes, Refusal> {
         let UpdateTask { task_id, prompt, schedule_type, schedule_value, context_mode, time_zone, missed: late, gate } =
             wanted;

@@ -1,4 +1,4 @@
-//! How a task is shown: to its chat, to an agent, and what a model reads of its arguments.
+//! How a task is shown to its chat and to an agent, and the description of its arguments for a model.
 
 use desk::screen::quotation;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub(super) fn comes(task: &Task) -> String {
     format!("{} ({}){next}", schedule.words().in_english(), schedule.zone_name())
 }
 
-/// What the chat reads: the agent's words in quotation marks, all of them.
+/// For the chat: all of the agent's words, in quotation marks.
 pub(super) fn made(phrase: Phrases, task: &Task) -> Phrases {
     let schedule = &task.what.schedule;
     let words = phrase

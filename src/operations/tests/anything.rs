@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::House;
 use crate::gateway::OpenDoor;
 
-/// One house for all cases; a runtime of its own keeps its doors served.
+/// One house for all cases; its own runtime keeps the doors served.
 static SERVED: LazyLock<(tokio::runtime::Runtime, House, OpenDoor)> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (house, door) = runtime.block_on(async {

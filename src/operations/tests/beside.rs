@@ -1,4 +1,4 @@
-//! What goes to chats beside texts: files and signs.
+//! Outgoing messages other than texts: files and reactions.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -30,7 +30,7 @@ async fn a_file_goes_to_the_own_chat_as_it_came() {
     assert_eq!((&*queued.chat, &*facts.name, facts.size), ("family", "Stra\u{df}e 12.pdf", 3_000_000));
     let file = house.store.outgoing_file(queued.id).unwrap().unwrap();
     assert_eq!((file.media(), file.bytes()), ("application/pdf", &large[..]));
-    // It was sent: its bytes leave.
+    // It was sent, so its bytes are removed.
     house.store.mark_sent(queued.id, Some("NET-1")).unwrap();
     assert_eq!(house.store.outgoing_file(queued.id).unwrap(), None);
     let call = json!({ "name": "b.bin", "content": encoded(b"hi"), "caption": "look<internal>x" });
@@ -121,7 +121,7 @@ async fn a_sign_is_for_what_somebody_wrote_and_for_nothing_of_ours() {
     assert!(text.unwrap_err().contains("one emoji"));
 }
 
-/// A channel of a network knows who wrote its last messages, and of no more.
+/// A network's channel knows the senders of its last messages only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_for_what_lies_too_far_back_is_refused_in_words() {
     let house = House::new();
@@ -153,7 +153,8 @@ async fn a_sign_for_what_lies_too_far_back_is_refused_in_words() {
     assert!(refused.contains("too old: a reaction reaches the last 512 messages of all chats"), "{refused}");
 }
 
-/// What an earlier group of the name was allowed, by its skills too, comes back in no question that says otherwise.
+/// What an earlier group of that name was allowed, by its skills too, cannot come back behind a question that says
+/// otherwise.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_name_of_an_earlier_group_with_skills_is_taken() {
     let house = House::new();

@@ -1,4 +1,4 @@
-//! NanoClaw's files, as the guest hands them on: exactly as its skills write them.
+//! NanoClaw's files, as the guest forwards them: exactly as its skills write them.
 
 use super::*;
 
@@ -22,7 +22,7 @@ async fn a_message_of_a_skills_goes_to_the_chat() {
     house.run("family", &door);
     assert_eq!(house.file("family", "messages", &message).await.status, 200);
     assert_eq!((&*house.queued()[0].chat, house.queued()[0].text.as_str()), ("family", "hi"));
-    // Another chat, whoever the file says wrote it.
+    // Another chat, whatever author the file claims.
     let other = json!({ "type": "message", "chatJid": "main", "text": "hi", "groupFolder": "main", "isMain": true });
     tokio::select! {
         heard = house.file("family", "messages", &other) => panic!("{}", heard.body),

@@ -1,10 +1,10 @@
-//! Every operation, by every asker. An operation without a row does not compile.
+//! Every operation by every caller. An operation without a row does not compile.
 
 use super::*;
 use crate::channels::protocol::Sender;
 use crate::store::{Inserted, Means, NewMessage};
 
-/// What comes of an operation that was asked for.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comes {
     Done,
@@ -15,12 +15,12 @@ enum Comes {
 
 use Comes::{Asks, Done, Refused};
 
-/// One operation: what it takes, and what comes of it.
+/// One operation: its arguments and its results.
 struct Row {
     own: Value,
-    /// The same for another group; nothing where it takes no word of one.
+    /// The same for another group; `None` if it takes no group.
     other: Option<Value>,
-    /// Of the own one: by the main group, another, one that is not registered, and after the run has ended.
+    /// For its own group: by the main group, another, an unregistered one, and after the run has ended.
     comes: [Comes; 4],
     effect: bool,
 }
@@ -49,7 +49,7 @@ fn row(operation: Operation) -> Row {
             row(task, None, [Done, Done, Refused, Refused], true)
         }
         Operation::ListTasks => row(json!({}), None, [Done, Done, Refused, Done], false),
-        // Of the own ones that there are, tests/tasks.rs. Task 1 is club's.
+        // For existing tasks of its own, see tests/tasks.rs. Task 1 is club's.
         Operation::UpdateTask => {
             let other = json!({ "task_id": 1, "prompt": "x" });
             row(json!({ "task_id": 7 }), Some(other), [Refused, Refused, Refused, Refused], true)
@@ -58,7 +58,7 @@ fn row(operation: Operation) -> Row {
             row(json!({ "task_id": 7 }), Some(json!({ "task_id": 1 })), [Refused, Refused, Refused, Refused], true)
         }
         Operation::Usage => row(json!({}), None, [Done, Done, Refused, Done], false),
-        // Where there are sandboxes, tests/delegate.rs.
+        // With sandboxes, see tests/delegate.rs.
         Operation::Delegate => {
             row(json!({ "name": "news", "task": "read it" }), None, [Refused, Refused, Refused, Refused], true)
         }
@@ -70,7 +70,7 @@ fn row(operation: Operation) -> Row {
     }
 }
 
-/// A house with a third group, where nobody answers for the owner for longer than a moment.
+/// A house with a third group, where nobody answers for the owner for more than a moment.
 fn house() -> House {
     let house = House::new();
     house.add("club");
@@ -79,7 +79,7 @@ fn house() -> House {
 }
 
 impl House {
-    /// A run of a group that answers a message.
+    /// A group's run that answers a message.
     pub(super) fn answers(&self, name: &str, door: &OpenDoor) -> RunId {
         let new = NewMessage {
             group: &group(name),
@@ -137,7 +137,7 @@ async fn each_operation_by_each_asker() {
     }
 }
 
-/// A helper answers who asked, and has nothing to ask the host for.
+/// A helper answers the agent that asked, and may ask the host for nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_helper_has_no_operations() {
     let house = house();

@@ -1,4 +1,4 @@
-//! What reaches beyond a group: its owner is asked, and a yes is for exactly that, once.
+//! What reaches beyond a group: the owner is asked, and a yes is for exactly that, once.
 
 use super::*;
 use crate::approvals::By;
@@ -11,14 +11,14 @@ impl House {
         self.store.add_group(&new).unwrap();
     }
 
-    /// Until so many questions are open.
+    /// Waits until this many questions are open.
     pub(super) async fn until_asked(&self, count: usize) {
         while self.owner.open_asks().unwrap().len() < count {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
-    /// Calls a tool that its owner is asked about, who answers.
+    /// Calls a tool that the owner is asked about; the owner answers.
     pub(super) async fn asks(
         &self,
         name: &str,
@@ -58,17 +58,17 @@ async fn a_message_to_another_group_waits_for_a_yes_to_its_very_words() {
     );
     assert_eq!(said.unwrap(), "The message is on its way to the chat of club.");
     assert_eq!(house.of_group("club"), [text]);
-    // The same once more is asked about once more, and a no is one.
+    // The same again is asked about again, and a no refuses it.
     let (_, said) = house.asks("family", "send_message", message.clone(), Answered::No).await;
     assert!(said.unwrap_err().contains("ask_refused"));
-    // A no stands for a moment, for whatever is like it.
+    // A no holds for a moment, for anything similar.
     let again = house.call("family", "send_message", json!({ "text": "other words", "chat": "club" })).await;
     assert!(again.unwrap_err().contains("a moment ago"));
     assert_eq!(house.of_group("club").len(), 1);
     let records = house.operations();
     let verdicts: Vec<_> = records.iter().map(|entry| entry.decision.verdict.as_str()).collect();
     assert_eq!(verdicts, ["allow", "deny", "deny"]);
-    // Its words stand in no log.
+    // Its words are in no log.
     for file in std::fs::read_dir(house.home.audit_log()).unwrap() {
         let log = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
         assert!(!log.contains("nine") && !log.contains("other words"), "{log}");
@@ -97,7 +97,7 @@ async fn no_answer_but_once_and_no_is_one_for_an_operation() {
     assert_eq!(house.of_group("club"), [""; 0]);
 }
 
-/// A yes that comes after the run has ended, or for other words, does nothing.
+/// A yes after the run has ended, or for other words, does nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_yes_is_for_the_run_and_the_words_it_was_asked_in() {
     let house = House::new();
@@ -112,7 +112,7 @@ async fn a_yes_is_for_the_run_and_the_words_it_was_asked_in() {
             () = house.until_asked(1) => {}
         }
     }
-    // Whoever asked has gone; the owner says yes all the same.
+    // The asking run has gone; the owner says yes all the same.
     let ask = loop {
         let ask = house.owner.open_asks().unwrap().pop().unwrap();
         if ask.state == AskState::Gone {
@@ -148,7 +148,7 @@ async fn what_can_come_to_nothing_asks_nobody() {
         assert!(refused.contains(why) && !refused.contains(SECRET), "{refused}");
     }
     assert_eq!(house.owner.open_asks().unwrap(), []);
-    // The own chat may be named.
+    // Its own chat may be named.
     for chat in ["family"] {
         house.call("family", "send_message", json!({ "text": "hi", "chat": chat })).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! An agent that knows people by stand-ins: what it says reads like names in its chat, and what it reads has none.
+//! An agent that knows people by stand-ins: its texts have names in its chat, and what it reads has none.
 
 use super::*;
 use crate::approvals::By;
@@ -13,7 +13,7 @@ async fn what_an_agent_has_said_by_stand_ins_reads_like_names() {
     let settings = "agent = \"claude\"\n[privacy]\npeople = \"stand-ins\"\n";
     std::fs::write(house.home.group_file(&group("family")), settings).unwrap();
     let door = house.door("family");
-    // Anna writes, who is the first.
+    // Anna writes first.
     house.answers("family", &door);
     house.call("family", "send_message", json!({ "text": "Person 1 is late, Person 2 is not" })).await.unwrap();
     let file = json!({ "name": "a.txt", "content": "aGk=", "caption": "for Person 1" });
@@ -37,7 +37,7 @@ async fn what_an_agent_has_said_by_stand_ins_reads_like_names() {
     said.unwrap();
     assert!(ask.says.contains("\u{201c}Anna is late\u{201d}"), "{}", ask.says);
     assert!(house.told().contains(&("club".to_owned(), "Anna is late".to_owned())));
-    // What it reads of a task of the owner's.
+    // What it reads of a task that the owner made.
     house.owners_task_of("family", "call Anna");
     let mut gated = task("look");
     gated["gate"] = "grep -q Anna notes".into();
@@ -49,7 +49,7 @@ async fn what_an_agent_has_said_by_stand_ins_reads_like_names() {
     );
 }
 
-/// The owner said yes to a text with a name in it, which is another by then.
+/// The owner said yes to a text with a name in it, which has changed by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_yes_is_not_for_what_has_changed_meanwhile() {
     let house = House::new();

@@ -1,4 +1,4 @@
-//! The operations about tasks: for the own group, while it is answered, told in its chat.
+//! The operations on tasks: for the caller's own group, during a run, and reported in its chat.
 
 use super::*;
 use crate::operations::message::LONGEST_ELSEWHERE;
@@ -15,7 +15,7 @@ impl House {
         self.store.tasks(None, true).unwrap()
     }
 
-    /// One that the owner made.
+    /// A task that the owner made.
     pub(super) fn owners_task(&self, name: &str) -> TaskId {
         self.owners_task_of(name, "of the owner")
     }
@@ -79,8 +79,8 @@ async fn a_task_is_made_told_and_listed() {
     assert!(house.call("family", "resume_task", json!({ "task_id": 1 })).await.unwrap_err().contains("is over"));
 }
 
-/// Every operation × who asks: main and others for their own group, for another's only with a yes, nobody without a
-/// chat, and no run that is over.
+/// Every operation by every caller: main and others for their own group, for another's only with a yes, nobody without
+/// a chat, and no run that has ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_reaches_their_own_tasks_and_no_other() {
     let house = House::new();
@@ -97,7 +97,7 @@ async fn everybody_reaches_their_own_tasks_and_no_other() {
             ("cancel_task", number),
         ]
     };
-    // No run is under way.
+    // No run is in flight.
     for (name, task) in own {
         for (tool, arguments) in operations(task).into_iter().chain([("schedule_task", weekdays())]) {
             let refused = house.call(name, tool, arguments).await.unwrap_err();
@@ -106,7 +106,7 @@ async fn everybody_reaches_their_own_tasks_and_no_other() {
         assert!(house.call(name, "list_tasks", json!({})).await.unwrap().contains("of the owner"));
     }
     let runs: Vec<_> = doors[..2].iter().map(|(name, door)| house.run(name, door)).collect();
-    // Another group's: its owner is asked, and without a word nothing comes of it.
+    // Another group's: its owner is asked, and without an answer nothing happens.
     for (name, other) in [("main", own[1].1), ("family", own[0].1)] {
         for (tool, arguments) in operations(other) {
             let asked = house.owner.open_asks().unwrap().len();
@@ -119,21 +119,21 @@ async fn everybody_reaches_their_own_tasks_and_no_other() {
         assert_eq!(listed["tasks"].as_array().unwrap().len(), 1, "{name}");
     }
     assert!(house.tasks().iter().all(|task| task.state == TaskState::Active && task.what.prompt == "of the owner"));
-    // A group that has no chat.
+    // A group without a chat.
     for (tool, arguments) in
         operations(own[1].1).into_iter().chain([("schedule_task", weekdays()), ("list_tasks", json!({}))])
     {
         let refused = house.call("nobody", tool, arguments).await.unwrap_err();
         assert!(refused.contains("for the agents of registered groups"), "{tool}: {refused}");
     }
-    // The own.
+    // Their own.
     for (name, task) in own {
         house.call(name, "schedule_task", weekdays()).await.unwrap();
         for (tool, arguments) in operations(task) {
             house.call(name, tool, arguments).await.unwrap_or_else(|refused| panic!("{name} {tool}: {refused}"));
         }
     }
-    // A run that is over.
+    // A run that has ended.
     for run in runs {
         house.store.fail_run(run, "over", None, &[]).unwrap();
     }
@@ -192,7 +192,7 @@ async fn a_task_is_bounded_and_read_strictly() {
     assert!(refused.contains("limit_exceeded") && refused.contains("at most 20 tasks"), "{refused}");
 }
 
-/// All that would become of it stands in the question, and its chat hears whose wish it was.
+/// The question states the whole change, and the task's chat is told who wanted it.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_groups_task_is_changed_by_a_yes_to_that_very_change() {
     let house = House::new();
@@ -224,7 +224,7 @@ async fn another_groups_task_is_changed_by_a_yes_to_that_very_change() {
         assert_eq!((&*ask.says, done.is_ok()), (says, true), "{tool}");
         assert_eq!(house.tasks()[0].state, state, "{tool}");
     }
-    // A no, and what can come to nothing.
+    // A no, and changes that cannot succeed.
     let open = house.owners_task("family");
     let (_, refused) = house.asks("main", "cancel_task", json!({ "task_id": open.0 }), Answered::No).await;
     assert!(refused.unwrap_err().contains("ask_refused"));

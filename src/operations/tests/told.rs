@@ -1,9 +1,9 @@
-//! What an agent hears when something goes wrong on the host: that it did, and nothing of
-//! where, nor any name of what is not its group's.
+//! What an agent learns when something fails on the host: that it did, but no places, and no names of anything that is
+//! not its group's.
 
 use super::*;
 
-/// What an agent reads by each way in, for each operation.
+/// What an agent reads through each interface, for each operation.
 async fn everything(house: &House, text: &str) -> Vec<String> {
     let mut heard = Vec::new();
     for (tool, arguments) in [
@@ -33,7 +33,7 @@ async fn an_agent_hears_nothing_of_the_host_whatever_fails() {
     assert_eq!(withheld, 2, "{heard:#?}");
     let whys: Vec<_> = house.operations().iter().filter_map(|entry| Some(entry.why()?.to_owned())).collect();
     assert!(whys.iter().any(|why| why.contains("secret of credential bank")), "the owner hears of it: {whys:?}");
-    // The store, then the log: as when a disk drops out.
+    // The store, then the log: as when a disk fails.
     for database in [house.home.main_db(), house.home.audit_log()] {
         std::fs::rename(&database, database.with_extension("away")).unwrap();
         heard.extend(everything(&house, "hello").await);
@@ -45,7 +45,7 @@ async fn an_agent_hears_nothing_of_the_host_whatever_fails() {
     }
 }
 
-/// What a rule allows at another time is not allowed already.
+/// What a rule allows at another time is not allowed now.
 #[tokio::test]
 async fn a_wish_goes_by_the_clock() {
     let house = House::new();

@@ -1,5 +1,5 @@
-//! The attacks by files of a sandbox's that stand in `tests/vectors` as `[[file]]`: each comes through a real door as the
-//! guest hands it on; the format is described in the README there.
+//! The attacks through a sandbox's files in `tests/vectors`, as `[[file]]`: each comes through a real door as the guest
+//! forwards it; the README there describes the format.
 
 use std::path::Path;
 
@@ -23,13 +23,13 @@ struct Case {
     folder: String,
     text: String,
     status: u16,
-    /// What the agent reads of it.
+    /// What the agent reads.
     #[serde(default)]
     says: Vec<String>,
-    /// What the agent does not read, nor the log.
+    /// What neither the agent nor the log contains.
     #[serde(default)]
     lacks: Vec<String>,
-    /// The texts that go to chats, with the group's name before each.
+    /// The texts that go to chats, each after the group's name.
     #[serde(default)]
     sent: Vec<String>,
     record: Vec<Record>,
@@ -40,7 +40,7 @@ struct Case {
 struct Record {
     group: String,
     operation: String,
-    /// Why it was refused; without it, it was done.
+    /// Why it was refused; without it, it succeeded.
     code: Option<String>,
 }
 
@@ -109,7 +109,7 @@ async fn faults(case: &Case) -> Vec<String> {
     if records != wanted {
         faults.push(format!("the log has {records:?}"));
     }
-    // The same group's next file is done, and the other's.
+    // The same group's next file succeeds, and the other group's.
     for name in ["family", "main"] {
         let own = json!({ "type": "message", "chatJid": name, "text": "afterwards" }).to_string();
         if house.ask(name, "POST", "/ipc/messages", "", own.as_bytes()).await.status != 200 {

@@ -1,7 +1,7 @@
-//! What people order of Doorward itself in a chat: to stop, to lock, to pause, to cancel.
+//! Orders to Doorward itself in a chat: stop, lock, pause, cancel.
 //!
-//! An order that names a group or a task which is not there is still an order: no agent reads it, and whoever gave it
-//! is told that nothing happened.
+//! An order naming a group or task that does not exist is still an order: no agent reads it, and its sender is told
+//! that nothing happened.
 
 use desk::screen::quotation;
 use policies::GroupName;
@@ -14,60 +14,60 @@ use crate::pipeline::calling::{self, Name};
 use crate::pipeline::pausing::{self, Said, Wish};
 use crate::store::{Group, Means, NAME_IN_WORDS, StoreError, TaskId};
 
-/// What a message asks for.
+/// What a message orders.
 pub(super) enum Asks {
-    /// Nothing, or an answer, or that this group stops.
+    /// Nothing, an answer, or to stop this group.
     Means(Means),
-    /// That another group stops.
+    /// Stop another group.
     StopOf(GroupName),
-    /// That all groups stop, this one too.
+    /// Stop all groups, this one too.
     StopAll,
-    /// That a group, or all, be locked.
+    /// Lock a group, or all.
     Lock(Option<GroupName>),
-    /// That something be unlocked, which no chat can do.
+    /// Unlock something, which no chat can do.
     Unlock,
-    /// That a group, or all, pause or go on.
+    /// Pause or resume a group, or all.
     Pause(Wish),
-    /// That the daily digest come no more, or come again.
+    /// Switch the daily digest off or on.
     Digest { off: bool },
-    /// That a task be no more.
+    /// Cancel a task.
     Cancel(TaskId),
-    /// That a task be no more, by a number that none has here.
+    /// Cancel a task whose number does not exist here.
     NoTask(String),
-    /// Something of a group that is not there; what did not happen.
+    /// Any of these for a group that does not exist; with what did not happen.
     NoGroup(String, &'static str),
-    /// Any of these, of more than the sender has a say about.
+    /// Any of these, beyond the sender's authority.
     NotTheirs,
 }
 
-/// Whom a word names.
+/// The groups that a word names.
 enum Whom {
     All,
     One(GroupName),
     Nobody(String),
 }
 
-/// What people write, with a number, who want a task no more; `task-cancel` says so in each language.
+/// Words that, with a number, cancel a task; `task-cancel` explains them in each language.
 const CANCELS: [&str; 4] = ["cancel", "abbrechen", "إلغاء", "الغاء"];
 
-/// What the owner writes to shut every door, and hopes to open them with.
+/// What the owner writes to shut every door, and may try to open them with.
 const LOCKS: [&str; 1] = ["lock"];
 const UNLOCKS: [&str; 1] = ["unlock"];
 
 /// What the owner writes, with `off` or `on`, about the daily digest.
 const DIGESTS: [&str; 1] = ["digest"];
 
-/// What stands for every group.
+/// Words for every group.
 const ALL: [&str; 6] = ["all", "--all", "everything", "alle", "alles", "الكل"];
 
-/// What phones and people put around a name.
+/// Characters that phones and people put around a name.
 const AROUND: [char; 9] = ['"', '\'', '`', '“', '”', '„', '«', '»', ','];
 
-/// The most groups that an answer lists.
+/// The most groups that a reply lists.
 const LISTED: usize = 20;
 
 impl Pipeline {
-    /// What reaches beyond the group is the owner's to say, in their own words.
+    /// What a message orders. Only the owner's own words reach beyond the group.
     pub(super) fn asks(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
         let asks = self.ordered(group, message, called)?;
         let everybodys = match &asks {
@@ -99,7 +99,7 @@ impl Pipeline {
         })
     }
 
-    /// Only the owner's own chat reaches other groups; elsewhere these are words like any other.
+    /// Only the owner's own chat reaches other groups; elsewhere these are ordinary words.
     fn ordered_in_main(&self, main: &Group, message: &Incoming, name: &Name) -> Result<Option<Asks>, StoreError> {
         let ordered = |words: &[&str]| order(&message.text, message.addressed, name, words);
         if ordered(&UNLOCKS).is_some() {
@@ -150,7 +150,7 @@ impl Pipeline {
         }))
     }
 
-    /// Names are in small letters, and phones begin each sentence with a capital.
+    /// Names are lower-case, and phones capitalise the start of a sentence.
     fn whom(&self, word: &str) -> Result<Whom, StoreError> {
         let word = word.trim_matches(AROUND);
         if let Ok(name) = GroupName::parse(&word.to_lowercase())
@@ -162,7 +162,7 @@ impl Pipeline {
         Ok(if all { Whom::All } else { Whom::Nobody(word.to_owned()) })
     }
 
-    /// A task of this group's, by its number; of any group where the owner administers.
+    /// A task of this group by its number; of any group in the owner's chat.
     fn asks_to_cancel(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Asks>, StoreError> {
         let word = order(&message.text, message.addressed, name, &CANCELS);
         let number = word.map(|word| word.trim_start_matches('#')).filter(|word| is_number(word));
@@ -172,7 +172,7 @@ impl Pipeline {
         Ok(Some(reached.map_or_else(|| Asks::NoTask(number.to_owned()), |task| Asks::Cancel(task.id))))
     }
 
-    /// That a group is not there, which there are, and what did not happen.
+    /// Says that a group does not exist, which ones do, and what did not happen.
     pub(super) fn no_group(&self, word: &str, nothing: &'static str) -> Result<Phrases, StoreError> {
         let groups: Vec<_> = self.store.groups()?.into_iter().map(|group| group.name).collect();
         let name = quotation(word, NAME_IN_WORDS);
@@ -193,7 +193,7 @@ impl Pipeline {
     }
 }
 
-/// What the owner is told of a lock, and of what is unsure about it.
+/// Tells the owner about a lock, and any doubt about it.
 pub(super) fn locked(which: Option<&GroupName>, unsure: Option<String>) -> Phrases {
     let words = match which {
         Some(group) => Phrases::new("locked-group").with("group", group),

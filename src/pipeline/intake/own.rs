@@ -1,5 +1,5 @@
-//! What members of a group have a say about: whether anything of theirs is kept, and for how long. Their words are
-//! carried out here, and are kept themselves nowhere.
+//! Members' control over their own data: whether anything of theirs is kept, and for how long. Their orders are carried
+//! out here and are not stored.
 
 use desk::screen::quotation;
 
@@ -14,11 +14,11 @@ use crate::store::ledger::Notice;
 use crate::store::{Group, NAME_IN_WORDS, NewOutgoing, StoreError};
 
 impl Pipeline {
-    /// Carries out what a member says about what is theirs, and drops what comes from one who wants nothing kept.
-    /// Whether the message is dealt with by that.
+    /// Carries out a member's order about their own data, and drops messages from members who want nothing kept.
+    /// Returns whether that settles the message.
     pub(super) fn have_a_say(&self, group: &Group, message: &Incoming, called: &Called) -> Result<bool, StoreError> {
         if group.is_main {
-            // The owner's own chat, in which nobody else writes.
+            // In the owner's own chat nobody else writes.
             return Ok(false);
         }
         let (name, sender) = (&group.name, message.sender.id.as_str());
@@ -75,7 +75,7 @@ impl Pipeline {
         Ok(words.line(Phrases::new("people-have-besides")))
     }
 
-    /// A chat of several people hears once what is read in it and kept, before anything of it is.
+    /// A chat of several people is told once what is read and kept there, before anything is.
     pub(super) fn tell_people(&self, group: &Group, message: &Incoming) -> Result<(), StoreError> {
         if group.is_main || !message.group || group.channel == terminal::CHANNEL {
             return Ok(());
@@ -96,7 +96,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The receipt: that it was done, and never of whom.
+    /// The receipt: that it was done, never for whom.
     fn note(&self, group: &Group, what: &'static str, text: impl Into<String>, count: Option<u64>) {
         self.ledger.note(&Notice { count, ..Notice::new(what, Some(&group.name), text) });
     }

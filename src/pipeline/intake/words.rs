@@ -1,21 +1,21 @@
-//! What any member of a group can say to Doorward about themselves.
+//! What any member of a group can tell Doorward about their own data.
 
 use crate::pipeline::calling::{self, Name};
 
-/// What somebody wants to be done with what is theirs.
+/// A member's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// Nothing of theirs is to be kept from now on.
+    /// Keep nothing of theirs from now on.
     NotMe,
-    /// It may be kept again.
+    /// Keep it again.
     MeAgain,
-    /// They want to know what is.
+    /// Say what is kept.
     WhatHave,
-    /// All of it is to go.
+    /// Delete all of it.
     Forget,
 }
 
-/// The words, in the languages that Doorward speaks.
+/// The phrases, in Doorward's languages.
 const WORDS: [(&str, Wish); 12] = [
     ("not me", Wish::NotMe),
     ("nicht ich", Wish::NotMe),
@@ -31,16 +31,16 @@ const WORDS: [(&str, Wish); 12] = [
     ("انسني", Wish::Forget),
 ];
 
-/// The longest text that can be one.
+/// The longest text that can be a wish.
 const LONGEST: usize = 120;
 
-/// What a text that is for the assistant asks, if that is all that it says.
+/// The wish in a text for the assistant, if it says nothing else.
 pub(super) fn wish(text: &str, name: &Name) -> Option<Wish> {
     let text = name.called(text).unwrap_or(text).trim();
     if text.len() > LONGEST {
         return None;
     }
-    // A mention stands in the text as `@` and a number.
+    // In the text a mention is `@` and a number.
     let text = match text.strip_prefix('@') {
         Some(mention) => mention.trim_start_matches(|c: char| !c.is_whitespace()).trim(),
         None => text,

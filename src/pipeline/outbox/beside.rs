@@ -1,4 +1,4 @@
-//! What goes to chats beside texts: signs on messages, and files. Not every channel can send them.
+//! Outgoing rows other than texts: reactions and files. Not every channel can send them.
 
 use tokio::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::channels::outward::Outward;
 use crate::store::{Queued, Store, StoreError};
 
 impl Outbox {
-    /// What no channel of its chat can send is given up at once, and its chat is told.
+    /// Gives up rows that no channel of their chat can send, at once, and tells the chat.
     pub(super) fn give_up_unsendable(&mut self, due: &mut Vec<Queued>) -> Result<(), StoreError> {
         let (sendable, unsendable): (Vec<_>, Vec<_>) = std::mem::take(due)
             .into_iter()
@@ -16,14 +16,14 @@ impl Outbox {
         for row in unsendable {
             let what = if row.file.is_some() { "files" } else { "reactions" };
             self.give_up(row.id, &format!("Doorward's channel {} cannot send {what} yet", row.channel))?;
-            // What follows in its chat.
+            // Continues with the next row of its chat.
             self.look_again(Instant::now());
         }
         Ok(())
     }
 }
 
-/// What a channel is told of a row.
+/// A row as its channel gets it.
 pub(super) fn line(store: &Store, row: &Queued) -> Result<Outward, StoreError> {
     let file = if row.file.is_some() { store.outgoing_file(row.id)? } else { None };
     Ok(Outward::send(row, file.as_ref()))

@@ -1,4 +1,4 @@
-//! A channel that is connected: what it takes, and what it was given.
+//! A connected channel: what it can send, and what it was given.
 
 use std::collections::BTreeSet;
 
@@ -18,36 +18,35 @@ pub struct Link {
     pub(super) channel: String,
     chat: Option<String>,
     pub(super) to: mpsc::Sender<Outward>,
-    /// Whether it can send, which holds until it says otherwise.
+    /// Whether it can send; valid until it says otherwise.
     pub(super) ready: bool,
-    /// Whether it shows answers while they grow.
+    /// Whether it shows growing answers.
     pub(super) grows: bool,
-    /// What it can send beside texts.
+    /// What it can send besides texts.
     beside: Vec<Takes>,
     /// The rows that it was given and may confirm.
     pub(super) given: BTreeSet<OutboxId>,
 }
 
 impl Link {
-    /// A channel, the one chat that it shows (all of its channel's where it is `None`),
-    /// and where its lines go. One that does not read fast enough gets them later.
+    /// A channel, the one chat that it shows (`None`: all of its channel's), and where its lines go. A slow reader gets
+    /// them later.
     pub fn new(channel: String, chat: Option<String>, to: mpsc::Sender<Outward>) -> Self {
         Link { channel, chat, to, ready: true, grows: false, beside: Vec::new(), given: BTreeSet::new() }
     }
 
-    /// Whether it shows answers while they grow.
+    /// Whether it shows growing answers.
     #[must_use]
     pub fn growing(self, grows: bool) -> Self {
         Link { grows, ..self }
     }
 
-    /// What it can send beside texts.
+    /// What it can send besides texts.
     #[must_use]
     pub fn taking(self, beside: Vec<Takes>) -> Self {
         Link { beside, ..self }
     }
 
-    /// Whether it can send what this row is.
     pub(super) fn can_send(&self, row: &Queued) -> bool {
         let wanted = [(row.reacts_to.is_some(), Takes::Reactions), (row.file.is_some(), Takes::Files)];
         wanted.into_iter().all(|(wanted, what)| !wanted || self.beside.contains(&what))

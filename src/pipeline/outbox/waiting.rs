@@ -1,4 +1,4 @@
-//! Lengths of time, as the database has them and as timers want them.
+//! Durations, from the database's form to the timers'.
 
 use std::time::Duration;
 

@@ -1,17 +1,17 @@
-//! Names in the place of stand-ins, in an answer that comes in pieces.
+//! Names instead of stand-ins in an answer that arrives in pieces.
 
 use super::{Roster, STAND_IN};
 
 /// The most digits of a number.
 const MOST_DIGITS: usize = 10;
 
-/// What may become a stand-in waits until it is one or is none.
+/// Text that may become a stand-in is held back until that is clear.
 #[derive(Debug, Default)]
 pub(in crate::pipeline) struct Names {
-    /// Nobody where people are known by their names.
+    /// `None` where people are known by their names.
     roster: Option<Roster>,
     waiting: String,
-    /// What came before.
+    /// The character before.
     before: Option<char>,
 }
 
@@ -20,7 +20,7 @@ impl Names {
         Names { roster, ..Names::default() }
     }
 
-    /// What of the next piece, and of what waited, may be shown.
+    /// What may be shown of the held text and the next piece.
     pub(in crate::pipeline) fn more(&mut self, piece: String) -> String {
         let Some(roster) = &self.roster else { return piece };
         self.waiting.push_str(&piece);
@@ -32,7 +32,7 @@ impl Names {
     }
 }
 
-/// Where what may yet become a stand-in begins at the end of a text.
+/// Where a possible stand-in begins at the end of a text.
 fn begins_at(text: &str) -> usize {
     let digits = text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let number = text.len() - digits;

@@ -1,11 +1,11 @@
-//! Words of a text as names are compared: case, accents and what cannot be seen make no difference.
+//! The words of a text as names are compared: ignoring case, accents and invisible characters.
 
 use crate::pipeline::calling;
 
-/// A text, and where its words are.
+/// A text and its words.
 pub(super) struct Letters<'t>(&'t str);
 
-/// A word: letters and digits, with what belongs to them.
+/// A word: letters and digits, with their marks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) start: usize,
@@ -18,7 +18,7 @@ impl<'t> Letters<'t> {
         Letters(text)
     }
 
-    /// Its words, in order. An apostrophe ends one: what follows is a case and no part of a name.
+    /// Its words, in order. An apostrophe ends one: a case ending follows, not part of the name.
     pub(super) fn words(&self) -> impl Iterator<Item = Word> + use<'t> {
         let text = self.0;
         let mut at = 0;
@@ -35,7 +35,7 @@ impl<'t> Letters<'t> {
         })
     }
 
-    /// Whether what stands between two words leaves them one name.
+    /// Whether the characters between two words leave them one name.
     pub(super) fn is_one_name(&self, from: usize, to: usize) -> bool {
         let between = &self.0[from..to];
         between.len() <= 24 && !between.contains(['\n', '.', '!', '?', ',', ';', ':', '<', '>', '"', '@'])
@@ -47,14 +47,14 @@ fn is_of_a_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
 }
 
-/// What people write in a telephone number, and what cannot be seen there.
+/// The characters in a telephone number, invisible ones included.
 pub(super) fn is_number_letter(c: char) -> bool {
     digit(c).is_some()
         || matches!(c, '+' | ' ' | '-' | '/' | '(' | ')' | '.' | '_' | '\u{a0}' | '\u{2000}'..='\u{2015}' | '\u{202a}'..='\u{202f}'
             | '\u{2060}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A digit as such: people write Arabic, Indian and wide ones, too.
+/// A digit's value: Arabic, Indian and full-width ones, too.
 pub(super) fn digit(c: char) -> Option<char> {
     let zeros = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'];
     let value =

@@ -59,7 +59,7 @@ fn numbers_are_found_as_people_write_them() {
     for text in ["+49 151 12345678", "0151/12345678", "0049 151-1234 5678", "4915112345678", "(0151) 1234.5678"] {
         assert_eq!(family().hide(text), "Person 1", "{text}");
     }
-    // In other digits, and with what cannot be seen between them.
+    // In other digits, and with invisible characters between them.
     for text in [
         "\u{664}\u{669}\u{661}\u{665}\u{661}\u{661}\u{662}\u{663}\u{664}\u{665}\u{666}\u{667}\u{668}",
         "+\u{ff14}\u{ff19} \u{ff11}\u{ff15}\u{ff11} 12345678",
@@ -84,7 +84,7 @@ fn a_card_is_hidden_like_any_text() {
     assert!(hidden.contains("FN:Person 1\n") && hidden.contains("waid=Person 1:Person 1\n"), "{hidden}");
 }
 
-/// Who of two it is, only the sender of a message can say.
+/// Which of two it is, only a message's sender can tell.
 #[test]
 fn two_of_one_name_are_told_apart_by_who_they_are() {
     let both = family();
@@ -123,14 +123,14 @@ fn nobody_is_known_in_an_empty_chat() {
 }
 
 proptest! {
-    /// Of a name that stands by itself nothing is left, whatever stands around it.
+    /// Nothing is left of a name that stands alone, whatever surrounds it.
     #[test]
     fn no_name_is_left(before in "[ .,!?\"(\\-\n🌸]{0,6}", after in "[ .,!?\")\\-\n🌸]{0,6}", name in "Anna|ANNA|anna|Müller|García|José|Ben|Mark") {
         let hidden = family().hide(&format!("{before}{name}{after}"));
         prop_assert!(!hidden.to_lowercase().contains(&name.to_lowercase()), "{}", hidden);
     }
 
-    /// Whatever is written, nothing breaks, and what holds no name stays as it is.
+    /// No text breaks anything, and one without names stays unchanged.
     #[test]
     fn other_texts_stay(text in "\\PC{0,80}") {
         let nobody = roster(&[(1, "x", "Qzqzqzq")]);
@@ -152,7 +152,7 @@ fn names_come_back_in_pieces_as_in_the_whole() {
         for size in 1..12 {
             let mut names = growing::Names::of(Some(roster.clone()));
             let pieces = text.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
-            // What waits at the end is said with the whole.
+            // What is held back at the end is said with the whole.
             let shown: String = pieces.map(|piece| names.more(piece)).collect();
             assert!(whole.starts_with(&shown) && whole.len() - shown.len() < 24, "{size}: {shown:?} of {whole:?}");
         }

@@ -1,4 +1,4 @@
-//! Who calls the assistant, and what it gets to read then.
+//! Which messages call the assistant, and what it then reads.
 
 use super::house::{House, SECRET, incoming};
 use crate::channels::outward::Outward;
@@ -29,7 +29,7 @@ async fn in_a_group_only_what_calls_is_answered_and_the_rest_goes_along() {
 </messages>";
     assert_eq!(answer, [(REPLY, said.to_owned())]);
     assert!(chat.seen.iter().all(|out| out.in_reply_to.as_deref() == Some("m3")), "talk is not answered");
-    // What was told once is not told again.
+    // It is told only once.
     chat.write("family", "m4", "Ben", "still").await;
     chat.deliver(Incoming { addressed: true, group: true, ..incoming("family", "m5", "Anna", "and now?") }).await;
     let answer = chat.answer_to("m5").await;
@@ -65,7 +65,7 @@ async fn a_groups_file_may_say_otherwise() {
     direct.send("anna", "m3", "@Doorward echo called").await;
     assert_eq!(chat.answer_to("m1").await[0].1, "all");
     assert_eq!(direct.answer_to("m3").await[0].1, "called");
-    // Read anew each time; one that is wrong changes nothing.
+    // Read again each time; an invalid file changes nothing.
     set(&family, "trigger = \"@Bob\"");
     for (id, text) in [("m6", "echo talk"), ("m7", "@bob, echo as Bob"), ("m8", "@Doorward echo as myself")] {
         chat.write("family", id, "Ben", text).await;
@@ -119,7 +119,7 @@ async fn an_answer_to_the_assistant_calls_it_and_a_quote_is_what_was_said() {
     assert!(said.contains("<quote sender=\"Doorward\">&lt;messages"), "{said}");
 }
 
-/// Several calls that wait are one prompt; each of them is told that it is answered.
+/// Several waiting calls are one prompt; each is told that it is answered.
 #[tokio::test]
 async fn what_waits_is_answered_together() {
     let house = House::new();
@@ -151,7 +151,7 @@ async fn what_waits_is_answered_together() {
     assert_eq!(done, ["m1", "m2"]);
 }
 
-/// A driver may answer a follow-up in the turn that is under way.
+/// A driver may answer a follow-up in the current turn.
 #[tokio::test]
 async fn a_follow_up_that_is_answered_with_the_first_is_acknowledged() {
     let house = House::new();
@@ -185,8 +185,8 @@ async fn the_next_sandbox_goes_on_with_the_session() {
     assert!(!house.store.set_session(&group.name, None).unwrap());
 }
 
-/// The search is over the whole answer: what is split afterwards could hide a secret
-/// across two messages. An error is the agent speaking, too.
+/// The whole answer is searched: splitting it first could hide a secret across two messages. An error is the agent's
+/// text, too.
 #[tokio::test]
 async fn no_part_of_an_answer_and_no_error_carries_a_secret() {
     let house = House::new();

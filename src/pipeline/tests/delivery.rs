@@ -84,7 +84,7 @@ async fn chats_do_not_wait_for_each_other() {
     assert_eq!(terminal.receive().await.id, other.0, "nobody shows the other chat");
 }
 
-/// A confirmation is worth something only from whom the message was given to.
+/// Only the channel that was given a message can confirm it.
 #[tokio::test]
 async fn nobody_confirms_what_they_were_not_given() {
     let house = House::new();
@@ -97,7 +97,7 @@ async fn nobody_confirms_what_they_were_not_given() {
     stranger.confirm(id.0).await;
     let fail = FromChannel::Failed { id: id.0, why: "no".into(), retry: false };
     stranger.say.send(fail).await.unwrap();
-    // The daemon has heard the stranger once it has taken this in.
+    // Once the daemon has taken this in, it has handled the stranger's line.
     let mut stranger = stranger;
     stranger.send("work", "m1", "echo heard").await;
     stranger.answer_to("m1").await;
@@ -110,8 +110,7 @@ async fn nobody_confirms_what_they_were_not_given() {
     assert_eq!(house.store.outgoing_state(id).unwrap(), Some(OutboxState::Sent));
 }
 
-/// A message at which its channel dies must not hold up its chat for ever, and a
-/// bystander must not be taken for it.
+/// A message at which its channel dies must not block its chat for ever, and another message must not be blamed.
 #[tokio::test]
 async fn a_message_that_breaks_its_channel_is_given_up_and_told() {
     let house = House::new();
@@ -141,7 +140,7 @@ async fn a_message_that_breaks_its_channel_is_given_up_and_told() {
     assert_eq!(breaks, 5);
 }
 
-/// An outage is no fault of a message.
+/// An outage is not a message's fault.
 #[tokio::test]
 async fn a_channel_that_is_off_its_network_is_given_nothing() {
     let house = House::new();
@@ -160,7 +159,7 @@ async fn a_channel_that_is_off_its_network_is_given_nothing() {
         if fails == 20 {
             break out;
         }
-        // It loses its network more often than a message is tried.
+        // It loses its network more often than a message is retried.
         fails += 1;
         channel.say.send(state(ChannelState::Connecting)).await.unwrap();
         channel.say.send(FromChannel::Failed { id: out.id, why: "offline".into(), retry: true }).await.unwrap();
@@ -170,7 +169,7 @@ async fn a_channel_that_is_off_its_network_is_given_nothing() {
     assert_eq!(house.store.next_outgoing_of(&group.name, i64::MAX).unwrap().unwrap().attempts, 0);
 }
 
-/// A network that echoes what was sent does not make the assistant talk to itself.
+/// A network that echoes what was sent must not make the assistant talk to itself.
 #[tokio::test]
 async fn what_we_sent_is_not_taken_in() {
     let house = House::new();
@@ -189,7 +188,7 @@ async fn what_we_sent_is_not_taken_in() {
     assert!(house.store.is_ours(&group.name, "NET-1").unwrap());
 }
 
-/// What a chat cannot be told, its owner is: once in a while, without the text.
+/// If a chat cannot be told something, the owner is told that: once in a while, without the text.
 #[tokio::test]
 async fn what_a_chat_cannot_be_told_goes_to_the_main_chat() {
     let house = House::new();
@@ -210,7 +209,7 @@ async fn what_a_chat_cannot_be_told_goes_to_the_main_chat() {
     owner.confirm(told.id).await;
     let kept = house.store.undelivered(None).unwrap();
     assert_eq!(kept.iter().map(|one| &*one.text).collect::<Vec<_>>(), ["the precious answer", "another"]);
-    // Of a main chat that gets nothing nobody can be told.
+    // If the main chat is unreachable, nobody can be told.
     let own = house.store.enqueue(&main.name, None, &reply("for the owner")).unwrap();
     running.pipeline.tell_owner("the last").unwrap();
     for id in [own, own] {
@@ -220,7 +219,7 @@ async fn what_a_chat_cannot_be_told_goes_to_the_main_chat() {
     assert_eq!(owner.receive().await.text, "the last");
 }
 
-/// A terminal that was stopped is there and does not read.
+/// A suspended terminal is connected but does not read.
 #[tokio::test]
 async fn a_terminal_that_does_not_read_holds_up_no_other() {
     let house = House::new();
@@ -239,7 +238,7 @@ async fn a_terminal_that_does_not_read_holds_up_no_other() {
     assert_eq!(stopped.receive().await.text, "two");
 }
 
-/// A sign for a message of a group, and a text behind it.
+/// A reaction to a message of a group, followed by a text.
 fn sign_and_text(house: &House, group: &Group) -> (OutboxId, OutboxId) {
     let sandbox = SandboxId::new("abc123").unwrap();
     let run = house.store.begin_run(&group.name, MessageRow(1), MessageRow(1), &sandbox).unwrap().id;

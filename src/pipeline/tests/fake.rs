@@ -20,31 +20,30 @@ use crate::store::{Group, RunId};
 #[derive(Clone)]
 pub(super) struct Fakes {
     pub(super) ledger: Arc<AuditLog>,
-    /// What the owner's word has locked, in order.
+    /// What the owner's `lock` has locked, in order.
     pub(super) locked: Arc<Mutex<Vec<Option<String>>>>,
     pub(super) started: Arc<AtomicUsize>,
     pub(super) live: watch::Sender<usize>,
-    /// What each start was to go on with.
+    /// The session that each start was to resume.
     pub(super) resumed: Arc<Mutex<Vec<Option<String>>>>,
-    /// Groups whose agent reads more than commands, and whether it does what the last
-    /// message says instead of repeating all.
+    /// Groups whose agent reads context, and whether it obeys the last message instead of repeating everything.
     pub(super) readers: Arc<Mutex<Vec<(GroupName, bool)>>>,
     /// How many prompts are being held.
     pub(super) holding: watch::Sender<usize>,
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
-    /// Groups whose folder was removed under a live sandbox; each is found once.
+    /// Groups whose folder was removed under a live sandbox; each is reported once.
     pub(super) folders_gone: Arc<Mutex<std::collections::BTreeSet<GroupName>>>,
-    /// Everything that agents were given to read.
+    /// Everything that agents read.
     pub(super) prompts: Arc<Mutex<Vec<String>>>,
     /// How many runs a group may have.
     pub(super) runs: Arc<AtomicUsize>,
     /// How many agents each group has.
     pub(super) agents: Arc<Mutex<usize>>,
-    /// How many of them are overloaded, from the first on.
+    /// How many of them are overloaded, counted from the first.
     pub(super) overloaded: Arc<AtomicUsize>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
-    /// Whether sandboxes that are to end may; how many want to.
+    /// Whether stopping sandboxes may end; how many want to.
     pub(super) may_end: watch::Sender<bool>,
     pub(super) ending: watch::Sender<usize>,
 }
@@ -144,17 +143,17 @@ impl Fake {
                 self.say.as_ref().unwrap().send(error).unwrap();
             }
             "echo" => self.answer(id, rest),
-            // Answers once it hears `release`.
+            // Answers when it reads `release`.
             "hold" => {
                 self.held.push(id);
                 self.of.holding.send_modify(|holding| *holding += 1);
             }
             "release" => {
-                // The later one first: answers must come in the order of the messages all the same.
+                // The later one first: answers must still come in the order of the messages.
                 self.answer(id, "released");
                 std::mem::take(&mut self.held).into_iter().for_each(|held| self.answer(held, "held"));
             }
-            // One turn for both: the answer goes with the later one.
+            // One turn for both: the later one's answer.
             "merge" => {
                 for held in std::mem::take(&mut self.held) {
                     self.say.as_ref().unwrap().send(FromGuest::Done { id: held, with: Some(id) }).unwrap();
@@ -170,7 +169,7 @@ impl Fake {
                     FromGuest::Error { id, message: rest.to_owned(), fatal: false, retry: true, another: false };
                 self.say.as_ref().unwrap().send(error).unwrap();
             }
-            // What fails for what it is.
+            // Fails because of its content.
             "refuse" => {
                 for line in [
                     FromGuest::Session { session: None },
@@ -246,7 +245,7 @@ impl Sandbox for Fake {
     }
 }
 
-/// What the last message of a prompt says, without the call in front of it.
+/// The last message of a prompt, without its call.
 fn last_message(text: &str) -> &str {
     if let Some((_, task)) = text.strip_suffix("</task>").and_then(|text| text.split_once('>')) {
         return task;
@@ -257,7 +256,7 @@ fn last_message(text: &str) -> &str {
     said.strip_prefix("@Doorward ").unwrap_or(said)
 }
 
-/// Writes a decision of a run into the log, as the door does.
+/// Logs a decision of a run, as the door does.
 pub(super) fn record(ledger: &AuditLog, group: &GroupName, run: Option<RunId>, method: &str, verdict: Allowed) {
     let denied = verdict == Allowed::Deny;
     let decision = Decision {

@@ -1,4 +1,4 @@
-//! A pipeline in a folder of its own, and a terminal to talk to it.
+//! A pipeline in its own folder, and a terminal to talk to it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,7 +54,7 @@ pub(super) struct Running {
 pub(super) struct Terminal {
     pub(super) say: mpsc::Sender<FromChannel>,
     pub(super) hear: mpsc::Receiver<Outward>,
-    /// Everything that was sent to it, in order.
+    /// Everything that it was sent, in order.
     pub(super) seen: Vec<Outgoing>,
 }
 
@@ -145,18 +145,18 @@ impl House {
         *self.fakes.live.borrow()
     }
 
-    /// A group whose agent does what the last message of a prompt says, several at once.
+    /// A group whose agent obeys the last message of a prompt, with several prompts at once.
     pub(super) fn group_that_obeys(&self, name: &str) -> Group {
         self.group_of(name, "obeys", false)
     }
 
-    /// Until so many prompts were held since the start.
+    /// Waits until this many prompts have been held since the start.
     pub(super) async fn holds(&self, many: usize) {
         let mut holding = self.fakes.holding.subscribe();
         timeout(PATIENCE, holding.wait_for(|holding| *holding >= many)).await.expect("it holds in time").unwrap();
     }
 
-    /// Until a sandbox lives.
+    /// Waits until a sandbox lives.
     pub(super) async fn lives(&self) {
         let mut live = self.fakes.live.subscribe();
         timeout(PATIENCE, live.wait_for(|live| *live > 0)).await.expect("a sandbox starts in time").unwrap();
@@ -164,7 +164,7 @@ impl House {
 }
 
 impl Running {
-    /// A channel's program, whose chats others write in too.
+    /// A channel's program, with chats of several people.
     pub(super) async fn program(&self, channel: &'static str) -> Terminal {
         self.connected(Peer::Program(channel), channel, Vec::new()).await
     }
@@ -174,7 +174,7 @@ impl Running {
         self.terminal_taking(only, Vec::new()).await
     }
 
-    /// The same of one that can send more than texts.
+    /// The same for one that can send more than texts.
     pub(super) async fn terminal_taking(&self, only: Option<&Group>, takes: Vec<Takes>) -> Terminal {
         self.connected(Peer::Owner(only.cloned()), CHANNEL, takes).await
     }
@@ -215,7 +215,7 @@ impl Terminal {
             .into_line()
     }
 
-    /// The next message that is sent to it, not yet confirmed.
+    /// Its next message, not confirmed yet.
     pub(super) async fn receive(&mut self) -> Outgoing {
         loop {
             if let ToChannel::Send(out) = self.next().await {
@@ -229,13 +229,12 @@ impl Terminal {
         self.say.send(FromChannel::Sent { id, sent_as: None }).await.unwrap();
     }
 
-    /// Until the daemon has taken a message in.
+    /// Waits until the daemon has taken in a message.
     pub(super) async fn accepted(&mut self, id: &str) {
         while self.next().await != (ToChannel::Accepted { id: id.to_owned() }) {}
     }
 
-    /// Confirms all that comes until the answer to `id` is complete; gives what
-    /// belonged to it.
+    /// Confirms everything until the answer to `id` is complete; returns what belonged to it.
     pub(super) async fn answer_to(&mut self, id: &str) -> Vec<(OutgoingKind, String)> {
         let mut all = Vec::new();
         loop {
@@ -257,10 +256,10 @@ pub(super) fn incoming(chat: &str, id: &str, who: &str, text: &str) -> Incoming 
     Incoming { id: id.into(), chat: chat.into(), sender, text: text.into(), at: 1, ..Incoming::default() }
 }
 
-/// A secret that no reply may hold.
+/// A secret that no reply may contain.
 pub(super) const SECRET: &str = "bank-real-0123456789abcdef";
 
-/// A vault with nothing but [`SECRET`].
+/// A vault with only [`SECRET`].
 pub(super) struct Guarded;
 
 impl Secrets for Guarded {

@@ -1,4 +1,4 @@
-//! A long queue: much is waiting for many groups, and comes out of it in order.
+//! A long queue: many messages wait for many groups, and are answered in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use super::house::House;
 use crate::channels::protocol::{OutgoingKind, Sender, ToChannel};
 use crate::store::{Means, NewMessage};
 
-/// So many messages for each group.
+/// The messages for each group.
 const EACH: usize = 50;
 
-/// What may be in memory beyond what was when a quarter was answered.
+/// How far memory may grow after the first quarter was answered.
 const GROWTH: u64 = 32 << 20;
 
-/// 10,000 in the long test; it is alone then, and its memory is looked at.
+/// 10,000 in the long test, which runs alone and checks its memory.
 #[expect(clippy::disallowed_methods, reason = "the long test asks for more by a variable")]
 fn wanted() -> Option<usize> {
     std::env::var("DOORWARD_QUEUE").ok().map(|count| count.parse().unwrap())
@@ -45,7 +45,7 @@ async fn a_long_queue_of_many_groups_drains_in_order_and_takes_no_memory() {
     while done < all {
         let ToChannel::Send(out) = terminal.next().await else { continue };
         terminal.confirm(out.id).await;
-        // What was not confirmed in time comes again under its id.
+        // An unconfirmed message comes again with its id.
         if !shown.insert(out.id) {
             continue;
         }
@@ -56,7 +56,7 @@ async fn a_long_queue_of_many_groups_drains_in_order_and_takes_no_memory() {
                 *next += 1;
             }
             OutgoingKind::Done => done += 1,
-            // Who waits is told.
+            // Waiting messages get a notice.
             OutgoingKind::Notice => {}
             other => panic!("{other:?}: {}", out.text),
         }

@@ -1,4 +1,4 @@
-//! Where a group's first agent cannot answer, the next one does, and the chat hears of it once.
+//! If a group's first agent cannot answer, the next one does, and the chat is told once.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -37,7 +37,7 @@ async fn the_next_agent_answers_and_says_so_once() {
     assert_eq!(chat.answer_to("m2").await, [reply("Cy")], "it is known by now");
 }
 
-/// Each agent has its own conversation, and the first finds its own again.
+/// Each agent has its own session, and the first resumes its own.
 #[tokio::test]
 async fn the_first_is_asked_again_and_goes_on_where_it_was() {
     let mut house = house(2, 0);
@@ -69,7 +69,7 @@ async fn the_first_is_asked_again_and_goes_on_where_it_was() {
     assert_eq!(house.store.session(&group.name).unwrap().as_deref(), Some("of-ada"));
 }
 
-/// What may have been done already is not given to another agent, which would do it again.
+/// What may have been done already is not given to another agent, which would repeat it.
 #[tokio::test]
 async fn a_run_that_wrote_is_not_handed_over() {
     let house = house(2, 1);
@@ -82,7 +82,7 @@ async fn a_run_that_wrote_is_not_handed_over() {
     assert!(!told.iter().any(|(_, words)| words.contains("Bo")), "{told:?}");
 }
 
-/// The last one has nobody behind it, and fails like any.
+/// The last one has no successor and fails as usual.
 #[tokio::test]
 async fn where_nobody_is_left_the_failure_is_told() {
     let house = house(2, 2);

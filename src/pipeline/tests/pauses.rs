@@ -1,4 +1,4 @@
-//! A pause begins nothing, loses nothing, and ends.
+//! A pause starts nothing, loses nothing, and ends.
 
 use super::house::House;
 use crate::channels::protocol::OutgoingKind;
@@ -13,7 +13,7 @@ async fn what_comes_during_a_pause_is_answered_after_it() {
     let (main, family) = (house.group_of("main", "shell", true), house.group("family"));
     let running = house.start();
     let (mut owner, mut chat) = (running.terminal(Some(&main)).await, running.terminal(Some(&family)).await);
-    // What is being answered goes on.
+    // What is being answered finishes.
     chat.send("family", "m1", "hold").await;
     house.holds(1).await;
     owner.send("main", "m1", "pause family 2h").await;
@@ -64,7 +64,7 @@ async fn no_other_chat_pauses_and_a_length_is_needed() {
     owner.send("main", "m1", "pause").await;
     assert!(owner.answer_to("m1").await[0].1.contains("pause 1h"));
     assert_eq!(house.store.pauses(0).unwrap(), []);
-    // The owner's own chat pauses with all others, and hears the end of it.
+    // The owner's own chat pauses like all others, and is answered again afterwards.
     owner.send("main", "m2", "pause 1h").await;
     assert!(owner.answer_to("m2").await[0].1.starts_with("Paused until"));
     owner.send("main", "m3", "resume family").await;

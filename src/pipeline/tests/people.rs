@@ -1,4 +1,4 @@
-//! What people in a chat have a say about, and what their model learns of them.
+//! People's control over their data in a chat, and what their model learns about them.
 
 use super::house::{House, incoming};
 use crate::channels::protocol::{Incoming, OutgoingKind, Quote, Sender};
@@ -70,14 +70,14 @@ async fn who_asks_hears_what_is_kept_and_has_it_forgotten() {
     assert!(chat.answer_to("m5").await[0].1.contains("Overwritten: 2 messages of yours"));
     assert_eq!(house.store.kept_of(&group.name, "anna").unwrap().messages, 0);
     assert_eq!(house.receipts(), [("person_forgotten".to_owned(), Some(2))]);
-    // Whoever talks about it among others says nothing to Doorward.
+    // Talk about it among people is no order to Doorward.
     chat.write("family", "m6", "Ben", "forget me").await;
     chat.write("family", "m7", "Ben", "@Doorward forget me not").await;
     chat.answer_to("m7").await;
     assert!(house.was_read("forget me not"));
 }
 
-/// Of whom nothing is kept may stop what runs, and leaves nothing by that.
+/// A member of whom nothing is kept may stop a run, and leaves no trace by that.
 #[tokio::test]
 async fn a_stop_of_whom_nothing_is_kept_leaves_nothing() {
     let house = House::new();
@@ -92,7 +92,7 @@ async fn a_stop_of_whom_nothing_is_kept_leaves_nothing() {
     assert_eq!(house.store.members(&group.name).unwrap(), []);
 }
 
-/// A name in Doorward's own words is a quotation, and goes with its owner.
+/// A name in Doorward's own words is a quotation, and is removed with its owner.
 #[tokio::test]
 async fn a_name_in_our_words_is_a_quotation_and_is_forgotten() {
     let house = House::new();

@@ -28,7 +28,7 @@ async fn a_message_is_accepted_and_answered() {
     assert_eq!(house.live(), 0);
 }
 
-/// Invariants 1 and 6: a chat is a way out as well.
+/// Invariants 1 and 6: a chat is a way out, too.
 #[tokio::test]
 async fn a_reply_that_holds_a_secret_is_withheld_and_recorded() {
     let house = House::new();
@@ -188,8 +188,7 @@ async fn a_start_that_fails_is_tried_again() {
     assert_eq!(terminal.answer_to("m1").await.last().unwrap(), &(REPLY, "hello".to_owned()));
 }
 
-/// Without an engine nothing is an attempt: the message waits, is told so once, and is taken
-/// on when the engine is back.
+/// Without an engine there is no attempt: the message waits, is told so once, and is taken on when the engine is back.
 #[tokio::test]
 async fn without_an_engine_a_message_waits_and_is_told_once() {
     let house = House::new();
@@ -210,7 +209,7 @@ async fn without_an_engine_a_message_waits_and_is_told_once() {
     assert_eq!(runs.len(), 1, "none of the looks was an attempt");
 }
 
-/// A folder that was removed under a live sandbox: the next message has the one that is there.
+/// A folder was removed under a live sandbox: the next message gets the present one.
 #[tokio::test]
 async fn a_folder_that_was_replaced_ends_its_sandbox_and_is_told() {
     let house = House::new();
@@ -269,7 +268,7 @@ async fn stop_ends_the_run_tells_its_chat_and_starts_nothing() {
     assert_eq!(terminal.answer_to("m3").await, [(REPLY, "new".to_owned())]);
 }
 
-/// A stop that comes while a failed run's sandbox is being removed is heard all the same.
+/// A stop that arrives while a failed run's sandbox is being removed is heard all the same.
 #[tokio::test]
 async fn stop_holds_for_a_run_that_was_about_to_be_tried_again() {
     let house = House::new();
@@ -291,8 +290,7 @@ async fn stop_holds_for_a_run_that_was_about_to_be_tried_again() {
     assert_eq!(house.started(), 2, "the stopped one was not tried again");
 }
 
-/// Everything on stdio is the agent speaking: what it calls an error must not fill a chat,
-/// nor make a line that no channel takes.
+/// Everything on stdio is the agent speaking: its error must not fill a chat, nor make a line too long for a channel.
 #[tokio::test]
 async fn an_error_of_the_agent_has_a_size() {
     let house = House::new();

@@ -1,4 +1,4 @@
-//! What a dead daemon left (invariant 13).
+//! The remains of a dead daemon (invariant 13).
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::pipeline::retries::RETRIES;
 use crate::store::ledger::AuditLog;
 use crate::store::{Group, Inserted, Means, NewMessage, Run, RunState};
 
-/// A run that was under way when its daemon died.
+/// A run that was in flight when its daemon died.
 fn interrupted(house: &House, group: &Group, text: &str) -> Run {
     let sender = Sender { id: "owner".into(), name: "Owner".into() };
     let new =
@@ -54,7 +54,7 @@ async fn a_run_that_wrote_is_told_and_not_repeated() {
     assert_eq!(house.started(), 0);
 }
 
-/// A log that was removed, put back from a copy, or has lost its last second to a power cut.
+/// The log was removed, restored from a copy, or lost its last second in a power cut.
 #[tokio::test]
 async fn what_a_run_wrote_is_known_without_the_log() {
     for (method, told) in [("POST", OutgoingKind::Failure), ("GET", OutgoingKind::Reply)] {
@@ -70,7 +70,7 @@ async fn what_a_run_wrote_is_known_without_the_log() {
     }
 }
 
-/// A message that was under way when an earlier one ended its run.
+/// A message that was in flight when an earlier one ended its run.
 #[tokio::test]
 async fn what_an_earlier_run_wrote_counts_for_the_messages_it_had_taken_on() {
     let house = House::new();
@@ -97,8 +97,7 @@ async fn what_an_earlier_run_wrote_counts_for_the_messages_it_had_taken_on() {
     assert_eq!(house.started(), 0);
 }
 
-/// A worker that broke off (a store that could not be written) leaves a run behind; the
-/// daemon goes on.
+/// A worker that broke off (the store could not be written) leaves a run behind; the daemon carries on.
 #[tokio::test]
 async fn a_run_that_was_left_behind_is_settled_before_the_group_works_again() {
     let house = House::new();
@@ -114,7 +113,7 @@ async fn a_run_that_was_left_behind_is_settled_before_the_group_works_again() {
     assert_eq!(house.store.run(run.id).unwrap().unwrap().state, RunState::Failed);
 }
 
-/// The daemon died after it had stored one answer and before the run of the next began.
+/// The daemon died after storing one answer and before the run of the next began.
 #[tokio::test]
 async fn a_message_between_two_runs_is_not_run_again_where_the_first_wrote() {
     let house = House::new();
@@ -140,7 +139,7 @@ async fn a_message_between_two_runs_is_not_run_again_where_the_first_wrote() {
     assert_eq!(house.started(), 0);
 }
 
-/// A message that brings the daemon down must not do so for ever.
+/// A message that crashes the daemon must not do so for ever.
 #[tokio::test]
 async fn interruptions_count_as_attempts() {
     let house = House::new();
@@ -157,7 +156,7 @@ async fn interruptions_count_as_attempts() {
     assert_eq!(house.started(), 0);
 }
 
-/// A clean end in the middle of a run is settled in the same way.
+/// A clean shutdown in the middle of a run is settled in the same way.
 #[tokio::test]
 async fn a_shutdown_in_the_middle_of_a_run_loses_nothing() {
     let house = House::new();

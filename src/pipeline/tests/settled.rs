@@ -1,4 +1,4 @@
-//! Each turn is settled by itself, and who called always hears an answer or a sentence.
+//! Each turn is settled by itself, and every caller gets an answer or a notice.
 
 use super::house::House;
 use crate::channels::protocol::OutgoingKind;
@@ -7,7 +7,7 @@ const REPLY: OutgoingKind = OutgoingKind::Reply;
 const NOTICE: OutgoingKind = OutgoingKind::Notice;
 const FAILURE: OutgoingKind = OutgoingKind::Failure;
 
-/// What is refused for what it is fails once, alone, and its sandbox lives on.
+/// A message refused for its content fails once, alone, and its sandbox lives on.
 #[tokio::test]
 async fn an_error_settles_its_own_turn_and_no_other() {
     let house = House::new();
@@ -31,7 +31,7 @@ async fn an_error_settles_its_own_turn_and_no_other() {
     }
 }
 
-/// One that may pass is tried again, and given up alone: what came behind it is answered.
+/// A temporary failure is retried, and given up alone: messages behind it are answered.
 #[tokio::test]
 async fn who_stands_behind_a_message_that_is_given_up_is_answered() {
     let house = House::new();
@@ -45,7 +45,7 @@ async fn who_stands_behind_a_message_that_is_given_up_is_answered() {
     assert_eq!(chat.answer_to("m2").await, [(REPLY, "behind it".to_owned())]);
 }
 
-/// A shell does one command after the other: who waited behind one that wrote did not.
+/// A shell runs one command after the other: a command waiting behind one that wrote did not write.
 #[tokio::test]
 async fn who_stands_behind_a_command_that_wrote_is_answered() {
     let house = House::new();
@@ -75,7 +75,7 @@ async fn an_answer_of_nothing_is_told() {
     }
 }
 
-/// The agent's memory of the conversation is the daemon's to tell, with the way out.
+/// The daemon reports the loss of the agent's session, with the remedy.
 #[tokio::test]
 async fn what_was_left_out_of_a_conversation_is_told_with_the_way_out() {
     let house = House::new();

@@ -81,14 +81,14 @@ async fn the_owner_stops_another_group_from_main() {
     owner.send("main", "m1", "stop family").await;
     assert_eq!(owner.answer_to("m1").await, notice("Stopped family."));
     assert_eq!(chat.answer_to("m1").await[0].0, FAILURE);
-    // Nobody else's chat does, and what is no group is a message like any other.
+    // No other chat stops groups, and a word that is no group is an ordinary message.
     chat.send("family", "m2", "echo stop main").await;
     assert_eq!(chat.answer_to("m2").await[0].1, "stop main");
     owner.send("main", "m2", "echo stop").await;
     assert_eq!(owner.answer_to("m2").await[0].1, "stop");
 }
 
-/// Its daemon died before it was heard: what it was to stop is not run again.
+/// The daemon died before it took effect: what it was to stop is not run again.
 #[tokio::test]
 async fn a_stop_survives_the_daemon() {
     let house = House::new();
@@ -110,7 +110,7 @@ async fn a_stop_survives_the_daemon() {
     assert_eq!(chat.answer_to("m3").await[0].1, "three");
 }
 
-/// Locking is the owner's, from the owner's own chat; unlocking is no chat's.
+/// Only the owner locks, from the owner's own chat; no chat unlocks.
 #[tokio::test]
 async fn only_the_main_chat_locks_and_none_unlocks() {
     let house = House::new();
@@ -131,13 +131,13 @@ async fn only_the_main_chat_locks_and_none_unlocks() {
     owner.send("main", "m3", "unlock").await;
     assert!(owner.answer_to("m3").await[0].1.contains("No chat unlocks"));
     assert_eq!(locked(), [None, Some("family".to_owned())]);
-    // Delivered once more, it says nothing about what was unlocked since.
+    // Delivered again, it says nothing about what was unlocked since.
     owner.send("main", "m1", "Lock!").await;
     owner.accepted("m1").await;
     assert_eq!(locked().len(), 2);
 }
 
-/// A word that names no group is an order all the same: nothing happens, it is said, and no agent reads it.
+/// An order for a group that does not exist is still an order: nothing happens, that is said, and no agent reads it.
 #[tokio::test]
 async fn an_order_with_a_typo_reaches_no_agent() {
     let house = House::new();
@@ -169,12 +169,12 @@ async fn an_order_with_a_typo_reaches_no_agent() {
     assert_eq!(house.started(), 0);
     assert!(house.fakes.locked.lock().unwrap().is_empty());
     assert_eq!(house.store.pauses(0).unwrap(), []);
-    // A sentence is the assistant's.
+    // A sentence is for the assistant.
     owner.send("main", "s1", "echo lock the front door").await;
     assert_eq!(owner.answer_to("s1").await[0].1, "lock the front door");
 }
 
-/// Phones begin each sentence with a capital, and people put marks around names.
+/// Phones capitalise the start of a sentence, and people put quotes around names.
 #[tokio::test]
 async fn names_are_read_in_any_case() {
     let house = House::new();
@@ -225,7 +225,7 @@ async fn all_groups_are_stopped_from_main() {
     assert_eq!(chat.answer_to("m2").await[0].1, "held");
 }
 
-/// What is said in a chat about a lock is said in its language.
+/// A chat's messages about a lock are in its language.
 #[tokio::test]
 async fn locks_are_told_in_the_chats_language() {
     let mut house = House::new();

@@ -1,4 +1,4 @@
-//! Tasks that are due, carried out beside what people write.
+//! Tasks that are due, carried out beside people's messages.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn a_task_comes_before_messages_and_holds_no_other_group_up() {
     house.holds(1).await;
     house.is_due(&task);
     running.pipeline.look_at_tasks();
-    // What comes now waits behind the task; what came before is answered first.
+    // Later messages wait behind the task; earlier ones are answered first.
     chat.send("family", "m2", "echo later").await;
     chat.accepted("m2").await;
     chat.send("work", "w1", "echo at once").await;
@@ -245,7 +245,7 @@ async fn in_a_main_group_of_several_the_owner_alone_commands_others() {
         chat.write("main", &format!("b{at}"), "Ben", command).await;
         let told = chat.answer_to(&format!("b{at}")).await;
         assert!(told[0].1.starts_with("Only the owner says that here"), "{command}: {told:?}");
-        // Nor what somebody else wrote, though the owner passes it on.
+        // Nor what somebody else wrote and the owner forwards.
         let forwarded = Incoming { forwarded: true, ..incoming("main", &format!("f{at}"), "Owner", command) };
         chat.deliver(forwarded).await;
         let told = chat.answer_to(&format!("f{at}")).await;
@@ -254,7 +254,7 @@ async fn in_a_main_group_of_several_the_owner_alone_commands_others() {
     assert_eq!(house.store.pauses(0).unwrap(), []);
     assert!(house.fakes.locked.lock().unwrap().is_empty());
     assert!(house.store.task(task.id).unwrap().is_some_and(|task| task.state == TaskState::Active));
-    // What is the group's own is everybody's in it, and the owner's own words count.
+    // Anyone in a group may cancel its own tasks, and the owner's own words count.
     chat.write("main", "m1", "Ben", &format!("cancel {}", own.id.0)).await;
     assert!(chat.answer_to("m1").await[0].1.contains("is cancelled"));
     chat.send("main", "m2", "pause family 1h").await;
@@ -274,14 +274,14 @@ async fn a_reply_cancels_a_task_of_the_own_group_and_the_owner_any() {
     assert_eq!(told, [(OutgoingKind::Notice, format!("Task {one} (\u{201c}echo x\u{201d}) is cancelled."))]);
     chat.send("family", "m2", &format!("abbrechen {one}")).await;
     assert_eq!(chat.answer_to("m2").await[0].1, format!("Task {one} is over already."));
-    // Of another group it is a message like any.
+    // Another group's is an ordinary message.
     chat.send("family", "m3", &format!("hold {of_main}")).await;
     chat.send("main", "m4", &format!("\u{625}\u{644}\u{63a}\u{627}\u{621} {two}")).await;
     assert!(chat.answer_to("m4").await[0].1.contains("is cancelled"));
     assert_eq!([one, two, of_main].map(state), [TaskState::Cancelled, TaskState::Cancelled, TaskState::Active]);
 }
 
-/// The owner knows people by their names, and so does what a command finds.
+/// The owner knows people by their names, and a command's output has them, too.
 #[tokio::test]
 async fn a_task_of_a_group_with_stand_ins_names_nobody_to_its_model() {
     let house = House::new();

@@ -1,4 +1,4 @@
-//! What chats hear in which others than the owner sit, and what the log has of a stop.
+//! What chats of people other than the owner are told, and the log's record of a stop.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::sandboxes::mounts::MountError;
 use crate::store::ledger::{Events, Filter};
 use crate::store::{Group, MARK, NewOutgoing, Say};
 
-/// People in a chat are not the owner, and hear of no credential.
+/// People in a chat are not the owner, and learn of no credential.
 #[test]
 fn a_chat_of_others_hears_no_name_of_a_credential() {
     let house = House::new();
@@ -29,7 +29,7 @@ fn a_chat_of_others_hears_no_name_of_a_credential() {
     assert!(said.contains("withheld") && !said.contains("bank"), "{said}");
 }
 
-/// A file's name goes to the chat as well: it is looked at as it arrives there, and none is empty or hides.
+/// A file's name goes to the chat, too: it is checked as it arrives there, and none is empty or hidden.
 #[test]
 fn a_files_name_is_looked_at_as_it_arrives() {
     let house = House::new();
@@ -43,8 +43,8 @@ fn a_files_name_is_looked_at_as_it_arrives() {
     }
 }
 
-/// However an answer comes, no part of a secret is shown of it while it grows, and what is shown
-/// goes to the chat with a record.
+/// However an answer arrives, no part of a secret is shown while it grows, and what is shown goes to the chat with a
+/// record.
 #[test]
 fn no_part_of_a_secret_is_shown_while_an_answer_grows() {
     let house = House::new();
@@ -58,7 +58,7 @@ fn no_part_of_a_secret_is_shown_while_an_answer_grows() {
         assert!(text.starts_with(&shown) && shown.len() > 500, "{shown}");
         assert!(shown.len() <= "before ".len() * 300, "{}", shown.len());
     }
-    // What is taken out of the text, the mark of questions, keeps no halves apart.
+    // The mark of questions, removed from a text, must not hide a secret's two halves.
     let (first, last) = SECRET.split_at(SECRET.len() / 2);
     let marked = format!("{}{first}{MARK}{last}{}", "before ".repeat(300), " after".repeat(400));
     let mut growing = say.growing(&family.name);
@@ -70,7 +70,7 @@ fn no_part_of_a_secret_is_shown_while_an_answer_grows() {
     assert_eq!(begun.count(), 4);
 }
 
-/// Whatever the code says that hands it on.
+/// Whatever the calling code says.
 #[test]
 fn a_text_goes_to_the_chat_it_was_checked_for_and_to_no_other() {
     let house = House::new();
@@ -110,7 +110,7 @@ async fn doorwards_own_words_are_checked_as_well() {
     assert!(!event.decision.alarm, "an alarm of an alarm would not end");
 }
 
-/// Nor where anything is on the host.
+/// Nor any path of the host.
 #[test]
 fn a_chat_of_others_hears_no_path_of_the_host() {
     let path = || std::path::PathBuf::from("/home/owner/x");
@@ -146,7 +146,7 @@ async fn a_stop_is_in_the_log_whoever_said_it() {
     assert_eq!(texts, ["somebody said stop in the group's chat", "the owner stopped the group"]);
 }
 
-/// `doorward setup` may be run as often as its owner likes.
+/// `doorward setup` may be run any number of times.
 #[tokio::test]
 async fn a_main_chat_is_greeted_once() {
     let house = House::new();

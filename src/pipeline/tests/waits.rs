@@ -1,4 +1,4 @@
-//! Who waits is told, and a run has an end.
+//! Whoever waits is told, and every run ends.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn who_waits_for_a_seat_is_told_and_the_owner_is_not_shut_out() {
     assert_eq!(second.answer_to("m1").await, [(REPLY, "served".to_owned())]);
 }
 
-/// Who has used up the runs of the day is told, and nothing is started.
+/// A group that has used up its runs for today is told, and nothing is started.
 #[tokio::test]
 async fn an_agent_is_set_to_work_as_often_as_it_may_be() {
     let house = House::new();
@@ -61,7 +61,7 @@ async fn an_agent_is_set_to_work_as_often_as_it_may_be() {
     assert_eq!(chat.answer_to("m5").await, [(REPLY, "again".to_owned())]);
 }
 
-/// A silent command goes on, and that is told once; who came behind it is told too.
+/// A silent command continues, and that is reported once; whoever waits behind it is told, too.
 #[tokio::test]
 async fn a_silent_run_is_told() {
     let mut house = House::new();
@@ -82,7 +82,7 @@ async fn a_silent_run_is_told() {
     assert_eq!(house.started(), 1);
 }
 
-/// An agent that should have given a sign is ended, and not tried again.
+/// An agent without a sign of life is ended, and its run not tried again.
 #[tokio::test]
 async fn an_agent_of_which_nothing_is_heard_is_ended() {
     let mut house = House::new();
@@ -98,7 +98,7 @@ async fn an_agent_of_which_nothing_is_heard_is_ended() {
     assert_eq!(house.started(), 2);
 }
 
-/// The longest that a run may take holds for a command too, and for that command alone.
+/// The time limit of a run applies to a command, too, and to that command alone.
 #[tokio::test]
 async fn a_run_that_takes_too_long_is_ended_and_the_next_is_served() {
     let mut house = House::new();

@@ -1,5 +1,5 @@
-//! The allowlist: `[mounts]` in `doorward.toml`, and NanoClaw's `mount-allowlist.json` beside it. Both are in the
-//! configuration folder, which is mounted nowhere.
+//! The allow-list: `[mounts]` in `doorward.toml`, and NanoClaw's `mount-allowlist.json` beside it. Both are in the
+//! configuration folder, which is never mounted.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::{Refused, refused};
 use crate::config::{Access, Mount, Mounts, host_folder};
 use crate::home::Home;
 
-/// NanoClaw's own name for it.
+/// NanoClaw's name for it.
 const FILE: &str = "mount-allowlist.json";
 
-/// Whose agents NanoClaw calls main.
+/// The group that NanoClaw calls main.
 const MAIN: &str = "main";
 
 /// Folders below which groups may be given any.
@@ -30,7 +30,7 @@ struct Root {
     write: bool,
 }
 
-/// As NanoClaw writes it; what it has beside this says nothing about what is allowed.
+/// The part of NanoClaw's format that says what is allowed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NanoClaw {
@@ -50,21 +50,21 @@ struct NanoClawRoot {
 }
 
 impl Allowed {
-    /// As both are now.
+    /// Reads both.
     pub(super) fn read(home: &Home, mounts: &Mounts) -> Self {
         let root = |write| move |path: &PathBuf| Root { path: path.clone(), write };
         let roots = mounts.read.iter().map(root(false)).chain(mounts.write.iter().map(root(true))).collect();
         Allowed { roots, nanoclaw: nanoclaw(&home.config_dir().join(FILE)), settings: home.config_file() }
     }
 
-    /// Below which folders some group's agent may be let write.
+    /// The folders below which some group's agent may write.
     pub(super) fn writable(&self) -> Result<Vec<PathBuf>, Refused> {
         let its = self.nanoclaw.as_ref().map_err(Clone::clone)?.allowed_roots.iter();
         let its = its.filter(|root| root.allow_read_write).map(|root| PathBuf::from(&root.path));
         Ok(self.roots.iter().filter(|root| root.write).map(|root| root.path.clone()).chain(its).collect())
     }
 
-    /// The root that lets this group have this mount.
+    /// The root that allows this mount for this group.
     pub(super) fn root(&self, group: &GroupName, mount: &Mount) -> Result<&Path, Refused> {
         let nanoclaw = self.nanoclaw.as_ref().map_err(Clone::clone)?;
         let path = &mount.path;
@@ -103,7 +103,7 @@ impl Allowed {
     }
 }
 
-/// Nothing where there is none; what cannot be read refuses every mount, as in NanoClaw.
+/// Empty if there is no file; an unreadable one refuses every mount, as in NanoClaw.
 fn nanoclaw(path: &Path) -> Result<NanoClaw, Refused> {
     let wrong = |why: String| {
         let fix = format!("mend {}, or remove it and write [mounts] in doorward.toml", shown(path));

@@ -1,4 +1,4 @@
-//! Whose a folder is: one group's, or nobody's where another can write it (invariant 15).
+//! To whom a folder belongs: to one group, or to none if another can write it (invariant 15).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::sandboxes::walk::walk;
 pub(super) struct Others(Vec<(GroupName, Mount)>);
 
 impl Others {
-    /// By their files. One that cannot be read could hold anything, so its problem is this group's too.
+    /// From their files. An unreadable file could contain anything, so its problem affects this group too.
     pub(super) fn read(home: &Home, group: &GroupName) -> Result<Self, ConfigError> {
         let mut all = Vec::new();
         for other in names(&home.groups_dir()).into_iter().filter(|other| other != group) {
@@ -28,7 +28,7 @@ impl Others {
         Ok(Others(all))
     }
 
-    /// By paths: without links, two of them lead to one folder only where one begins with the other.
+    /// By path: without links, two paths lead to one folder only if one is a prefix of the other.
     pub(super) fn refuse(&self, mount: &Mount, own: &[Mount]) -> Result<(), Refused> {
         for other in own.iter().filter(|other| *other != mount && overlap(&other.path, &mount.path)) {
             if [mount, other].iter().any(|one| one.access == Access::Write) {
@@ -51,7 +51,7 @@ impl Others {
         shared.next().map_or(Ok(()), |(group, other)| Err(of_another(group, other, mount)))
     }
 
-    /// By files with several names, one of which may be in another group's mount.
+    /// By files with several links, one of which may be in another group's mount.
     pub(super) fn refuse_links(&self, linked: &[Inode]) -> Result<(), Refused> {
         if linked.is_empty() {
             return Ok(());
@@ -59,7 +59,7 @@ impl Others {
         let linked: BTreeSet<Inode> = linked.iter().copied().collect();
         for (group, other) in self.0.iter().filter(|(_, other)| other.access != Access::Copy) {
             let mut shared = None;
-            // What cannot be gone through here is refused where that group's own mounts are looked at.
+            // What cannot be walked here is refused when that group's own mounts are checked.
             let _ = walk(&other.path, |found| {
                 let inode = (found.stat.st_dev, found.stat.st_ino);
                 if found.stat.st_nlink > 1 && linked.contains(&inode) {
@@ -81,7 +81,7 @@ fn overlap(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
-/// Whether two groups may have the two: a copy is nobody else's, as long as nobody else writes what it is made of.
+/// Whether two groups may have these two: a copy is separate as long as nobody else writes its source.
 fn goes_with(one: &Mount, other: &Mount) -> bool {
     let accesses = [one.access, other.access];
     accesses.contains(&Access::Copy) && !accesses.contains(&Access::Write)
@@ -101,25 +101,25 @@ fn of_another(group: &GroupName, other: &Mount, mount: &Mount) -> Refused {
     refused(why, fix)
 }
 
-/// The groups that have a file, registered or not.
+/// The groups with a settings file, registered or not.
 fn names(folder: &Path) -> Vec<GroupName> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let stem = |path: PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".toml")?.to_owned());
     entries.filter_map(|entry| GroupName::parse(&stem(entry.path())?).ok()).collect()
 }
 
-/// What live sandboxes have mounted: a file that was changed since counts for the next sandbox, and not for those.
+/// The mounts of live sandboxes: a file changed since then counts only for later sandboxes.
 #[derive(Clone, Debug, Default)]
 pub(in crate::sandboxes) struct Held(Arc<Mutex<BTreeMap<String, Theirs>>>);
 
-/// What one live sandbox has.
+/// The mounts of one live sandbox.
 #[derive(Debug)]
 struct Theirs {
     group: GroupName,
     paths: Vec<PathBuf>,
 }
 
-/// The mounts of one live sandbox, until it is dropped.
+/// A live sandbox's claim on its mounts, until it is dropped.
 #[derive(Debug)]
 pub(in crate::sandboxes) struct Claim {
     held: Held,
@@ -145,8 +145,8 @@ impl Held {
 }
 
 impl Claim {
-    /// The folder that is not any more where it was looked at: what is mounted may be another one. The guest tells where
-    /// it runs on this machine's kernel; a runtime with a kernel of its own has this look alone.
+    /// The folder that has moved since it was checked: the mounted one may be another. On this machine's kernel the
+    /// guest reports it too; a runtime with its own kernel has only this check.
     pub(in crate::sandboxes) fn replaced(&self) -> Option<&Path> {
         self.folders.iter().find(|one| !one.is_there()).map(|one| one.mount.path.as_path())
     }

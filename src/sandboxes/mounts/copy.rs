@@ -1,4 +1,4 @@
-//! A copy of a folder for one sandbox: regular files and folders, nothing that leads elsewhere.
+//! A copy of a folder for one sandbox: regular files and folders, no links.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _};
@@ -24,7 +24,7 @@ struct Copy<'a> {
     bytes: u64,
 }
 
-/// Makes it; where it is, and which inode.
+/// Makes the copy; returns its path and inode.
 pub(super) fn make(from: &OwnedFd, to: &Path) -> Result<(PathBuf, Inode), Refused> {
     let failed = |error: io::Error| {
         let fix = format!(

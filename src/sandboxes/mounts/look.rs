@@ -1,7 +1,7 @@
-//! Looks into a mount: the names of all that is in it, and the beginnings of its files.
+//! Checks a mount's content: all names in it, and the beginnings of its files.
 //!
-//! It is bounded: what cannot be gone through whole is refused, and of content the beginnings of so many files are read.
-//! What is put there later is seen by the next look, which each start of a sandbox takes.
+//! The check is bounded: a folder too large to walk is refused, and the beginnings of a limited number of files are
+//! read. Later additions are seen by the next check, at each start of a sandbox.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -18,20 +18,20 @@ use super::{Refused, Seen, refused};
 use crate::config::Mount;
 use crate::sandboxes::walk::{Found, walk};
 
-/// More than this cannot be gone through whenever a sandbox starts.
+/// Anything larger cannot be walked at each start of a sandbox.
 const MOST_ENTRIES: u64 = 200_000;
 
-/// The beginnings of so many files are read, and of each file so much.
+/// The most files of which the beginning is read, and how much of each.
 const MOST_FILES: u64 = 20_000;
 const BEGINNING: u64 = 64 << 10;
 
-/// All of them together.
+/// The most bytes in total.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Enough to know what kind of folder it is.
+/// Enough to tell what kind of folder it is.
 const MOST_FOUND: usize = 5;
 
-/// Gone through once, entry by entry.
+/// A single walk, entry by entry.
 struct Look<'a> {
     mount: &'a Mount,
     names: &'a Names,
@@ -41,15 +41,15 @@ struct Look<'a> {
     found: Vec<Secret>,
 }
 
-/// What must not be mounted.
+/// Something that must not be mounted.
 struct Secret {
     inside: PathBuf,
     what: &'static str,
-    /// Whether the owner may know better.
+    /// Whether the owner may overrule this.
     excusable: bool,
 }
 
-/// What is in it, unless something of that must not be mounted.
+/// The content, unless part of it must not be mounted.
 pub(super) fn into(opened: &Opened, mount: &Mount, names: &Names, own: &Own) -> Result<Seen, Refused> {
     if let Some(what) = own.is(opened.inode) {
         return Err(refused(format!("it is {what} under another name"), "mount another folder"));
@@ -59,7 +59,7 @@ pub(super) fn into(opened: &Opened, mount: &Mount, names: &Names, own: &Own) -> 
         return Err(refused(why, "mount that by itself, or a folder beside it"));
     }
     let mut look = Look { mount, names, own, seen: Seen::default(), bytes: 0, found: Vec::new() };
-    // The descriptor and not the path: what is looked at is what was opened.
+    // By descriptor, not by path: this checks what was opened.
     let root = format!("/proc/self/fd/{}", opened.fd.as_raw_fd());
     let whole = walk(Path::new(&root), |found| look.entry(&found));
     let whole =
@@ -95,7 +95,7 @@ impl Look<'_> {
         }
     }
 
-    /// What the beginning of a file says that it is.
+    /// The kind of file according to its beginning.
     fn by_content(&mut self, found: &Found<'_>) -> io::Result<Option<&'static str>> {
         if found.stat.st_nlink > 1 {
             self.seen.linked.push((found.stat.st_dev, found.stat.st_ino));
@@ -103,14 +103,14 @@ impl Look<'_> {
         if found.stat.st_size == 0 || self.seen.read >= MOST_FILES || self.bytes >= MOST_BYTES {
             return Ok(None);
         }
-        // An agent may be writing here: a pipe that took the file's place must not hold us up.
+        // An agent may be writing here: a pipe in the file's place must not block us.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = openat(found.here, found.name, flags, Mode::empty()) else { return Ok(None) };
         if !fstat(&file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile) {
             return Ok(None);
         }
         let mut beginning = Vec::new();
-        // One that cannot be read is closed to the sandbox as well.
+        // If we cannot read it, neither can the sandbox.
         let read = File::from(file).take(BEGINNING).read_to_end(&mut beginning).unwrap_or(0);
         self.seen.read += 1;
         self.bytes += read as u64;
@@ -153,16 +153,16 @@ fn told(found: &[Secret]) -> Refused {
     refused(why, fix)
 }
 
-/// A private key or a known vendor's, in one of the forms in which programs keep them.
+/// A private key or a known vendor's key, in one of the usual formats.
 fn key_in(beginning: &[u8]) -> Option<&'static str> {
     const PUTTY: &[u8] = b"PuTTY-User-Key-File-";
     if beginning.starts_with(PUTTY) { Some("a private key") } else { scan::key_in(beginning) }
 }
 
-/// A mount of the host's below this folder: the engine would leave it out, and what is under it was not looked at.
+/// A mount of the host below this folder: the engine would leave it out, and what it covers was not checked.
 fn mounted_below(path: &Path) -> Option<PathBuf> {
     const MOUNTS: &str = "/proc/self/mountinfo";
-    // Where it cannot be read, nobody knows what is below.
+    // If this cannot be read, nobody knows what is below.
     let Ok(text) = std::fs::read(MOUNTS) else { return Some(PathBuf::from(MOUNTS)) };
     let text = String::from_utf8_lossy(&text);
     let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| PathBuf::from(unescaped(point)));

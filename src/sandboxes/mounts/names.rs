@@ -1,4 +1,4 @@
-//! Names that are never mounted: where keys, logins and browsers' profiles lie, and other ways out.
+//! Names that are never mounted: places of keys, logins and browser profiles, and other ways out.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,7 +15,7 @@ const WAY_OUT: &str = "the socket of a container engine";
 const OURS: &str = "Doorward's own";
 const OWNERS: &str = "refused in doorward.toml";
 
-/// Each with what lies there.
+/// By kind of content.
 const REFUSED: [(&str, &[&str]); 6] = [
     (
         LOGINS,
@@ -84,27 +84,27 @@ const REFUSED: [(&str, &[&str]); 6] = [
     (OURS, &["doorward.toml", "doorward.db", "installation-id"]),
 ];
 
-/// Of all, where the names that are refused cannot be compared.
+/// The kind of everything while the refused names cannot be parsed.
 const UNKNOWN: &str = "the names that are refused cannot be read";
 
-/// What is refused by its name.
+/// The refused names.
 pub(super) struct Names {
-    /// Nothing where they cannot be compared: then everything is refused.
+    /// `None` if they cannot be parsed: then everything is refused.
     patterns: Option<Vec<Pattern>>,
     what: Vec<&'static str>,
 }
 
 impl Names {
-    /// Those that always are, and the owner's.
+    /// The built-in names and the owner's.
     pub(super) fn with(owners: &[String]) -> Self {
         let always = REFUSED.iter().flat_map(|(what, names)| names.iter().map(|name| (*what, *name)));
         let owners = owners.iter().map(|name| (OWNERS, name.as_str()));
-        // Each was read before: the owner's when the configuration was, ours in a test.
+        // All parsed before: the owner's with the configuration, ours in a test.
         let (what, names): (Vec<_>, Vec<_>) = always.chain(owners).unzip();
         Names { patterns: compiled(&names), what }
     }
 
-    /// What this is, by its name and those that lead to it.
+    /// The kind of a path, by its name and its parents'.
     pub(super) fn of(&self, path: &Path) -> Option<&'static str> {
         let text = path.as_os_str().as_bytes().to_ascii_lowercase();
         let path = text.strip_prefix(b"/").unwrap_or(&text);
@@ -112,7 +112,7 @@ impl Names {
         patterns.iter().position(|pattern| pattern.matches(path)).map(|at| self.what[at])
     }
 
-    /// Also where it lies in such a folder.
+    /// Also refuses what lies in such a folder.
     pub(super) fn refuse_path(&self, path: &Path) -> Result<(), Refused> {
         let found = path.ancestors().find_map(|part| Some((part, self.of(part)?)));
         let Some((part, what)) = found else { return Ok(()) };
@@ -128,12 +128,12 @@ fn compiled(names: &[&str]) -> Option<Vec<Pattern>> {
     names.iter().map(|name| config::pattern(name).ok()).collect()
 }
 
-/// A path in which every sign can be seen.
+/// A path with every character visible.
 pub(super) fn shown(path: &Path) -> String {
     desk::screen::on_screen(&path.to_string_lossy())
 }
 
-/// A name in a folder as the whole path that leads to it.
+/// A name in a folder as a full path.
 pub(super) fn below(mount: &Path, parent: &Path, name: &[u8]) -> PathBuf {
     mount.join(parent).join(OsStr::from_bytes(name))
 }
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(Names::with(&[]).patterns.map(|all| all.len()), Some(count));
     }
 
-    /// One that cannot be compared refuses all, and not nothing.
+    /// One that cannot be parsed refuses everything, not nothing.
     #[test]
     fn names_that_cannot_be_read_refuse_everything() {
         assert!(Names::with(&["[".to_owned()]).refuse_path(Path::new("/home/me/notes")).is_err());

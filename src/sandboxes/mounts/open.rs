@@ -1,4 +1,4 @@
-//! Opens a folder of the owner's without following a link anywhere on its path.
+//! Opens a folder of the owner's without following a link anywhere in its path.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -8,21 +8,21 @@ use rustix::io::Errno;
 
 use super::{Refused, refused};
 
-/// A device, and the number of an inode there.
+/// A device and an inode number.
 pub(super) type Inode = (u64, u64);
 
-/// A folder that was opened, not by its name any more.
+/// An open folder, independent of its name.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) fd: OwnedFd,
     pub(super) inode: Inode,
 }
 
-/// File systems that are the kernel speaking: proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, bpf, devpts.
+/// Pseudo file systems of the kernel: proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, bpf, devpts.
 const OF_THE_KERNEL: [u64; 9] =
     [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0xcafe_4a11, 0x1cd1];
 
-/// Opens `path`, which lies below `root` or is it.
+/// Opens `path`, which is `root` or below it.
 pub(super) fn folder(root: &Path, path: &Path) -> Result<Opened, Refused> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let plainly = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn the_kernels_own_are_no_folders() {
         for path in ["/proc/self", "/sys/kernel"] {
-            // The first is a link of the kernel's.
+            // The first is a link made by the kernel.
             assert!(folder(Path::new("/"), Path::new(path)).is_err(), "{path}");
         }
         assert!(folder(Path::new("/"), Path::new("/proc")).unwrap_err().why.contains("the kernel's"));

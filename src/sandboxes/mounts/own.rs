@@ -1,4 +1,4 @@
-//! What is Doorward's own, or the machine's: never mounted, whichever way it is reached.
+//! Doorward's own files and the machine's: never mounted, by whatever path.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::config::{Access, Config, Mount, SecretSource};
 use crate::home::Home;
 use crate::sandboxes::users;
 
-/// Where a machine keeps what it is: devices, processes, accounts, sockets, and what engines run.
+/// The machine's own folders: devices, processes, accounts, sockets, and the engines' data.
 const SYSTEM: [&str; 12] = [
     "/proc",
     "/sys",
@@ -28,17 +28,17 @@ const SYSTEM: [&str; 12] = [
     "/var/lib/systemd",
 ];
 
-/// Where desktops mount what was plugged in.
+/// Where desktops mount removable media.
 const PLUGGED_IN: &str = "/run/media";
 
-/// Folders and files that no mount may hold, lie in, or be.
+/// Folders and files that no mount may contain, be inside of, or be.
 pub(super) struct Own {
     all: Vec<(PathBuf, &'static str)>,
     inodes: Vec<(Inode, &'static str)>,
 }
 
 impl Own {
-    /// Of this home.
+    /// Those of this home.
     pub(super) fn of(home: &Home, config: &Config) -> Self {
         let mut all =
             vec![(home.config_dir().to_owned(), "Doorward's settings"), (home.data().to_owned(), "Doorward's data")];
@@ -61,7 +61,7 @@ impl Own {
         Own { all, inodes }
     }
 
-    /// Neither below it nor above it.
+    /// Refuses anything above or below one of them.
     pub(super) fn refuses(&self, path: &Path) -> Result<(), Refused> {
         let meets = |(own, _): &&(PathBuf, &str)| path.starts_with(own) || own.starts_with(path);
         let plugged_in = path.starts_with(PLUGGED_IN) && path != Path::new(PLUGGED_IN);
@@ -72,13 +72,13 @@ impl Own {
         Err(refused(why, "mount another folder, or a smaller one beside that"))
     }
 
-    /// The same under another name, as a second mount of the same disk gives it.
+    /// Recognises one under another path, such as a second mount of the same disk.
     pub(super) fn is(&self, inode: Inode) -> Option<&'static str> {
         self.inodes.iter().find(|(own, _)| *own == inode).map(|(_, what)| *what)
     }
 }
 
-/// Where each group is a user of its own, what is the owner's alone is closed to it.
+/// If each group has its own user, files only for the owner are closed to it.
 pub(super) fn hint(home: &Home, group: &GroupName, mount: &Mount) -> Option<String> {
     let user = users::of(home, group)?;
     let found = std::fs::metadata(&mount.path).ok()?;

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 
 use super::*;
 
-/// A home, and folders of its owner's beside it.
+/// A home, and folders of its owner's next to it.
 struct Scene {
     _folder: tempfile::TempDir,
     top: PathBuf,
@@ -36,7 +36,7 @@ impl Scene {
         fs::write(self.home.config_file(), text).unwrap();
     }
 
-    /// The group has these mounts, each a folder below `files` and its further lines.
+    /// Gives the group these mounts, each a folder below `files` with further lines.
     fn group(&self, name: &str, mounts: &[(&str, &str)]) -> GroupName {
         let group = GroupName::parse(name).unwrap();
         let one = |(path, lines): &(&str, &str)| {
@@ -46,7 +46,7 @@ impl Scene {
         group
     }
 
-    /// What is said of the group's mounts, one after the other; nothing of what is fine.
+    /// The reports about the group's mounts, without those that are fine.
     fn told(&self, group: &GroupName) -> Vec<String> {
         let reports = check(&self.home, group).unwrap();
         let told = |report: Report| match report.looked {
@@ -56,7 +56,7 @@ impl Scene {
         reports.into_iter().map(told).collect()
     }
 
-    /// The same of one mount of `notes` that says nothing else.
+    /// The same for a single mount of `notes` with nothing else set.
     fn told_of_notes(&self) -> String {
         self.told(&self.group("family", &[("notes", "")])).remove(0)
     }
@@ -107,7 +107,7 @@ fn keys_logins_and_other_ways_out_refuse_the_mount_wherever_they_lie() {
         assert!(told.contains(&format!("deep/{name} (")) && told.contains("known = ["), "{told}");
         remove(name);
     }
-    // A link of such a name leads nowhere inside, but whoever put it there meant the folder.
+    // A link of such a name leads nowhere inside, but whoever made it meant the folder.
     symlink("/root/.ssh", place(".ssh")).unwrap();
     assert!(scene.told_of_notes().contains("deep/.ssh ("));
     remove(".ssh");
@@ -117,7 +117,7 @@ fn keys_logins_and_other_ways_out_refuse_the_mount_wherever_they_lie() {
     rustix::fs::mknodat(rustix::fs::CWD, place("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     assert!(scene.told_of_notes().contains("deep/pipe (a pipe"));
     remove("pipe");
-    // And a link elsewhere is nothing: inside it leads to what is inside.
+    // And a link elsewhere does no harm: inside it leads to the sandbox's own files.
     symlink("/etc/passwd", place("elsewhere")).unwrap();
     assert_eq!(scene.told_of_notes(), "");
 }
@@ -178,7 +178,7 @@ fn no_folder_is_two_groups_unless_it_is_copied() {
         let told = scene.told(&scene.group("family", &[ours])).remove(0);
         assert!(told.contains(words) && told.is_empty() == words.is_empty(), "{ours:?} {theirs:?}: {told}");
     }
-    // In one group, where it can be written.
+    // In one group, where it is writable.
     scene.group("work", &[]);
     for (second, refused) in [("", false), ("write = true", true)] {
         let told = scene.told(&scene.group("family", &[("notes", ""), ("notes/deep", second)]));
@@ -206,7 +206,7 @@ fn what_a_live_sandbox_has_is_no_other_groups() {
     let family = scene.group("family", &[("notes", "")]);
     let first = scene.claim("s1", &family).unwrap();
     let again = scene.claim("s2", &family).unwrap();
-    // The owner gives it to another group, while the sandboxes go on.
+    // The owner gives it to another group while the sandboxes run on.
     scene.group("family", &[]);
     let work = scene.group("work", &[("notes/deep", "write = true")]);
     let refused = scene.claim("s3", &work).unwrap_err();

@@ -1,13 +1,12 @@
-//! What a decision lets happen: the one place that says whether a request may change
-//! something outside (invariant 13), before it is sent and of its record.
-//! The index keeps the same of each record, for runs of an older Doorward.
+//! What a decision lets happen: the one place that says whether a request may change something outside (invariant 13),
+//! both before it is sent and from its record. The index stores the result per record, for runs of older versions.
 
 use proxy::audit::{Allowed, Decision, LedgerDown, Protocol};
 
 use super::log::AuditLog;
 use crate::store::RunId;
 
-/// Whether a request is let through that is not known to only read.
+/// Whether a request is allowed that is not known to only read.
 pub(super) fn may_write(decision: &Decision) -> bool {
     decision.verdict == Allowed::Allow
         && match decision.protocol {
@@ -18,7 +17,7 @@ pub(super) fn may_write(decision: &Decision) -> bool {
         }
 }
 
-/// The same of what was recorded.
+/// The same for a record.
 pub(super) fn writes(protocol: &str, effect: bool, asks_model: bool, method: Option<&str>) -> bool {
     match protocol {
         "internal" => false,
@@ -33,8 +32,7 @@ fn reads(method: Option<&str>) -> bool {
 }
 
 impl AuditLog {
-    /// Makes it known that a run writes, durably, once a run and before its decision:
-    /// whoever gets a decision back may send.
+    /// Records durably that a run writes, once per run and before its decision: whoever gets a decision back may send.
     pub(super) async fn will_write(&self, decision: &Decision) -> Result<(), LedgerDown> {
         match (&self.runs, writing_run(decision)) {
             (Some(runs), Some(run)) => runs.will_write(run).await.map_err(|error| LedgerDown(error.to_string())),

@@ -1,12 +1,10 @@
-//! Floods of denials: after the first of a minute they are counted, and one record says
-//! how many they were. A sandbox that asks for the same thing a hundred thousand times,
-//! or for a hundred thousand things, fills no disk with it, and keeps nobody else
-//! waiting (attack L06).
+//! Floods of denials: after the first of a minute they are only counted, and one record states the count. A sandbox
+//! that asks for the same thing, or for different things, a hundred thousand times cannot fill the disk or delay others
+//! (attack L06).
 //!
-//! Never counted only: an allow, and, up to [`OF_ONE_SANDBOX`] in a minute, what differs in
-//! group, sandbox, run, reason, operation, host, port, method or path. What a sandbox is
-//! denied beyond that is the same where its reason is. Alarms are told one by one to who
-//! follows the log.
+//! Never only counted: an allow, and, up to [`OF_ONE_SANDBOX`] in a minute, anything that differs in group, sandbox,
+//! run, reason, operation, host, port, method or path. Beyond that, a sandbox's denials are the same if their reason
+//! is. Followers of the log get every alarm.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,19 +15,19 @@ use proxy::audit::{Allowed, Decision};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// So many of a kind have a record of their own in each minute.
+/// How many of a kind get their own record each minute.
 pub(super) const WRITTEN: u64 = 20;
 
-/// How long is counted before the count is written.
+/// How long denials are counted before the count is written.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
 
-/// So many records tell in each minute what exactly a sandbox was denied.
+/// How many records a minute say exactly what a sandbox was denied.
 pub(super) const OF_ONE_SANDBOX: u64 = 200;
 
 /// The denials of the last minute.
 #[derive(Debug)]
 pub(super) struct Floods {
-    /// Those of one kind, of which one stands for all that are only counted.
+    /// By kind, with one denial standing for those that are only counted.
     kinds: Pace<[u8; 32], Decision>,
     sandboxes: HashMap<SandboxId, Minute>,
 }
@@ -48,8 +46,7 @@ struct Minute {
 }
 
 impl Floods {
-    /// Whether this one is only counted, and no record is to be written.
-    /// `filled`: its group has filled its share of the log.
+    /// Whether this one is only counted and gets no record. `filled`: its group has filled its share of the log.
     pub(super) fn counts(&mut self, decision: &Decision, filled: bool, now: Instant) -> bool {
         if decision.verdict != Allowed::Deny {
             return false;
@@ -71,12 +68,12 @@ impl Floods {
         !written
     }
 
-    /// Whether something was counted that no record tells yet.
+    /// Whether there is a count that no record states yet.
     pub(super) fn owes(&self) -> bool {
         self.kinds.owes()
     }
 
-    /// The records for what was counted and has had its minute; all of it with `None`.
+    /// The records of counts whose minute is over; all of them with `None`.
     pub(super) fn due(&mut self, now: Option<Instant>) -> Vec<serde_json::Value> {
         self.sandboxes.retain(|_, minute| now.is_some_and(|now| now < minute.since + EVERY));
         let due = self.kinds.due(now).into_iter();
@@ -84,8 +81,8 @@ impl Floods {
     }
 }
 
-/// What many that differ have in common: who was denied, and why. Made from nothing, so
-/// that no field of one of them stands for all.
+/// What different denials have in common: who was denied, and why. Built from scratch, so that no field of one of them
+/// stands for all.
 fn reason_alone(decision: &Decision) -> Decision {
     let Decision { identity, run, connection, protocol, .. } = decision;
     Decision {
@@ -97,20 +94,20 @@ fn reason_alone(decision: &Decision) -> Decision {
     }
 }
 
-/// The decision as it is stored otherwise, with how many it stands for.
+/// The decision as it is otherwise stored, with the number it stands for.
 fn record(decision: &Decision, repeated: u64) -> Option<serde_json::Value> {
     let mut record = serde_json::to_value(decision).ok()?;
     record.as_object_mut()?.insert("repeated".to_owned(), json!(repeated));
     Some(record)
 }
 
-/// What makes two denials the same, at a fixed size: a path can be long.
+/// Identifies a kind of denial at a fixed size, since paths can be long.
 fn kind_of(decision: &Decision) -> [u8; 32] {
     let identity = &decision.identity;
     let same = (
         (identity, decision.run, decision.code, decision.alarm, decision.operation),
         (&decision.scheme, &decision.host, decision.port, &decision.method, &decision.path),
     );
-    // Debug puts text into quotes and escapes them, so no two kinds read the same.
+    // Debug quotes and escapes text, so different kinds never read the same.
     Sha256::digest(format!("{same:?}")).into()
 }

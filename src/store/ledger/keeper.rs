@@ -1,5 +1,5 @@
-//! The thread behind the log: outcomes that no decision took along, an fsync every second, and
-//! what has had its time. No request waits for the disk.
+//! The thread behind the log: writes outcomes that no decision took along, an fsync every second, and retention. No
+//! request waits for the disk.
 
 use desk::lock;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use super::notice::Notice;
 use super::ticking::Ticking;
 use crate::store::now;
 
-/// How long an outcome waits for a decision to be written with.
+/// How long an outcome waits to be written together with a decision.
 const OUTCOMES_EVERY: Duration = Duration::from_millis(100);
 
-/// How much a power cut may cost; and how often alarms have an fsync of their own.
+/// How much a power cut may cost, and how often an alarm gets its own fsync.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How often what has had its time is looked for.
+/// How often expired records are looked for.
 const RETAIN_EVERY: Duration = Duration::from_hours(1);
 
-/// Starts it; it ends, after a last fsync, when what comes back is dropped. It rests while all is written, synced and told.
+/// Starts it; when the returned value is dropped, it does a last fsync and ends. It rests while everything is written,
+/// synced and reported.
 pub(super) fn start(shared: Arc<Shared>, heard: Receiver<()>) -> Ticking {
     let (mut synced, mut retained) = (Instant::now(), Instant::now());
     let bell = Arc::clone(&shared.bell);
     Ticking::start("audit-log", (bell, heard), OUTCOMES_EVERY, move |last| {
-        // What could not be written is tried again even if nobody asks for anything; while it fails, whoever asks is
-        // told.
+        // Failed writes are retried even without requests; while they fail, requests are refused.
         shared.count_floods((!last).then(Instant::now));
         let behind = shared.catch_up().is_err();
         if lock(&shared.alarms).waited() {
@@ -55,8 +55,7 @@ pub(super) struct Alarms {
 }
 
 impl Alarms {
-    /// Whether this one is to be seen to at once. Otherwise the thread does, together with
-    /// all that have come by then.
+    /// Whether this one is to be synced at once. Otherwise the thread does it, with all that have come by then.
     pub(super) fn comes(&mut self, now: Instant) -> bool {
         let at_once = self.synced.is_none_or(|synced| now >= synced + EVERY);
         if at_once {
@@ -84,7 +83,7 @@ impl Shared {
         }
     }
 
-    /// Removes what has had its time, under a checkpoint that is on the disk first.
+    /// Removes expired records, under a checkpoint that is on the disk first.
     pub(super) fn retain(&self) {
         let due = match Due::find(&self.folder, &self.retention, now()) {
             Ok(Some(due)) => due,

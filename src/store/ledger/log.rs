@@ -1,5 +1,5 @@
-//! The log, open for writing. Whoever asks writes its own line, in one call together with the
-//! outcomes that waited: a hop to another thread costs more than that.
+//! The log, open for writing. Each caller writes its own line, in one call together with the waiting outcomes: handing
+//! it to another thread would cost more.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,73 +23,71 @@ use super::share::Shares;
 use super::ticking::{Bell, Ticking};
 use crate::store::{Store, StoreError, now};
 
-/// What is younger is never removed, whatever the size: the day's budgets of `[limits]`
-/// are counted from it after a restart, and no day is longer than 25 hours.
+/// Younger records are never removed, whatever the size: after a restart the day's `[limits]` are counted from them,
+/// and no day is longer than 25 hours.
 const ALWAYS: Duration = Duration::from_hours(26);
 
-/// The audit log, open for writing; share it by `Arc`.
+/// The audit log, open for writing; shared by `Arc`.
 #[derive(Debug)]
 pub struct AuditLog {
     pub(super) shared: Arc<Shared>,
     pub(super) reading: Reading,
     followers: broadcast::Sender<Recorded>,
-    /// Apart from the others, so that no flood of them can crowd out an alarm.
+    /// A separate channel, so that no flood of other events crowds out an alarm.
     alarms: broadcast::Sender<Recorded>,
-    /// Who keeps which runs have written.
+    /// Records which runs have written.
     pub(super) runs: Option<Arc<Store>>,
-    /// The number of the last record when it was opened; 0 where there was none.
+    /// The number of the last record when the log was opened; 0 if there was none.
     found: Seq,
     _keeper: Ticking,
 }
 
-/// A new event, for those who follow the log inside the daemon.
+/// A new event, for followers inside the daemon.
 #[derive(Clone, Debug)]
 pub enum Recorded {
-    /// Something was asked and decided.
+    /// A request was decided.
     Decision(Seq, Arc<Decision>),
-    /// How the request of a decision ended.
+    /// The outcome of a decision's request.
     Outcome(Seq, Arc<Outcome>),
-    /// Something happened that is no request.
+    /// An event that is not a request.
     Notice(Seq, Arc<Notice>),
 }
 
-/// What the handle and the thread behind it share.
+/// Shared by the handle and the thread behind it.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) folder: PathBuf,
     pub(super) journal: Mutex<Journal>,
-    /// How many outcomes there was no room to keep.
+    /// How many outcomes there was no room for.
     pub(super) lost: AtomicU64,
     pub(super) retention: Retention,
     floods: Mutex<Floods>,
     shares: Shares,
     pub(super) alarms: Mutex<Alarms>,
-    /// Whether something was written that no fsync has covered yet.
+    /// Whether there is a line that no fsync has covered yet.
     pub(super) dirty: AtomicBool,
-    /// Why the last fsync failed, while it does.
+    /// Why the last fsync failed, if it did.
     pub(super) unsynced: Mutex<Option<StoreError>>,
-    /// The last line that an fsync has covered.
+    /// The last line covered by an fsync.
     synced: AtomicU64,
-    /// Wakes the thread behind the log, and the one that keeps its index.
+    /// Wakes the log's thread and the index's.
     pub(super) bell: Arc<Bell>,
     index: Arc<Bell>,
 }
 
 impl AuditLog {
-    /// Opens the log in a folder, makes it (0700) where it is missing, and notes the start. All
-    /// of it is kept.
+    /// Opens the log in a folder, creates it (0700) if it is missing, and records the start. Without retention.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_to_keep(folder, Retention::default(), Link::NONE)
     }
 
-    /// The same, and removes what has had its time, now and from time to time. A log that begins
-    /// goes on from `base`.
+    /// The same with retention, now and from time to time. A new log continues from `base`.
     pub fn open_to_keep(folder: &Path, retention: Retention, base: Link) -> Result<Self, StoreError> {
         let retention = Retention { always: ALWAYS, ..retention };
         let key = key_of(folder)?;
         let opened = Journal::open(folder, key, now(), base);
         let opened = opened.map_err(|error| StoreError::journal(folder, &error))?;
-        // What is kept up to a size goes in pieces of it.
+        // A log limited in size is cut into segments of a fraction of it.
         let journal = match retention.size {
             Some(size) => opened.journal.with_segments_of((size / 16).max(1 << 20)),
             None => opened.journal,
@@ -125,56 +123,55 @@ impl AuditLog {
         })
     }
 
-    /// Before the first decision of a run that lets something be written, that is kept in
-    /// the store: it is on the disk when the decision comes back.
+    /// Before the first decision of a run that allows a write, that is marked in the store: it is on the disk when the
+    /// decision is returned.
     #[must_use]
     pub fn marking_runs_in(mut self, store: Arc<Store>) -> Self {
         self.runs = Some(store);
         self
     }
 
-    /// The number of the last record when the log was opened; 0 where there was none.
+    /// The number of the last record when the log was opened; 0 if there was none.
     pub fn found(&self) -> Seq {
         self.found
     }
 
-    /// Makes all that is stored survive a power cut; says how far the log has come.
+    /// Makes everything stored survive a power cut; returns the last record's number.
     pub fn sync(&self) -> Result<Seq, StoreError> {
         self.shared.sync_now()?;
         Ok(self.synced())
     }
 
-    /// How far the log has come that survives a power cut.
+    /// The last record that survives a power cut.
     pub fn synced(&self) -> Seq {
         Seq(self.shared.synced.load(Ordering::Acquire))
     }
 
-    /// New events from now on. Who reads too slowly loses the oldest and is told
-    /// so by the channel; the log itself has them all.
+    /// New events from now on. A slow reader loses the oldest and is told so by the channel; the log has them all.
     pub fn subscribe(&self) -> broadcast::Receiver<Recorded> {
         self.followers.subscribe()
     }
 
-    /// Of the new events only alarms and notices: what the owner is told at once.
+    /// New alarms and notices only: what the owner is told at once.
     pub fn subscribe_to_alarms(&self) -> broadcast::Receiver<Recorded> {
         self.alarms.subscribe()
     }
 
-    /// Stores an event that is no request.
+    /// Stores an event that is not a request.
     pub fn notice(&self, notice: &Notice) -> Result<Seq, LedgerDown> {
         let seq = Seq(self.shared.append("notice", None, notice).map_err(down)?.seq);
         self.tell(true, || Recorded::Notice(seq, Arc::new(notice.clone())));
         Ok(seq)
     }
 
-    /// Stores an event beside what happens anyway: it is not undone for want of a record.
+    /// Stores an event that has happened anyway: it is not undone for lack of a record.
     pub fn note(&self, notice: &Notice) {
         if let Err(error) = self.notice(notice) {
             tracing::error!(%error, what = notice.what, "Event not stored");
         }
     }
 
-    /// Whether a group has filled its share of the log for this day, and how many bytes that is.
+    /// If a group has filled its share of the log for today, the share in bytes.
     pub fn has_filled_its_share(&self, group: &GroupName) -> Option<u64> {
         self.shared.shares.filled(group, Instant::now())
     }
@@ -183,7 +180,7 @@ impl AuditLog {
         let urgent = urgent && self.alarms.receiver_count() > 0;
         if urgent || self.followers.receiver_count() > 0 {
             let event = make();
-            // An error only says that the last follower has just gone.
+            // An error only means that the last follower has gone.
             if urgent {
                 let _ = self.alarms.send(event.clone());
             }
@@ -211,7 +208,7 @@ impl Ledger for AuditLog {
         Ok(seq)
     }
 
-    /// Waits for the disk where a run is marked first, once a run, and for nothing else.
+    /// Waits for the disk only to mark a run, once per run.
     fn decided_together<'a>(&'a self, decision: &'a Decision) -> Pending<'a, Result<Seq, LedgerDown>> {
         Box::pin(async move {
             self.shared.refuse_while_unsynced()?;
@@ -221,7 +218,7 @@ impl Ledger for AuditLog {
     }
 
     fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown> {
-        // Followers hear of it even while the disk does not take it.
+        // Followers get it even while the disk fails.
         self.tell(outcome.alarm, || Recorded::Outcome(seq, Arc::new(outcome.clone())));
         self.shared.keep("outcome", Some(seq), outcome);
         if outcome.alarm {
@@ -238,7 +235,7 @@ impl Ledger for AuditLog {
 }
 
 impl Shared {
-    /// Writes a line, and before it those that wait.
+    /// Writes a line, after those that wait.
     pub(super) fn append(
         &self,
         kind: &'static str,
@@ -249,7 +246,7 @@ impl Shared {
         self.write(|journal| journal.append(&head(kind, about), |into| fields(record, into)))
     }
 
-    /// Keeps a line until it can be written, or until the next one takes it along.
+    /// Holds a line until it can be written, or the next one takes it along.
     pub(super) fn keep(&self, kind: &'static str, about: Option<Seq>, record: &impl Serialize) {
         if !lock(&self.journal).wait(&head(kind, about), |into| fields(record, into)) {
             self.lost.fetch_add(1, Ordering::AcqRel);
@@ -257,13 +254,13 @@ impl Shared {
         self.bell.ring();
     }
 
-    /// Writes the lines that wait.
+    /// Writes the waiting lines.
     pub(super) fn catch_up(&self) -> Result<(), StoreError> {
         self.write(Journal::flush)?;
         self.tell_lost()
     }
 
-    /// Says how many outcomes found no room.
+    /// Records how many outcomes were dropped for lack of room.
     fn tell_lost(&self) -> Result<(), StoreError> {
         if self.lost.load(Ordering::Acquire) == 0 {
             return Ok(());
@@ -280,7 +277,7 @@ impl Shared {
         })
     }
 
-    /// Has the journal write; what it wrote waits for an fsync.
+    /// Writes to the journal and marks it as unsynced.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Journal) -> Result<T, JournalError>) -> Result<T, StoreError> {
         let mut journal = lock(&self.journal);
         let before = journal.written().seq;
@@ -293,7 +290,7 @@ impl Shared {
         done.map_err(|error| StoreError::journal(&self.folder, &error))
     }
 
-    /// Whether a denial is one of a flood, and only counted.
+    /// Whether a denial belongs to a flood and is only counted.
     fn counts(&self, decision: &Decision) -> bool {
         let filled = self.shares.filled(&decision.identity.group, Instant::now()).is_some();
         let counts = lock(&self.floods).counts(decision, filled, Instant::now());
@@ -303,25 +300,25 @@ impl Shared {
         counts
     }
 
-    /// Whether a count of a flood is not written down yet.
+    /// Whether a flood's count is not written yet.
     pub(super) fn owes_counts(&self) -> bool {
         lock(&self.floods).owes()
     }
 
-    /// Writes the counts of floods: those that had their minute, or all at the end.
+    /// Writes the counts of floods: those whose minute is over, or all at the end.
     pub(super) fn count_floods(&self, now: Option<Instant>) {
         let due = lock(&self.floods).due(now);
-        // Among the outcomes, which wait in bounds while the disk takes nothing.
+        // Among the outcomes, which wait within bounds while the disk fails.
         due.iter().for_each(|record| self.keep("decision", None, record));
     }
 
-    /// Makes an alarm survive a power cut, whatever a sandbox does to have many of them.
+    /// Makes an alarm survive a power cut, however many a sandbox provokes.
     fn sync_alarm(&self) -> Result<(), StoreError> {
         let comes = lock(&self.alarms).comes(Instant::now());
         if comes { aside(|| self.sync_now()) } else { Ok(()) }
     }
 
-    /// Makes all that is written survive a power cut.
+    /// Makes everything written survive a power cut.
     pub(super) fn sync_now(&self) -> Result<(), StoreError> {
         let unsynced = lock(&self.journal).unsynced();
         let synced = unsynced.sync().map_err(|error| StoreError::disk(&self.folder, &error));
@@ -333,13 +330,13 @@ impl Shared {
         synced.map(drop)
     }
 
-    /// A log that the disk does not take is a lost log.
+    /// A log that cannot be synced counts as lost.
     fn refuse_while_unsynced(&self) -> Result<(), LedgerDown> {
         lock(&self.unsynced).clone().map_or(Ok(()), |why| Err(down(why)))
     }
 }
 
-/// What a line begins with that is written now.
+/// The head of a line written now.
 pub(super) fn head(kind: &'static str, about: Option<Seq>) -> Head {
     Head { at: now(), kind, about: about.map(|seq| seq.0) }
 }
@@ -349,10 +346,10 @@ pub(super) fn key_of(folder: &Path) -> Result<Key, StoreError> {
     Key::at(&folder.with_extension("key")).map_err(|error| StoreError::Other { path: error.path, detail: error.why })
 }
 
-/// A record's fields, each behind a comma, with nothing in them that a terminal obeys.
+/// A record's fields, each after a comma, without anything that a terminal would obey.
 pub(super) fn fields(record: &impl Serialize, into: &mut Vec<u8>) {
     let start = into.len();
-    // Writing to a Vec cannot fail, nor can a record whose keys are words.
+    // Writing to a Vec cannot fail, nor can a record with string keys.
     let _ = serde_json::to_writer(&mut *into, record);
     if into.len() - start <= "{}".len() {
         return into.truncate(start);

@@ -1,5 +1,5 @@
-//! Events that are no requests: the log was opened, a message went out or was withheld, a
-//! door was opened, a policy came into force. They stand in the same chain as requests.
+//! Events that are not requests: the log was opened, a message went out or was withheld, a door was opened, a policy
+//! came into force. They are in the same chain as requests.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::log::{fields, head, key_of};
 use super::old::Before;
 use crate::store::{StoreError, now};
 
-/// An event that is no request.
+/// An event that is not a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Notice {
     /// What happened: a fixed word such as `opened`.
@@ -20,21 +20,21 @@ pub struct Notice {
     /// The group it concerns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupName>,
-    /// Its sandbox, where it is about one.
+    /// Its sandbox, if it concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxId>,
     /// In plain words.
     pub text: String,
-    /// Why something was refused, where it was.
+    /// Why something was refused, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// The policy that it is about, as a hash.
+    /// The hash of the policy concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// How many things this stands for.
+    /// How many occurrences this stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// How much went out by it.
+    /// How many bytes went out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// Whether the owner is told at once.
@@ -43,12 +43,12 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Of a group, or of the whole installation.
+    /// About a group, or the whole installation.
     pub fn new(what: &'static str, group: Option<&GroupName>, text: impl Into<String>) -> Self {
         Notice { what, group: group.cloned(), text: text.into(), ..Notice::default() }
     }
 
-    /// Of what a power cut left behind the last whole record.
+    /// About the torn line that a power cut left after the last whole record.
     pub(super) fn torn(torn: &Torn) -> Self {
         let Torn { after, bytes, lines, aside } = torn;
         let aside = aside.file_name().unwrap_or_default().to_string_lossy();
@@ -68,14 +68,14 @@ impl Notice {
         Notice { alarm: *lines > 0, ..Notice::new("torn_end", None, text) }
     }
 
-    /// Of one sandbox.
+    /// About one sandbox.
     pub fn of(what: &'static str, identity: &Identity, text: impl Into<String>) -> Self {
         Notice { sandbox: Some(identity.sandbox.clone()), ..Notice::new(what, Some(&identity.group), text) }
     }
 }
 
-/// Adds an event to the log of a home that no daemon serves: for what the owner does by a
-/// command. A log that begins goes on from the one that an older Doorward kept.
+/// Adds an event to the log of a home that no daemon serves: for the owner's commands. A new log continues from an
+/// older version's.
 pub fn add_notice(folder: &Path, old: &Path, notice: &Notice) -> Result<(), StoreError> {
     let before = Before::the_journal(folder, old)?;
     let base = before.map_or(Link::NONE, |before| before.head);

@@ -1,5 +1,5 @@
-//! The log as Doorward kept it before the journal: `audit.db`, rows of SQLite in a chain. It is
-//! only read: checked once, when the journal begins after it, and by `--old`.
+//! The log from before the journal: `audit.db`, a chain of SQLite rows. It is only read: checked once, when the journal
+//! starts after it, and by `--old`.
 
 mod chain;
 mod checkpoint;
@@ -27,11 +27,11 @@ pub struct OldLog {
     connection: Connection,
 }
 
-/// The forms that there were.
+/// The newest of its formats.
 const NEWEST: u32 = 2;
 
 impl OldLog {
-    /// Opens one, which must be there.
+    /// Opens an existing one.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -46,14 +46,13 @@ impl OldLog {
         }
     }
 
-    /// Walks the whole chain, and holds it against its checkpoints, which the key beside
-    /// the log must have signed.
+    /// Walks the whole chain and compares it with its checkpoints, which the key beside the log must have signed.
     pub fn verify(&self, head: Option<&str>) -> Result<OldVerified, OldVerifyError> {
         let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
         let key = checkpoint::known_key(&self.path);
         match chain::verify(&self.connection, head, key.as_deref()).map_err(explain)? {
             Ok(verified) => Ok(verified),
-            // A file that was cut has rows that nobody wrote: it is damaged before it is wrong.
+            // A truncated file has rows that nobody wrote: it is reported as damaged before it is reported as altered.
             Err(bad) => match quick_check(&self.connection).map_err(explain)? {
                 Some(detail) => Err(StoreError::Damaged { path: self.path.clone(), detail }.into()),
                 None => Err(bad.into()),
@@ -101,18 +100,18 @@ impl OldLog {
     }
 }
 
-/// The log that was here before the journal, where the journal does not know of it yet.
+/// An older log that the journal does not continue from yet.
 #[derive(Debug)]
 pub struct Before {
     log: PathBuf,
-    /// Its last record: the journal goes on from it.
+    /// Its last record: the journal continues from it.
     pub head: Link,
-    /// What of it is not as it was written.
+    /// Its first altered record, if any.
     pub damage: Option<OldBadRecord>,
 }
 
 impl Before {
-    /// Looks for it, and checks it.
+    /// Looks for one and checks it.
     pub fn the_journal(folder: &Path, old: &Path) -> Result<Option<Self>, StoreError> {
         if !old.exists() {
             return Ok(None);
@@ -121,7 +120,7 @@ impl Before {
             |error: std::io::Error| StoreError::Unopened { path: folder.to_path_buf(), detail: error.to_string() };
         let first = audit::first(folder).map_err(unread)?;
         let mut lines = audit::Lines::from(folder, 0);
-        // What is carried stands in the first lines, and the last of it says that it is all.
+        // What is carried over is in the first lines, and the last of them says that it is complete.
         while let Some(line) = lines.next().map_err(unread)? {
             match line.kind {
                 "segment" | "checkpoint" | "notice" if !is_all(line.text) => {}
@@ -142,7 +141,7 @@ impl Before {
     }
 }
 
-/// Whether this is the line that is carried last.
+/// Whether this is the last line carried over.
 fn is_all(line: &[u8]) -> bool {
     let whole = serde_json::from_slice::<serde_json::Value>(line);
     whole.is_ok_and(|line| line["what"] == CARRIED && line["group"].is_null())
@@ -151,7 +150,7 @@ fn is_all(line: &[u8]) -> bool {
 /// The kind of event.
 const CARRIED: &str = "carried";
 
-/// What a group had used of the day on which the journal began.
+/// What a group had used on the day on which the journal started.
 #[derive(Serialize)]
 struct Carried {
     what: &'static str,
@@ -163,12 +162,12 @@ struct Carried {
     names: Vec<String>,
 }
 
-/// At most this many names in one line.
+/// The most names in one line.
 const NAMES_AT_ONCE: usize = 1000;
 
 impl AuditLog {
-    /// Writes what still counts of an older log into the first lines of the journal that goes on
-    /// from it: `since` is when the day began.
+    /// Writes what still counts of an older log into the first lines of the journal that continues it: `since` is the
+    /// start of the day.
     pub fn carry_over(&self, before: &Before, since: Millis) -> Result<(), StoreError> {
         let reader = AuditReader::open_old(&before.log)?;
         for group in reader.groups_since(since)? {

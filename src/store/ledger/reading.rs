@@ -1,5 +1,5 @@
-//! Reading the log back. The index (`audit-index.db`) is derived from the journal: it may be
-//! deleted at any time, and whoever finds it behind catches it up.
+//! Reading the log back. The index (`audit-index.db`) is derived from the journal: it may be deleted at any time, and
+//! every reader brings it up to date.
 
 mod blocks;
 mod digest;
@@ -31,16 +31,15 @@ pub use record::{
 pub use tokens::ModelUse;
 pub use used::UsedSince;
 
-/// Walks the whole chain of a log, and holds its checkpoints against the key beside it. With a
-/// head that was kept elsewhere it also says whether that head is one of its records: a tail that
-/// was cut is found so.
+/// Walks a log's whole chain and compares its checkpoints with the key beside it. Given a head that was kept elsewhere,
+/// it also says whether that is one of the records, which reveals a cut tail.
 pub fn verify(folder: &Path, head: Option<Chain>) -> Result<Verified, VerifyError> {
     let key = folder.with_extension("key");
     let key = if key.exists() { Key::at(&key).ok() } else { None };
     audit::verify(folder, head, key.as_ref().map(Key::public))
 }
 
-/// Whether the key beside a log, where there is one, is one.
+/// Whether the key beside a log, if there is one, is valid.
 pub fn check_key(folder: &Path) -> Result<(), StoreError> {
     let key = folder.with_extension("key");
     if key.exists() { super::log::key_of(folder).map(drop) } else { Ok(()) }

@@ -1,6 +1,5 @@
-//! How much of the log a group may fill in a day. Nothing of the last day is ever removed
-//! (`retention.rs`), so a group without such a bound could fill the disk with the records
-//! of its own requests, and a full disk shuts every door.
+//! How much of the log a group may fill in a day. Nothing of the last day is ever removed (`retention.rs`), so without
+//! this bound a group could fill the disk with the records of its own requests, and a full disk shuts every door.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,16 +9,15 @@ use policies::GroupName;
 
 use desk::lock;
 
-/// What a record takes beyond its own line: how it ended.
+/// The size of a record's outcome.
 const BESIDE: u64 = 512;
 
-/// Whoever keeps little of the log still gets so much of it.
+/// The least share, even if little of the log is kept.
 const AT_LEAST: u64 = 5_000_000;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// The shares of all groups. What was used is not remembered over a restart: no sandbox
-/// can bring one about.
+/// The shares of all groups. They are not kept across restarts: no sandbox can cause one.
 #[derive(Debug)]
 pub(super) struct Shares {
     most: u64,
@@ -33,13 +31,13 @@ struct Used {
 }
 
 impl Shares {
-    /// Of a log that is kept up to this size; of one that is kept whole there are none.
+    /// For a log limited to this size; an unlimited log has no shares.
     pub(super) fn of(size: Option<u64>) -> Self {
         let most = size.map_or(u64::MAX, |size| (size / 8).max(AT_LEAST));
         Shares { most, used: Mutex::default() }
     }
 
-    /// A record of a group's was written.
+    /// Counts a group's record that was written.
     pub(super) fn add(&self, group: &GroupName, record: usize, now: Instant) {
         let mut used = lock(&self.used);
         let used = used.entry(group.clone()).or_insert(Used { since: now, bytes: 0 });
@@ -49,7 +47,7 @@ impl Shares {
         used.bytes += record as u64 + BESIDE;
     }
 
-    /// How much that is, if a group has filled it.
+    /// The share, if a group has filled it.
     pub(super) fn filled(&self, group: &GroupName, now: Instant) -> Option<u64> {
         let used = lock(&self.used);
         let used = used.get(group).filter(|used| now < used.since + DAY)?;

@@ -46,13 +46,13 @@ impl Scene {
         verify(&self.path(), None).unwrap()
     }
 
-    /// As if an fsync had failed.
+    /// Simulates a failed fsync.
     fn is_not_taken(&self) {
         let error = StoreError::Other { path: self.path(), detail: "the disk does not take it".into() };
         *lock(&self.log.shared.unsynced) = Some(error);
     }
 
-    /// The file that is written to.
+    /// The file being written.
     fn newest(&self) -> PathBuf {
         newest(&self.path())
     }
@@ -63,7 +63,7 @@ fn newest(folder: &Path) -> PathBuf {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).max().unwrap()
 }
 
-/// What a log begins with: its segment, a checkpoint, and that it was opened.
+/// A log's first lines: its segment, a checkpoint, and its opening.
 const FIRST: u64 = 3;
 
 fn decision(verdict: Allowed, method: &str, path: &str) -> Decision {
@@ -130,8 +130,8 @@ fn a_decision_is_read_together_with_its_outcome() {
     assert_eq!(scene.verified().records, FIRST + 3);
 }
 
-/// Invariant 9: what `decided` has returned survives `kill -9`. The test starts
-/// itself as a child that writes until it is killed.
+/// Invariant 9: what `decided` has returned survives `kill -9`. The test starts itself as a child that writes until it
+/// is killed.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test that kills a process has to start one")]
 fn what_was_decided_survives_kill_9() {
@@ -182,7 +182,7 @@ fn a_tail_that_was_cut_is_found_by_a_head_that_was_kept() {
     assert_eq!(holds(), Some(false));
 }
 
-/// The home's lock lets one daemon in; the journal has one of its own.
+/// The home's lock admits one daemon; the journal has its own lock.
 #[test]
 fn a_log_has_one_writer() {
     let scene = Scene::new();
@@ -268,7 +268,7 @@ fn filters_narrow_and_limits_keep_the_newest() {
     );
 }
 
-/// Attacks L01, L02: one line per event, nothing in it that a terminal obeys.
+/// Attacks L01, L02: one line per event, with nothing that a terminal obeys.
 #[test]
 fn hidden_characters_are_named_where_they_are_stored() {
     let scene = Scene::new();

@@ -1,4 +1,4 @@
-//! A thread that does something every so often while there is something to do, and rests otherwise.
+//! A thread that works at intervals while there is something to do, and rests otherwise.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,19 +6,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The longest rest: what is due by the clock alone is due in hours.
+/// The longest rest: what is due only by the clock is due in hours.
 const REST: Duration = Duration::from_hours(1);
 
 /// Ends a thread's rest.
 #[derive(Debug)]
 pub(super) struct Bell {
-    /// Whether there may be something to do that the thread has not looked for yet.
+    /// Whether there may be work that the thread has not looked for yet.
     rung: AtomicBool,
     over: AtomicBool,
     to: SyncSender<()>,
 }
 
-/// The running thread; ends, after a last time, when this is dropped.
+/// The running thread; when this is dropped, it works once more and ends.
 #[derive(Debug)]
 pub(super) struct Ticking {
     bell: Arc<Bell>,
@@ -26,13 +26,13 @@ pub(super) struct Ticking {
 }
 
 impl Bell {
-    /// With what hears it.
+    /// With its receiver.
     pub(super) fn new() -> (Arc<Self>, Receiver<()>) {
         let (to, heard) = sync_channel(1);
         (Arc::new(Bell { rung: AtomicBool::new(false), over: AtomicBool::new(false), to }), heard)
     }
 
-    /// There may be something to do. Costs next to nothing where that is known already.
+    /// There may be something to do. Almost free if that is known already.
     pub(super) fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
             // Full: it is woken anyway.
@@ -46,8 +46,8 @@ impl Bell {
 }
 
 impl Ticking {
-    /// Calls `work` every so often until it says that nothing is left, again when the bell was rung, and at the end with
-    /// `true`.
+    /// Calls `work` at intervals until it returns that nothing is left, again after the bell has rung, and at the end
+    /// with `true`.
     pub(super) fn start(
         name: &'static str,
         (bell, heard): (Arc<Bell>, Receiver<()>),
@@ -59,7 +59,7 @@ impl Ticking {
             move || {
                 let mut left = true;
                 while waits(&bell, &heard, &mut left, every) {
-                    // What comes during the work rings again; what came before is seen by it.
+                    // What arrives during the work rings again; what came before is covered by it.
                     bell.rung.swap(false, Ordering::AcqRel);
                     left = work(false);
                 }
@@ -67,7 +67,7 @@ impl Ticking {
             }
         });
         if let Err(error) = &thread {
-            // Alarms are still made durable one by one, every line survives the daemon, and whoever asks brings the
+            // Without it alarms are still synced one by one, every line survives the daemon, and readers bring the
             // index up to date.
             tracing::error!(%error, name, "Thread of the audit log not started");
         }
@@ -75,8 +75,8 @@ impl Ticking {
     }
 }
 
-/// Until it is time to work; false when all is over. A bell that ends a rest does not hurry: what rang it may be the first
-/// of many.
+/// Waits until it is time to work; false when all is over. The bell does not hurry the thread: what rang it may be the
+/// first of many.
 fn waits(bell: &Bell, heard: &Receiver<()>, left: &mut bool, every: Duration) -> bool {
     let mut until = Instant::now() + if *left { every } else { REST };
     while !bell.is_over() {

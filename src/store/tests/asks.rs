@@ -133,7 +133,7 @@ fn a_message_is_known_by_what_it_asked() {
     assert_eq!(scene.store.asks_of_message(&name("family"), "NET-1").unwrap(), []);
 }
 
-/// A question that cannot be delivered has another text sent in its place: whoever answers that has read no question.
+/// If a question cannot be delivered, another text is sent instead: an answer to that has read no question.
 #[test]
 fn a_text_in_the_place_of_a_question_puts_none() {
     let scene = Scene::with_main();
@@ -144,7 +144,7 @@ fn a_text_in_the_place_of_a_question_puts_none() {
     assert_eq!(scene.store.asks_of_message(&owner, "NET-1").unwrap(), []);
 }
 
-/// What was there before questions were stays.
+/// Data from before there were questions stays.
 #[test]
 fn a_database_without_questions_is_brought_along() {
     let dir = tempfile::tempdir().unwrap();
@@ -160,7 +160,7 @@ fn a_database_without_questions_is_brought_along() {
     assert_eq!((store.open_asks().unwrap(), store.lose_asks().unwrap()), (vec![], 0));
 }
 
-/// What was queued before files were is sent as before.
+/// Messages queued before there were files are sent as before.
 #[test]
 fn a_database_without_files_is_brought_along() {
     let dir = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ fn a_database_without_files_is_brought_along() {
     assert!(store.mark_sent(queued.id, None).unwrap());
 }
 
-/// Attack O06: whoever asks and asks, for days.
+/// Attack O06: a sandbox that keeps asking for days.
 #[test]
 fn questions_that_nobody_answers_are_bounded() {
     let scene = Scene::with_main();

@@ -1,11 +1,11 @@
-//! A database beside a write-ahead log that is another's, and what is found of it.
+//! A database next to another one's write-ahead log, and how that is detected.
 
 use rusqlite::Connection;
 
 use super::*;
 
-/// A database with many rows of which the last are in its write-ahead log alone, as a
-/// killed daemon leaves it, and a good copy of it from before.
+/// A database with many rows, the last of them only in its write-ahead log, as a killed daemon leaves it, and a good
+/// earlier copy of it.
 struct Killed {
     dir: tempfile::TempDir,
 }
@@ -61,7 +61,7 @@ fn an_older_copy_beside_a_newer_log_is_refused_and_neither_is_changed() {
     let words = refused.to_string();
     assert!(words.contains("left-wal") && words.contains("older copy") && words.contains("move"), "{words}");
     assert!(files() == before, "to look changes nothing");
-    // By itself the copy is what it was; and so is one beside a log that was emptied.
+    // By itself the copy is fine; so is one next to an empty log.
     std::fs::write(killed.path("left-wal"), "").unwrap();
     assert!(place::goes_with_its_wal(&killed.path("left")).is_ok());
     std::fs::remove_file(killed.path("left-wal")).unwrap();
@@ -80,7 +80,7 @@ fn no_database_is_served_with_anothers_log() {
     assert!(beside(&path).exists(), "its log is still there to be put right");
 }
 
-/// A file that was cut: told when a daemon starts, not when a message comes.
+/// A truncated file: reported when a daemon starts, not when a message arrives.
 #[test]
 fn a_store_that_was_cut_is_not_served() {
     let dir = tempfile::tempdir().unwrap();
@@ -98,7 +98,7 @@ fn a_store_that_was_cut_is_not_served() {
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
 }
 
-/// A large one is served at once, and looked through beside its use.
+/// A large one is served at once, and checked in the background.
 #[test]
 fn a_large_store_that_is_damaged_is_told() {
     use std::os::unix::fs::FileExt as _;

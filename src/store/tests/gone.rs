@@ -18,8 +18,7 @@ impl Scene {
     }
 }
 
-/// Moves files away, makes what is in their place, and wants nothing to be taken; then
-/// moves them back.
+/// Moves files away, puts something else in their place, expects writes to fail, and moves them back.
 #[tokio::test]
 async fn a_database_that_is_not_what_it_was_takes_nothing() {
     let both = ["doorward.db", "doorward.db-wal"];
@@ -53,7 +52,7 @@ async fn a_database_that_is_not_what_it_was_takes_nothing() {
     }
 }
 
-/// Many that wait at once are answered, and what they wrote is there for another reader.
+/// Many that wait at once are answered, and another reader sees what they wrote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn those_who_wait_for_the_disk_share_it() {
     let scene = served();
@@ -77,8 +76,7 @@ async fn those_who_wait_for_the_disk_share_it() {
     drop(store);
 }
 
-/// A first attempt is due at once; one that would be further away than any pause has its
-/// time from a clock that was ahead.
+/// A first attempt is due at once; one further away than any pause was set by a clock that was ahead.
 #[test]
 fn a_clock_that_was_ahead_or_behind_silences_no_chat() {
     const YEAR: Millis = 365 * 86_400_000;

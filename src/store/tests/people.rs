@@ -1,4 +1,4 @@
-//! What is forgotten is nowhere in the files any more.
+//! Forgotten data is nowhere in the files any more.
 
 use channel_protocol::Quote;
 
@@ -12,7 +12,7 @@ impl Scene {
         self.store.insert_message(&message).unwrap();
     }
 
-    /// Whether a text stands anywhere in the database's files.
+    /// Whether a text is anywhere in the database's files.
     fn holds(&self, text: &str) -> bool {
         ["doorward.db", "doorward.db-wal"].iter().any(|file| {
             let bytes = std::fs::read(self.dir.path().join(file)).unwrap_or_default();
@@ -28,7 +28,7 @@ fn member(who: (&str, &str)) -> Sender {
     Sender { id: who.0.into(), name: who.1.into() }
 }
 
-/// What a name costs grows with its words, and a chat's network says any.
+/// The cost of a name grows with its words, and a network may send any name.
 #[test]
 fn a_long_name_is_cut_where_it_is_kept() {
     let scene = Scene::new();
@@ -37,7 +37,7 @@ fn a_long_name_is_cut_where_it_is_kept() {
     scene.writes("m1", ("eve", &long), "hello", None);
     let members = scene.store.members(&name("family")).unwrap();
     assert_eq!(members[0].name.len(), 127, "at a letter's border");
-    // As an older Doorward kept it.
+    // As an older version stored it.
     scene
         .store
         .write(|transaction| {
@@ -65,7 +65,7 @@ async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
         assert_eq!(scene.store.members(&name("family")).unwrap().len(), 2);
         assert!(scene.holds("the-cellar-key") && scene.holds(ANNA.1) && scene.holds(ANNA.0));
 
-        // In what was answered, too.
+        // Also in answers.
         let said = format!("it is {}'s, or {}", ANNA.1, BEN.1);
         let said = NewOutgoing { kind: OutgoingKind::Reply, text: Sayable::unchecked(said), in_reply_to: None };
         let said = scene.store.enqueue(&name("family"), None, &said).unwrap();
@@ -77,7 +77,7 @@ async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
         }
         assert!(scene.holds("is-it-still-there") && scene.holds(BEN.1));
         assert_eq!(scene.store.kept_of(&name("family"), ANNA.0).unwrap(), KeptOf::default());
-        // Delivered again, it is known; and her number is nobody else's.
+        // Delivered again, it is recognised; and her number is not reused.
         scene.writes("m1", ANNA, "the-cellar-key-is-under-the-mat", None);
         assert!(!scene.holds("the-cellar-key"));
         scene.writes("m4", ("new", "Cleo"), "hello", None);
@@ -88,7 +88,7 @@ async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
     }
 }
 
-/// Whose words a quote holds is not known where what it quotes was never stored, or has had its time.
+/// A quote's author is unknown if the quoted message was never stored, or has expired.
 #[test]
 fn quotes_of_what_is_not_kept_go_with_whoever_is_forgotten() {
     let scene = Scene::new();
@@ -110,7 +110,7 @@ fn quotes_of_what_is_not_kept_go_with_whoever_is_forgotten() {
     }
 }
 
-/// The database as each schema had it, copied before it was brought up to date.
+/// The database in each schema, copied before it was brought up to date.
 #[test]
 fn what_is_forgotten_is_overwritten_in_copies_of_every_schema() {
     for schema in 1..=schemas::STEPS.len() {
@@ -122,7 +122,7 @@ fn what_is_forgotten_is_overwritten_in_copies_of_every_schema() {
             let mut files = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
             files.any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
         };
-        // As a row holds it: who, and what; and what another quotes of them.
+        // As in a row: sender and text; and what another one quotes.
         let traces = ["annAnnanswered", "m1Annanswered"];
         assert!(holds(traces[0]) && holds(traces[1]) == (schema > 1) && copy.exists(), "schema {schema}");
         let made = std::fs::metadata(&copy).unwrap().modified().unwrap();
@@ -134,7 +134,7 @@ fn what_is_forgotten_is_overwritten_in_copies_of_every_schema() {
     }
 }
 
-/// What cannot be overwritten is nowhere any more, either.
+/// A copy that cannot be overwritten is removed.
 #[test]
 fn a_copy_that_cannot_be_overwritten_goes() {
     let scene = Scene::new();

@@ -1,4 +1,4 @@
-//! What has had its time goes; what is open and what is new stays.
+//! Expired rows are removed; open and new ones stay.
 
 use super::*;
 use crate::store::retention::{Old, Retained};
@@ -28,7 +28,7 @@ impl Scene {
         self.store.connection().query_row(&count, [], |row| row.get(0)).unwrap()
     }
 
-    /// So many of each, all of them answered.
+    /// This many of each, all answered.
     fn answered(&self, many: usize) {
         for n in 0..many {
             let row = self.row("family", &format!("m{n}"));
@@ -64,8 +64,7 @@ fn what_is_old_goes_but_for_the_newest() {
     assert_eq!(scene.pending("family"), ["next"]);
 }
 
-/// Whatever its age: a call that nobody has answered, an answer that was not sent, a run
-/// that is under way, or that failed and is to be tried again.
+/// At any age: an unanswered call, an unsent answer, a run that is in flight, or failed and to be tried again.
 #[test]
 fn what_is_open_stays() {
     let scene = Scene::new();
@@ -87,7 +86,7 @@ fn what_is_open_stays() {
     assert_eq!((scene.count("messages"), scene.count("runs"), scene.count("outbox")), (1002, 1002, 1001));
 }
 
-/// Talk that nobody ever asked about is no open call, and where nobody calls it is all there is.
+/// Talk that was never asked about is no open call, and where nobody calls there is nothing else.
 #[test]
 fn old_talk_goes_also_where_nobody_calls() {
     let scene = Scene::new();
@@ -103,7 +102,7 @@ fn old_talk_goes_also_where_nobody_calls() {
     assert_eq!(scene.pending("family"), ["call"]);
 }
 
-/// A clock that was ahead and came back: rows of its time stand among the others.
+/// A clock was ahead and came back: rows with its times are among the others.
 #[test]
 fn rows_of_a_wrong_clock_do_not_end_the_search() {
     let scene = Scene::new();
@@ -133,7 +132,7 @@ fn a_group_keeps_for_as_long_as_it_says() {
         let count = format!("SELECT count(*) FROM messages WHERE group_name = '{group}'");
         scene.store.connection().query_row(&count, [], |row| row.get(0)).unwrap()
     };
-    // The last thousand stay whosever they are.
+    // The last thousand stay, whatever their group.
     assert_eq!(scene.retain_by(&old(1000, &[("short", 9000)])), 267);
     assert_eq!((of("family"), of("short"), of("long")), (600, 333, 600));
     assert!(scene.retain_by(&old(9000, &[("long", 1000)])) > 0);

@@ -1,8 +1,8 @@
-//! A database of each schema that was ever on main: brought up to date, with a copy of it as it was.
+//! A database of every schema that was ever on main: brought up to date, with a copy of its earlier state.
 
 use super::*;
 
-/// The steps as they were when they came, frozen: a shipped step that is changed makes another schema than its own.
+/// The steps as they were introduced, frozen: changing a shipped step would yield another schema.
 pub(super) const STEPS: [&str; 9] = [
     include_str!("schemas/main-1.sql"),
     include_str!("schemas/main-2.sql"),
@@ -15,7 +15,7 @@ pub(super) const STEPS: [&str; 9] = [
     include_str!("schemas/main-9.sql"),
 ];
 
-/// What was in them, by the schema that can hold it first.
+/// The rows in them, by the first schema that can hold them.
 const ROWS: [&str; 9] = [
     "INSERT INTO groups (name, channel, chat, agent, is_main, cursor, created_at) VALUES
        ('main', 'terminal', 'main', 'shell', 1, 0, 1), ('family', 'whatsapp', '1@g.us', 'shell', 0, 1, 2);
@@ -39,7 +39,7 @@ const ROWS: [&str; 9] = [
     "INSERT INTO people (group_name, number, sender_id, name) VALUES ('family', 1, 'ann', 'Ann');",
 ];
 
-/// A database as a Doorward of that schema left it, in a folder of its own.
+/// A database as a version with that schema left it, in its own folder.
 pub(super) fn left_by(schema: usize) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("doorward.db");
@@ -52,7 +52,7 @@ pub(super) fn left_by(schema: usize) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-/// What a database is made of, whichever way it became so.
+/// A database's schema, however it came about.
 fn schema_of(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let mut select = connection.prepare("SELECT name FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").unwrap();
@@ -81,7 +81,7 @@ fn every_schema_that_was_ever_there_is_brought_up_to_date() {
         assert_eq!(store.quoted(&family, "m1").unwrap(), Some((Some("Ann".to_owned()), "answered".to_owned())));
         assert_eq!(store.next_outgoing_of(&family, i64::MAX).unwrap().unwrap().text.as_str(), "more");
         assert_eq!(store.session(&family).unwrap(), (schema > 1).then(|| "s-1".to_owned()));
-        // Where anything ran there was a log, of which older ones keep nothing.
+        // If anything ran there was a log, which older versions did not record.
         assert_eq!(store.log_seen().unwrap(), Some(if schema > 3 { 7 } else { 1 }));
         assert_eq!(store.main_group().unwrap().unwrap().name, name("main"));
         assert_eq!(store.quick_check().unwrap(), None);
@@ -107,11 +107,11 @@ fn what_was_copied_is_whole_private_and_gone_in_time() {
     assert!(!copy.exists() && path.exists());
 }
 
-/// Where the copy cannot be made, nothing is changed.
+/// If the copy cannot be made, nothing is changed.
 #[test]
 fn without_a_copy_nothing_is_brought_up_to_date() {
     let (dir, path) = left_by(2);
-    // A folder that is not empty does not give way to a file.
+    // A non-empty folder cannot be replaced by a file.
     std::fs::create_dir_all(dir.path().join("doorward.db.schema-2/full")).unwrap();
     assert!(Store::open(&path).is_err());
     assert_eq!(migrations::version(&Connection::open(&path).unwrap()).unwrap(), 2);

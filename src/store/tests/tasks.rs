@@ -1,4 +1,4 @@
-//! Tasks, and what is due of them.
+//! Tasks and their firings.
 
 use jiff::Timestamp;
 
@@ -40,7 +40,7 @@ impl Scene {
         self.store.fired(task.id, 100).unwrap().iter().rev().map(|fired| fired.state.name()).collect()
     }
 
-    /// Carries out what is open, once.
+    /// Carries out open firings once.
     fn carries_out(&self, how: &FiringEnd) {
         let firing = self.open().remove(0);
         let (row, sandbox) = (firing.id.row(), SandboxId::new("abc1").unwrap());
@@ -76,7 +76,7 @@ fn what_is_due_is_claimed_once_with_what_follows() {
     assert_eq!(scene.states(&task), ["done"]);
 }
 
-/// A firing's runs have rows of their own: no message is covered by one, and none covers it.
+/// Firings' runs have their own rows: no message is covered by one, and none covers a message.
 #[test]
 fn runs_of_firings_and_of_messages_are_apart() {
     let scene = Scene::with_family();
@@ -134,7 +134,7 @@ fn a_task_that_fails_rests_and_is_paused_in_the_end() {
         assert_eq!(task.failures, failures);
         pauses.push((task.plan.next.unwrap().as_millisecond() - before) / MINUTE);
     }
-    // It comes by its own minutes, so the next may be one later.
+    // It is on whole minutes, so the next may be one later.
     assert!(pauses.iter().zip([5, 10, 20, 40]).all(|(pause, least)| (least..=least + 1).contains(pause)), "{pauses:?}");
     let paused = scene.store.task(task.id).unwrap().unwrap();
     assert_eq!((paused.state, paused.why.as_deref()), (TaskState::Paused, Some("it failed 5 times in a row")));
@@ -159,7 +159,7 @@ fn what_is_tried_again_waits_and_nothing_else_does() {
     assert_eq!(scene.states(&task), ["open"]);
     let next = scene.store.next_due(now()).unwrap().unwrap();
     assert!((now() + 4 * MINUTE..=now() + 5 * MINUTE).contains(&next));
-    // At each moment it is something to do or something to come.
+    // At each moment it is either to be done or still to come.
     for (at, may) in [(next - 1, false), (next, true), (next + 1, true)] {
         let (groups, due) = (scene.store.groups_firing(at).unwrap(), scene.store.next_due(at).unwrap());
         assert_eq!((groups == [name("family")], due == Some(next)), (may, !may), "{}", at - next);

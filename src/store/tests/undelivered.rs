@@ -1,4 +1,4 @@
-//! What could not be delivered is kept.
+//! Undelivered texts are kept.
 
 use super::*;
 

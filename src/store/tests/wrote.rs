@@ -1,4 +1,4 @@
-//! Which runs may have written is known here, before anything is sent.
+//! Which runs may have written is stored before anything is sent.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn operation(run: u64, effect: bool) -> Decision {
     Decision { operation, ..decision(run, Protocol::Operation, None) }
 }
 
-/// A store as a daemon has it, a log that marks in it, and a run for each call.
+/// A store as a daemon has it, a log that marks runs in it, and a run for each call.
 struct House {
     dir: tempfile::TempDir,
     store: Arc<Store>,
@@ -80,7 +80,7 @@ async fn whatever_may_write_marks_its_run_and_nothing_else_does() {
         (Box::new(|run| operation(run, true)), true),
         (Box::new(|run| operation(run, false)), false),
         (Box::new(|run| Decision { alarm: true, ..decision(run, Protocol::Https, Some("POST")) }), true),
-        // A model that is asked and can do nothing else; a socket to it can.
+        // Asking a model can have no other effect; a socket to it can.
         (Box::new(|run| Decision { asks_model: true, ..decision(run, Protocol::Https, Some("POST")) }), false),
         (Box::new(|run| Decision { asks_model: true, ..decision(run, Protocol::Websocket, Some("GET")) }), true),
         (Box::new(move |run| deny(decision(run, Protocol::Https, Some("POST")))), false),
@@ -106,7 +106,7 @@ async fn whatever_may_write_marks_its_run_and_nothing_else_does() {
     }
 }
 
-/// A mark that cannot be made is a request that is not sent. What only reads goes on.
+/// If the mark cannot be made, the request is not sent. Requests that only read continue.
 #[tokio::test]
 async fn nothing_that_writes_is_decided_before_its_run_is_marked() {
     let house = House::new();
@@ -120,12 +120,11 @@ async fn nothing_that_writes_is_decided_before_its_run_is_marked() {
     }
     assert!(!house.log.run_wrote_upstream(run.id).unwrap(), "and there is no record of it");
     house.log.decided_together(&decision(run.id.0, Protocol::Https, Some("GET"))).await.unwrap();
-    // Once a run: of this one it is known.
+    // Once per run: this one is marked already.
     house.log.decided_together(&decision(marked.id.0, Protocol::Https, Some("POST"))).await.unwrap();
 }
 
-/// Of a run of an older Doorward the log knows, and where that is lost it counts as one
-/// that wrote.
+/// For an older version's run the log is asked, and if that is lost, it counts as one that wrote.
 #[test]
 fn a_run_of_an_older_doorward_is_asked_of_the_log() {
     let dir = tempfile::tempdir().unwrap();

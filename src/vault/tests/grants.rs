@@ -1,4 +1,4 @@
-//! Access tokens: when they are due, and that what brings the next one is never lost.
+//! Access tokens: when they are due, and that the refresh token is never lost.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,7 +70,7 @@ fn a_token_is_due_until_it_is_granted_and_all_of_it_is_watched() {
     assert!(fixture.vault.lifetime("mail").is_some_and(|left| left > Duration::from_secs(3500)));
 }
 
-/// The old one may be worth nothing already: the new one is kept, and stored first of all.
+/// The old one may be invalid already: the new one is kept, and stored before anything else.
 #[test]
 fn what_cannot_be_stored_is_kept_and_nothing_is_used_before_it_is() {
     let fixture = Fixture::new();

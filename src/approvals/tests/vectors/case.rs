@@ -1,4 +1,4 @@
-//! A `[[chat]]` as it stands in a file under `tests/vectors`.
+//! A `[[chat]]` in a file under `tests/vectors`.
 
 use std::path::Path;
 
@@ -16,9 +16,9 @@ struct Attack {
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) steps: Vec<Step>,
-    /// What became of each request, in order.
+    /// The result of each request, in order.
     pub(super) ends: Vec<String>,
-    /// What the log has of it, in order and nothing else.
+    /// The log's records of it: exactly these, in order.
     pub(super) record: Vec<Record>,
 }
 
@@ -40,12 +40,12 @@ pub(super) enum Step {
     Says(Says),
     /// On the machine.
     Command(Command),
-    /// Seconds, by both clocks.
+    /// Seconds, on both clocks.
     Passes(u64),
-    /// Seconds, by the clock that can be set.
+    /// Seconds, on the clock that can be set.
     ClockJumps(i64),
     Happens(Event),
-    /// What an agent gave as its reason for wishing that this be allowed.
+    /// An agent's reason for asking that this be allowed.
     AgentSays(String),
     /// The client of this request goes away.
     Leaves(usize),
@@ -54,13 +54,13 @@ pub(super) enum Step {
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Event {
-    /// The daemon ends and begins anew.
+    /// The daemon ends and starts again.
     Restarts,
     /// The group's policy is replaced.
     PolicyChanges,
 }
 
-/// A request that its owner is to be asked about.
+/// A request that the owner is to be asked about.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asks {
@@ -69,10 +69,10 @@ pub(super) struct Asks {
     pub(super) body: String,
     #[serde(default)]
     pub(super) fields: Vec<String>,
-    /// So many times, each with another body.
+    /// This many times, each with another body.
     #[serde(default = "once")]
     pub(super) times: usize,
-    /// What its question has, and lacks.
+    /// What its question contains, and must not.
     #[serde(default)]
     pub(super) shows: Vec<String>,
     #[serde(default)]
@@ -100,7 +100,7 @@ pub(super) struct Says {
     /// In a chat of several people.
     #[serde(default)]
     pub(super) several: bool,
-    /// What its sender is told; "": nothing. Without it, it is left to the agent.
+    /// What its sender is told; "" for nothing. Without it, the message is left to the agent.
     pub(super) told: Option<String>,
 }
 
@@ -124,7 +124,7 @@ fn anna() -> String {
     "anna".to_owned()
 }
 
-/// All that there are, by the attack and their name.
+/// All cases, by attack and name.
 pub(super) fn cases() -> Vec<(String, Case)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let entries = |dir: &Path| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();

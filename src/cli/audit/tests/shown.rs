@@ -1,8 +1,8 @@
-//! One record in full, and what is said where nothing matches.
+//! One record in full, and the report when nothing matches.
 
 use super::*;
 
-/// What `audit show` says, without what differs from run to run.
+/// The output of `audit show`, without what varies from run to run.
 fn shown(scene: &Scene, number: u64) -> String {
     let (text, _) = scene.run(&["show", &number.to_string()]);
     let (first, rest) = text.split_once('\n').unwrap();

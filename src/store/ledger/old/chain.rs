@@ -1,4 +1,4 @@
-//! The hash chain of rows, and how to tell that it is whole.
+//! The hash chain of rows, and its verification.
 
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::checkpoint::Vouched;
 use crate::store::{Millis, StoreError};
 
-/// The last row: what the next one is chained to.
+/// The last row, to which the next one is chained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) seq: u64,
@@ -18,26 +18,26 @@ impl Link {
     pub(super) const FIRST: Link = Link { seq: 0, hash: [0; 32] };
 }
 
-/// A chain that is whole.
+/// An intact chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OldVerified {
     /// How many records there are.
     pub records: u64,
-    /// How many older ones were removed when their time was over.
+    /// How many older ones were removed after their time.
     pub removed: u64,
     /// How many signed checkpoints agree with it.
     pub checkpoints: u64,
     /// When the last of them was made.
     pub checkpoint_at: Option<Millis>,
-    /// The public key that they were signed with, in hex.
+    /// The public key of their signatures, in hex.
     pub key: Option<String>,
     /// The hash of the last one, in hex: to be kept elsewhere.
     pub head: String,
-    /// Whether the head that was asked for is a record of this chain.
+    /// Whether the given head is a record of this chain.
     pub holds_head: Option<bool>,
 }
 
-/// The first record that is not as it was written.
+/// The first altered record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("record {seq} {what}; the records before it are as they were written")]
 pub struct OldBadRecord {
@@ -47,10 +47,10 @@ pub struct OldBadRecord {
     pub what: &'static str,
 }
 
-/// Why a log was not found whole.
+/// Why a log is not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum OldVerifyError {
-    /// It is not whole.
+    /// It was altered.
     #[error(transparent)]
     Bad(#[from] OldBadRecord),
     /// It cannot be read.
@@ -58,8 +58,8 @@ pub enum OldVerifyError {
     Store(#[from] StoreError),
 }
 
-/// The hash of a row. Every part has a fixed length or an end of its own, so that
-/// no two rows hash the same bytes; `about` is 0 for none (rows count from 1).
+/// The hash of a row. Every part has a fixed length or its own terminator, so that no two rows hash the same bytes;
+/// `about` is 0 for none (rows count from 1).
 pub(in crate::store::ledger) fn hash(
     previous: &[u8; 32],
     seq: u64,
@@ -79,14 +79,14 @@ pub(in crate::store::ledger) fn hash(
     hasher.finalize().into()
 }
 
-/// Walks the chain from its first row, or from the checkpoint up to which rows were
-/// removed. The inner result is about the log, the outer one about reading it.
+/// Walks the chain from its first row, or from the checkpoint up to which rows were removed. The inner result is about
+/// the log, the outer one about reading it.
 pub(super) fn verify(
     connection: &Connection,
     head: Option<&str>,
     key: Option<&[u8]>,
 ) -> rusqlite::Result<Result<OldVerified, OldBadRecord>> {
-    // One moment of it, while others write.
+    // A snapshot, while others write.
     let connection = &*connection.unchecked_transaction()?;
     let vouched = match Vouched::read(connection, key)? {
         Ok(vouched) => vouched,

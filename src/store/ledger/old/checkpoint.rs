@@ -1,4 +1,4 @@
-//! Its checkpoints: what the chain was at one record, signed with the key of the installation.
+//! Its checkpoints: the chain's state at one record, signed with the installation's key.
 
 use std::path::Path;
 
@@ -15,20 +15,20 @@ pub(super) struct Checkpoint {
     pub(super) seq: u64,
     pub(super) at_ms: Millis,
     pub(super) hash: [u8; 32],
-    /// Whether the records up to it were removed when it was made.
+    /// Whether the records up to it were then removed.
     pub(super) pruned: bool,
     pub(super) key: Vec<u8>,
     signature: Vec<u8>,
 }
 
-/// The public half of the key beside a log, where there is one that can be read.
+/// The public half of the key beside a log, if it is readable.
 pub(super) fn known_key(log: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(log.with_extension("key")).ok()?;
     Some(Ed25519KeyPair::from_pkcs8(&bytes).ok()?.public_key().as_ref().to_vec())
 }
 
 impl Checkpoint {
-    /// What is signed. Every part has a fixed length.
+    /// The signed bytes. Every part has a fixed length.
     fn statement(&self) -> Vec<u8> {
         let mut text = b"doorward audit checkpoint 1\0".to_vec();
         text.extend(self.id.to_be_bytes());
@@ -44,17 +44,17 @@ impl Checkpoint {
     }
 }
 
-/// All of a log's checkpoints, each looked at: the past that they vouch for.
+/// All of a log's checkpoints, verified, and what they vouch for.
 #[derive(Debug, Default)]
 pub(super) struct Vouched {
     all: Vec<Checkpoint>,
 }
 
 impl Vouched {
-    /// Reads them. With `key` only what was signed with it counts.
+    /// Reads them. With `key`, only its signatures count.
     pub(super) fn read(connection: &Connection, key: Option<&[u8]>) -> rusqlite::Result<Result<Self, OldBadRecord>> {
         if !connection.table_exists(None, "checkpoints")? {
-            // The first form had none.
+            // The first format had none.
             return Ok(Ok(Vouched::default()));
         }
         let mut select = connection.prepare(&format!("{SELECT} ORDER BY id"))?;
@@ -77,22 +77,22 @@ impl Vouched {
         Ok(Ok(Vouched { all }))
     }
 
-    /// What the first record that is still there is chained to.
+    /// The link to which the first remaining record is chained.
     pub(super) fn base(&self) -> Link {
         self.all.iter().rev().find(|checkpoint| checkpoint.pruned).map_or(Link::FIRST, Checkpoint::link)
     }
 
-    /// Whether a record is not what a checkpoint says it was.
+    /// Whether a record contradicts a checkpoint.
     pub(super) fn deny(&self, at: Link) -> bool {
         self.all.iter().any(|checkpoint| checkpoint.seq == at.seq && checkpoint.hash != at.hash)
     }
 
-    /// The last record that must be there.
+    /// The last record that must exist.
     pub(super) fn reach(&self) -> u64 {
         self.all.iter().map(|checkpoint| checkpoint.seq).max().unwrap_or(0)
     }
 
-    /// How many there are, when the last was made, and whose key signed it.
+    /// How many there are, and the last one.
     pub(super) fn summary(&self) -> (u64, Option<&Checkpoint>) {
         (self.all.len().try_into().unwrap_or(u64::MAX), self.all.last())
     }

@@ -1,4 +1,4 @@
-//! How the index keeps entries: many in one row, since most of what a row costs it costs whatever is in it.
+//! How the index stores entries: many per row, since most of a row's cost does not depend on its content.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -9,13 +9,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::entries::{Entry, Names, Stands, to_row};
 use super::tokens::TokensRow;
 
-/// A block has at most this many entries.
+/// The most entries in a block.
 pub(super) const MOST: usize = 512;
 
-/// A last block with fewer takes in what comes next.
+/// A last block with fewer is extended.
 pub(super) const FEW: u64 = 64;
 
-/// Writes a block: entries in order, none of which another block may have.
+/// Writes a block: entries in order, none of which may be in another block.
 pub(super) fn write(index: &Connection, entries: &[&Entry]) -> rusqlite::Result<()> {
     let ([first, ..], [.., last]) = (entries, entries) else { return Ok(()) };
     let times = entries.iter().map(|entry| entry.at);
@@ -42,7 +42,7 @@ pub(super) fn write(index: &Connection, entries: &[&Entry]) -> rusqlite::Result<
         .map(drop)
 }
 
-/// Takes out the block that holds a number, if one does.
+/// Takes out the block that contains a number, if any.
 pub(super) fn take(index: &Connection, seq: u64) -> rusqlite::Result<Vec<Entry>> {
     let found = holding(index, seq)?;
     if let Some(first) = found.first() {
@@ -51,7 +51,7 @@ pub(super) fn take(index: &Connection, seq: u64) -> rusqlite::Result<Vec<Entry>>
     Ok(found)
 }
 
-/// The block that holds a number.
+/// The block that contains a number.
 fn holding(index: &Connection, seq: u64) -> rusqlite::Result<Vec<Entry>> {
     let sql =
         "SELECT entries FROM (SELECT * FROM blocks WHERE first <= ?1 ORDER BY first DESC LIMIT 1) WHERE last >= ?1";
@@ -59,19 +59,19 @@ fn holding(index: &Connection, seq: u64) -> rusqlite::Result<Vec<Entry>> {
     Ok(found.unwrap_or_default())
 }
 
-/// The entry of a number.
+/// The entry with a number.
 pub(super) fn one(index: &Connection, seq: u64) -> rusqlite::Result<Option<Entry>> {
     Ok(holding(index, seq)?.into_iter().find(|entry| entry.seq == seq))
 }
 
-/// The entries of a row, whose first column they are.
+/// The entries of a row, from its first column.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Vec<Entry>> {
     let unread = || rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, "no entries".into());
     decoded(row.get_ref(0)?.as_blob()?).ok_or_else(unread)
 }
 
-/// Names are written once, each before the first entry that has it, and are numbers from then on: 0 for the one that
-/// the entry before has.
+/// A name is written once, before the first entry that has it, and is a number from then on: 0 for the previous entry's
+/// name.
 fn encoded(entries: &[&Entry]) -> Vec<u8> {
     let (mut into, mut known) = (Vec::with_capacity(48 * entries.len()), HashMap::new());
     let nothing = Entry::default();
@@ -200,7 +200,7 @@ fn take_place(bytes: &mut &[u8]) -> Option<Stands> {
     Some((take_number(bytes)?, take_number(bytes)?, take_number(bytes)?))
 }
 
-/// Seven bits a byte, the lowest first; the last one has no eighth.
+/// Seven bits per byte, lowest first; the last byte has no eighth bit.
 fn number(into: &mut Vec<u8>, mut value: u64) {
     while value > 0x7f {
         into.push(value.to_le_bytes()[0] | 0x80);
@@ -222,7 +222,7 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Small numbers stay small, whatever their sign.
+/// Keeps small numbers small, whatever their sign.
 fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63).cast_unsigned()
 }

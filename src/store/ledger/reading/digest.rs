@@ -1,4 +1,4 @@
-//! The log added up: for each group, where its requests went and how much went with them.
+//! The log summed up: for each group, where its requests went and how much data.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,70 +11,69 @@ use super::entries::{Counts, HOUR, Of, ROUTINE, Sums};
 use super::{AuditReader, Filter};
 use crate::store::{Millis, StoreError};
 
-/// What a part of the log comes to.
+/// The sums of a part of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Digest {
-    /// Each group with each host it asked for.
+    /// Each group with each host that it asked for.
     pub ways: Vec<Way>,
-    /// What happened besides.
+    /// Other events.
     pub events: Vec<Happened>,
     /// The last record of the whole log, to be kept elsewhere; `None` while there is none.
     pub head: Option<Head>,
 }
 
-/// What one group sent to, and got from, one host.
+/// One group's traffic with one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Way {
     /// The group.
     pub group: String,
     /// The host; `None` for connections in which none could be read.
     pub host: Option<String>,
-    /// Everything that was asked, refused or not.
+    /// All requests, refused or not.
     pub requests: u64,
-    /// Bytes that went up: heads and bodies of what was allowed.
+    /// Bytes sent: heads and bodies of allowed requests.
     pub bytes_up: u64,
-    /// Bytes of bodies that came back.
+    /// Bytes of response bodies.
     pub bytes_down: u64,
-    /// What was denied, or broken off after the verdict.
+    /// Requests denied, or broken off after the verdict.
     pub refused: u64,
-    /// What is refused at each start of an agent, whatever it does, and is not counted as refused.
+    /// Refusals at every start of an agent, whatever it does; they do not count as refused.
     pub routine: u64,
-    /// The reason that stands there most often.
+    /// The most frequent reason.
     pub reason: Option<String>,
-    /// Answers that the client left before they were whole: each is a sign to the host.
+    /// Answers that the client abandoned: each is a signal to the host.
     pub abandoned: u64,
-    /// Requests of which the owner was to be told at once.
+    /// Requests that alarmed the owner.
     pub alarms: u64,
-    /// Allowed requests that have no outcome: under way or interrupted. What their
-    /// bodies held is not counted.
+    /// Allowed requests without an outcome: in flight or interrupted. Their bodies are not counted.
     pub open: u64,
-    /// What of it went with a credential, by its name.
+    /// The share with each credential, by its name.
     pub credentials: BTreeMap<String, Credited>,
 }
 
-/// What was asked of a host with one credential.
+/// One group's traffic with one host and one credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Credited {
-    /// Everything that was asked so, refused or not.
+    /// All such requests, refused or not.
     pub requests: u64,
-    /// Bytes that went up.
+    /// Bytes sent.
     pub bytes_up: u64,
-    /// Bytes of bodies that came back.
+    /// Bytes of response bodies.
     pub bytes_down: u64,
-    /// What was broken off after the verdict.
+    /// Requests broken off after the verdict.
     pub refused: u64,
 }
 
-/// Events of one kind in one group that are no requests.
+/// Events of one kind in one group, other than requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Happened {
-    /// The group; `None` for what concerns the whole installation.
+    /// The group; `None` for the whole installation.
     pub group: Option<String>,
-    /// What it was, as in the log.
+    /// Its kind, as in the log.
     pub what: String,
-    /// How often.
+    /// How many.
     pub times: u64,
-    /// How much went out by it.
+    /// Bytes sent.
     pub bytes: u64,
 }
 
@@ -88,8 +87,8 @@ pub struct Head {
 }
 
 impl AuditReader {
-    /// Adds up what a group, or all, did since a moment: whole hours as the index has them, and
-    /// what stands in the part of one before them.
+    /// Sums up what a group, or all, did since a moment: whole hours from the index, and the part of an hour before
+    /// them from entries.
     pub fn digest(&self, group: Option<&GroupName>, since: Option<Millis>) -> Result<Digest, StoreError> {
         let since = since.unwrap_or(Millis::MIN);
         let hour = since.div_euclid(HOUR) + i64::from(since.rem_euclid(HOUR) > 0);
@@ -135,10 +134,10 @@ fn add(parts: &mut Parts, of: Of, counts: Counts) {
     sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add_signed(count));
 }
 
-/// How often each reason stands there.
+/// How often each reason occurs.
 type Reasons<'a> = BTreeMap<&'a str, u64>;
 
-/// One way per group and host, out of one per reason and credential.
+/// Merges the parts per reason and credential into one way per group and host.
 fn ways(parts: &Parts) -> Vec<Way> {
     let mut ways: BTreeMap<(&str, &str), (Way, Reasons<'_>)> = BTreeMap::new();
     for (of, [times, up, down, alarms, open, abandoned]) in parts.iter().filter(|(of, _)| !of.event) {

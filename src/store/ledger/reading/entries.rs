@@ -1,4 +1,4 @@
-//! What the index knows of a record, and what it adds to the sums of its hour.
+//! What the index stores of a record, and its contribution to its hour's sums.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,43 +17,43 @@ use crate::store::ledger::effect;
 pub(super) struct Entry {
     pub(super) seq: u64,
     pub(super) at: Millis,
-    /// Where its line stands, and that of its outcome.
+    /// The positions of its line and of its outcome's.
     pub(super) place: Stands,
     pub(super) end: Option<Stands>,
-    /// Whether it was let through; `None` of an event.
+    /// Whether it was allowed; `None` for an event.
     pub(super) allowed: Option<bool>,
     pub(super) names: Names,
     pub(super) run: Option<u64>,
-    /// Whether it is what a request to the host asked for, and none of its own.
+    /// Whether it is an operation behind a request to the host, and not a request itself.
     pub(super) operation: bool,
     /// Whether it left the house, or would have.
     pub(super) leaves: bool,
     pub(super) writes: bool,
     pub(super) by_wildcard: bool,
-    /// Whether it ended without having reached its host: then nothing of it went up.
+    /// Whether it ended without reaching its host: then nothing was sent.
     pub(super) unreached: bool,
     pub(super) times: u64,
     pub(super) up: u64,
     pub(super) down: u64,
     pub(super) alarm: bool,
     pub(super) abandoned: bool,
-    /// Whether it is what an agent asks at each of its starts, and is refused.
+    /// Whether it is one of the requests refused at every start of an agent.
     pub(super) routine: bool,
-    /// What a model used up for it.
+    /// The model tokens that it used.
     pub(super) tokens: TokensRow,
 }
 
-/// The texts of an entry; each is empty for none. Entries that say the same share it.
+/// An entry's texts; empty for none. Entries with the same texts share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
-    /// What happened, where it is no request.
+    /// The kind of event, if it is not a request.
     pub(super) what: Rc<str>,
     pub(super) group: Rc<str>,
     pub(super) host: Rc<str>,
-    /// Why it was refused, and why it was broken off.
+    /// Why it was refused or broken off.
     pub(super) code: Rc<str>,
     pub(super) ended_code: Rc<str>,
-    /// Which credential was put on.
+    /// The credential that was put on.
     pub(super) credential: Rc<str>,
 }
 
@@ -67,7 +67,7 @@ impl Names {
     }
 }
 
-/// A text as an entry has it: what the one before it had, where that is the same.
+/// A text for an entry, shared with the previous entry's if equal.
 fn shared(text: Option<Cow<'_, str>>, before: Option<&Rc<str>>) -> Rc<str> {
     let text = text.unwrap_or_default();
     match before {
@@ -88,7 +88,7 @@ pub(super) fn place((segment, offset, length): Stands) -> Place {
 }
 
 impl Entry {
-    /// Of a decision or an event; `None` of any other line. `before` is the one before it.
+    /// From a decision or an event; `None` for any other line. `before` is the previous entry.
     pub(super) fn of(line: &Line<'_>, before: Option<&Entry>) -> Option<Self> {
         let notice = match line.kind {
             "decision" => false,
@@ -134,12 +134,12 @@ impl Entry {
         })
     }
 
-    /// Whether it is no request.
+    /// Whether it is not a request.
     pub(super) fn is_event(&self) -> bool {
         self.allowed.is_none()
     }
 
-    /// Adds how it ended.
+    /// Adds its outcome.
     pub(super) fn end(&mut self, line: &Line<'_>) {
         let Some(said) = Said::of(line.text) else { return };
         self.end = Some(stands(line.place));
@@ -153,38 +153,38 @@ impl Entry {
     }
 }
 
-/// What is added up together.
+/// The key of a sum.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Of {
-    /// An event, or a request.
+    /// An event or a request.
     pub(super) event: bool,
     pub(super) group: String,
     /// The host, or the kind of event.
     pub(super) what: String,
-    /// Why it was refused; empty for not at all.
+    /// Why it was refused; empty if it was not.
     pub(super) reason: String,
-    /// Which credential was put on; empty for none.
+    /// The credential put on; empty for none.
     pub(super) credential: String,
 }
 
 /// Times, bytes up and down, alarms, without an outcome, abandoned.
 pub(super) type Counts = [i64; 6];
 
-/// The reason under which refusals of an agent's start are added up: it is no code.
+/// The reason under which refusals at an agent's start are summed; it is not a code.
 pub(super) const ROUTINE: &str = "at each start";
 
-/// What is added to the sums of the hours, or taken off.
+/// Changes to the hourly sums.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     all: HashMap<(Millis, Of), Counts>,
-    /// What was added last: what comes next is most often the same.
+    /// What was added last: the next is usually the same.
     last: Option<(Millis, Of, Counts)>,
 }
 
 pub(super) const HOUR: Millis = 3_600_000;
 
 impl Sums {
-    /// Adds an entry (1), or takes it off (-1).
+    /// Adds an entry (1) or subtracts it (-1).
     pub(super) fn add(&mut self, entry: &Entry, sign: i64) {
         let names = &entry.names;
         let reason = match entry.allowed {
@@ -246,7 +246,7 @@ impl Sums {
         Ok(())
     }
 
-    /// All that is added, of what the digest does not read from the hours.
+    /// All sums, for what the digest does not read from the hours.
     pub(super) fn into_rows(mut self) -> impl Iterator<Item = (Of, Counts)> {
         self.settle();
         self.all.into_iter().map(|((_, of), counts)| (of, counts))
@@ -264,7 +264,7 @@ impl Of {
     }
 }
 
-/// SQLite counts in `i64`; a log never gets that long.
+/// SQLite counts in `i64`; no log gets that long.
 pub(super) fn to_row(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Which entries of the log somebody wants to see.
+//! A filter for the log's entries.
 
 use std::fmt::Write;
 
@@ -8,44 +8,44 @@ use proxy::audit::Seq;
 use super::entries::{Entry, to_row};
 use crate::store::{Millis, RunId, runs};
 
-/// Everything that is said must hold; nothing said: all of it.
+/// All given conditions must hold; without any, everything matches.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this group.
+    /// In this group.
     pub group: Option<GroupName>,
     /// To this host; `*` stands for any characters.
     pub host: Option<String>,
     /// Allowed or denied.
     pub which: Option<Which>,
-    /// Only that of which the owner was told at once.
+    /// Only alarms.
     pub alarms: bool,
-    /// Without what an agent asks at each of its starts, and is refused: it says nothing of what it does.
+    /// Without the refusals at every start of an agent: they say nothing about what it does.
     pub without_routine: bool,
     /// Refused or broken off for this reason.
     pub code: Option<String>,
     /// In this run.
     pub run: Option<RunId>,
-    /// Not before.
+    /// Not before this.
     pub since: Option<Millis>,
-    /// Before.
+    /// Before this.
     pub until: Option<Millis>,
     /// With a greater number; the result then starts there instead of ending now.
     pub after: Option<Seq>,
-    /// At most so many: the newest, or the first after `after`.
+    /// At most this many: the newest, or the first after `after`.
     pub limit: Option<u32>,
-    /// With what happened besides requests, or that alone.
+    /// With, without or only events.
     pub events: Events,
 }
 
-/// Whether somebody wants to see what was no request.
+/// Whether to include what is not a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Events {
-    /// Requests alone.
+    /// Requests only.
     #[default]
     Without,
     /// Both.
     With,
-    /// Nothing else.
+    /// Events only.
     Alone,
 }
 
@@ -59,12 +59,12 @@ pub enum Which {
 }
 
 impl Filter {
-    /// All of a time.
+    /// Everything since a time.
     pub(super) fn since(since: Millis) -> Self {
         Filter { since: Some(since), events: Events::With, ..Filter::default() }
     }
 
-    /// Which blocks may hold some that match, in SQL.
+    /// The blocks that may contain matches, in SQL.
     pub(super) fn blocks(&self) -> String {
         let mut sql = String::from("1");
         // Writing to a String cannot fail.
@@ -82,7 +82,7 @@ impl Filter {
         sql
     }
 
-    /// How many of a block match, and of which blocks that is known without looking into them, in SQL.
+    /// How many of a block match, and for which blocks that is known without reading them, in SQL.
     pub(super) fn counted(&self) -> Option<(String, String)> {
         let Filter { group, host, which, alarms, without_routine, code, run, since, until, after, events, limit: _ } =
             self;
@@ -102,7 +102,7 @@ impl Filter {
         Some((format!("{count}{routine}"), sql))
     }
 
-    /// Whether one matches.
+    /// Whether an entry matches.
     pub(super) fn takes(&self, entry: &Entry) -> bool {
         let Filter { group, host, which, alarms, without_routine, code, run, since, until, after, events, limit: _ } =
             self;
@@ -131,7 +131,7 @@ impl Filter {
     }
 }
 
-/// Whether a text is as a pattern says, in which `*` stands for any characters.
+/// Whether a text matches a pattern, in which `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((begin, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(begin) else { return false };

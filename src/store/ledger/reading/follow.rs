@@ -1,5 +1,5 @@
-//! Reading in the process that writes: a thread that keeps the index near the end of the journal,
-//! and questions that are answered with all that has happened.
+//! Reading in the writing process: a thread keeps the index near the end of the journal, and answers cover everything
+//! that has happened.
 
 use desk::lock;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::store::ledger::log::AuditLog;
 use crate::store::ledger::ticking::{Bell, Ticking};
 use crate::store::{Millis, RunId, StoreError};
 
-/// How far behind the index may be for those who find it so.
+/// How far the index may lag behind the journal.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The reading half of an open log.
@@ -27,8 +27,7 @@ pub(in crate::store::ledger) struct Reading {
 }
 
 impl Reading {
-    /// Of the log in a folder, which is there.
-    /// Its thread rests until the bell says that the journal has grown.
+    /// For the log in a folder, which exists. Its thread rests until the bell says that the journal has grown.
     pub(in crate::store::ledger) fn of(folder: &Path, bell: (Arc<Bell>, Receiver<()>)) -> Self {
         let (of, mut reader, mut told) = (folder.to_path_buf(), None, false);
         let following = Ticking::start("audit-index", bell, EVERY, move |last| {
@@ -62,7 +61,7 @@ fn follow(folder: &Path, reader: &mut Option<AuditReader>) -> Result<(), StoreEr
     followed.map(drop)
 }
 
-/// The reader that is there, unless its index was removed.
+/// The open reader, unless its index was removed.
 fn open<'a>(folder: &Path, reader: &'a mut Option<AuditReader>) -> Result<&'a AuditReader, StoreError> {
     let there = reader.take().filter(AuditReader::is_there);
     Ok(reader.insert(match there {
@@ -72,14 +71,13 @@ fn open<'a>(folder: &Path, reader: &'a mut Option<AuditReader>) -> Result<&'a Au
 }
 
 impl AuditLog {
-    /// Whether a run may have changed something: any request of it that was allowed and
-    /// is not known to only read, or an operation with an effect (invariant 13).
+    /// Whether a run may have changed something: it had an allowed request that is not known to only read, or an
+    /// operation with an effect (invariant 13).
     pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
         self.read(|reader| reader.run_wrote_upstream(run))
     }
 
-    /// What a run was refused, oldest first: denied, or broken off after the
-    /// verdict. At most `limit`.
+    /// A run's refusals, oldest first: denied, or broken off after the verdict. At most `limit`.
     pub fn refusals_of_run(&self, run: RunId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let filter = Filter {
             run: Some(run),
@@ -96,32 +94,31 @@ impl AuditLog {
         self.read(|reader| reader.entry(seq))
     }
 
-    /// What matches, as `doorward audit` shows it.
+    /// The matching entries, as `doorward audit` shows them.
     pub fn entries(&self, filter: &Filter) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(|reader| reader.entries(filter))
     }
 
-    /// What a group has used since a moment. Nobody else who reads waits for it.
+    /// What a group has used since a moment. No other reader waits for it.
     pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
         self.shared.catch_up()?;
         AuditReader::open(&self.shared.folder)?.used_since(group, since)
     }
 
-    /// A view of its own: nobody else who reads waits for it.
+    /// A separate view: no other reader waits for it.
     pub fn reader(&self) -> Result<AuditReader, StoreError> {
         self.shared.catch_up()?;
         Ok(AuditReader::open(&self.shared.folder)?.while_served(true))
     }
 
-    /// What models have used up for a group, or for each, since a moment. Nobody else who reads waits for it.
+    /// What models have used for a group, or for each, since a moment. No other reader waits for it.
     pub fn tokens_since(&self, group: Option<&GroupName>, since: Millis) -> Result<Vec<ModelUse>, StoreError> {
         self.shared.catch_up()?;
         AuditReader::open(&self.shared.folder)?.tokens_since(group, since)
     }
 
     fn read<T>(&self, ask: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        // Who asks in this process is told all that has happened. Where the disk does
-        // not take it, what is stored is still told.
+        // Readers in this process see everything that has happened. If the disk fails, they still see what is stored.
         let _ = self.shared.catch_up();
         self.reading.ask(ask)
     }

@@ -1,5 +1,5 @@
-//! The index: what stands where in the journal, and sums of each hour. Any process brings it up
-//! to date, one at a time; where it cannot be written, one that is gone at the end takes its place.
+//! The index: the positions of records in the journal, and hourly sums. Any process brings it up to date, one at a
+//! time; where it cannot be written, a temporary one replaces it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -13,15 +13,15 @@ use super::blocks;
 use super::entries::{Entry, Sums, stands, to_row};
 use crate::store::StoreError;
 
-/// The form of the tables; another one is made anew.
+/// The version of the tables; an index with another one is rebuilt.
 const FORM: u32 = 4;
 
 const SCHEMA: &str = include_str!("../../schema/audit-index.sql");
 
-/// At most this many lines in a transaction: who waits for another's catches its breath between.
+/// The most lines in a transaction, so that others that wait get a turn.
 const AT_ONCE: u32 = 20_000;
 
-/// An index, open for questions and for more lines.
+/// An index, open for queries and for more lines.
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) path: PathBuf,
@@ -32,10 +32,10 @@ pub(super) struct Index {
 /// How far it has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reached {
-    /// The last line that was looked at.
+    /// The last line that was read.
     pub(super) last: Link,
     place: Place,
-    /// The last opening of the log by a daemon.
+    /// The number of the line with which a daemon last opened the log.
     pub(super) opened: u64,
 }
 
@@ -51,7 +51,7 @@ impl Index {
         folder.with_file_name(name)
     }
 
-    /// Opens an index, or begins it; one that is damaged or of another form is begun anew.
+    /// Opens or creates an index; a damaged one, or one of another version, is rebuilt.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         match Self::set_up(path) {
             Ok(index) => Ok(index),
@@ -66,7 +66,7 @@ impl Index {
         }
     }
 
-    /// An index that is gone when it is closed.
+    /// A temporary index.
     pub(super) fn for_now() -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::Other {
             path: std::env::temp_dir(),
@@ -79,7 +79,7 @@ impl Index {
 
     fn set_up(path: &Path) -> rusqlite::Result<Self> {
         if !path.exists() {
-            // What was left of one that was deleted is no part of this one.
+            // The companion files of a deleted index do not belong to the new one.
             remove(path);
             crate::home::make_private_file(path).map_err(|_| cannot_open())?;
         }
@@ -117,7 +117,7 @@ impl Index {
         Ok(read.optional()?.unwrap_or(Reached::NOTHING))
     }
 
-    /// Brings it up to what the journal holds now; whether that was anything new.
+    /// Brings it up to the journal's present end; returns whether there was anything new.
     pub(super) fn catch_up(&self, folder: &Path) -> Result<bool, StoreError> {
         let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
         let unread =
@@ -128,7 +128,7 @@ impl Index {
             any = true;
             let transaction =
                 Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(explain)?;
-            // Somebody else may have brought it here meanwhile.
+            // Another process may have advanced it meanwhile.
             let reached = self.reached().map_err(explain)?;
             let (reached, lines) = match lines(folder, &reached).map_err(unread)? {
                 Some(lines) => (reached, lines),
@@ -150,14 +150,14 @@ impl Index {
             batch.write(&transaction).map_err(explain)?;
             transaction.commit().map_err(explain)?;
             if at_the_end {
-                // What has come since is for the next who asks: under load there is always more.
+                // Newer lines are for the next reader: under load there are always more.
                 break;
             }
         }
         Ok(any)
     }
 
-    /// Takes lines that are no journal's.
+    /// Takes lines that come from no journal.
     pub(super) fn fill(
         &self,
         each: impl FnOnce(&mut dyn FnMut(&Line<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<()>,
@@ -186,14 +186,14 @@ impl Index {
         }
         match lines(folder, &reached) {
             Ok(Some(mut lines)) => Ok(lines.next().is_ok_and(|line| line.is_some())),
-            // Another journal than the one it was made from.
+            // It was built from another journal.
             Ok(None) => Ok(true),
             Err(_) => Ok(false),
         }
     }
 }
 
-/// What follows the line that was reached; `None` where that line is not there as it was.
+/// The lines after the one reached; `None` if that line is no longer there unchanged.
 fn lines(folder: &Path, reached: &Reached) -> std::io::Result<Option<Lines>> {
     if *reached == Reached::NOTHING {
         return Ok(Some(Lines::from(folder, 0)));
@@ -209,14 +209,14 @@ fn lines(folder: &Path, reached: &Reached) -> std::io::Result<Option<Lines>> {
     }
 }
 
-/// Lets go of what is no longer in the journal.
+/// Removes what is no longer in the journal.
 fn forget(index: &Connection, first: u64) -> rusqlite::Result<()> {
     let mut sums = Sums::default();
     let old = "SELECT entries FROM blocks WHERE first < ?1";
     for block in index.prepare_cached(old)?.query_map([to_row(first)], blocks::read)? {
         block?.iter().filter(|entry| entry.seq < first).for_each(|entry| sums.add(entry, -1));
     }
-    // Of a block that it goes through, the rest stays.
+    // The rest of a block that straddles the border stays.
     let kept = blocks::take(index, first)?;
     blocks::write(index, &kept.iter().filter(|entry| entry.seq >= first).collect::<Vec<_>>())?;
     index.execute("DELETE FROM blocks WHERE first < ?1", [to_row(first)])?;
@@ -231,7 +231,7 @@ struct Batch {
     entries: BTreeMap<u64, Entry>,
     sums: Sums,
     lines: u32,
-    /// Where blocks ended that were taken out, and others go on behind.
+    /// The ends of blocks that were taken out and are continued.
     ends: BTreeSet<u64>,
 }
 
@@ -260,7 +260,7 @@ impl Batch {
         }
     }
 
-    /// Goes on with the last block where it has few entries.
+    /// Continues the last block if it has few entries.
     fn take_in_the_last(&mut self, index: &Connection) -> rusqlite::Result<()> {
         let sql = "SELECT last FROM (SELECT last, count FROM blocks ORDER BY first DESC LIMIT 1) WHERE count < ?1";
         let last: Option<i64> =
@@ -279,7 +279,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Takes out a block, to be written again with the rest; the last number of it.
+    /// Takes out a block, to be written again with the rest; returns its last number.
     fn take_out(&mut self, index: &Connection, holding: u64) -> rusqlite::Result<Option<u64>> {
         let block = blocks::take(index, holding)?;
         let last = block.last().map(|entry| entry.seq);

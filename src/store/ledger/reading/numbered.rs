@@ -1,4 +1,4 @@
-//! One record of the log by its number, whatever it is.
+//! One record of the log by its number, of any kind.
 
 use audit::Lines;
 use proxy::audit::Seq;
@@ -7,28 +7,28 @@ use super::reader::Source;
 use super::{AuditEntry, AuditReader};
 use crate::store::{Millis, StoreError};
 
-/// What stands under a number.
+/// The record with a number.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbered {
     /// A request or an event.
     Entry(Box<AuditEntry>),
     /// How the request of this entry ended.
     Outcome(Box<AuditEntry>),
-    /// A line that the journal needs for itself, such as a checkpoint.
+    /// A line for the journal's own purposes, such as a checkpoint.
     Own {
-        /// What it is.
+        /// Its kind.
         kind: String,
         /// When it was written.
         at: Millis,
-        /// All of it, as JSON.
+        /// The whole line, as JSON.
         text: String,
     },
-    /// It had its time.
+    /// It has expired.
     Removed {
-        /// The oldest record that is kept.
+        /// The oldest record that remains.
         oldest: u64,
     },
-    /// There is none, yet.
+    /// It does not exist yet.
     Nothing {
         /// The last record.
         last: u64,
@@ -36,7 +36,7 @@ pub enum Numbered {
 }
 
 impl AuditReader {
-    /// The record of a number.
+    /// The record with a number.
     pub fn numbered(&self, seq: Seq) -> Result<Numbered, StoreError> {
         if let Some(entry) = self.any(seq.0)? {
             return Ok(Numbered::Entry(Box::new(entry)));
@@ -59,12 +59,12 @@ impl AuditReader {
         Ok(Numbered::Own { kind: line.kind.to_owned(), at: line.at, text })
     }
 
-    /// The groups of which the log holds anything.
+    /// The groups that occur in the log.
     pub fn groups(&self) -> Result<Vec<String>, StoreError> {
         self.names("SELECT group_name FROM sums WHERE group_name != '' GROUP BY 1 ORDER BY sum(times) DESC, 1")
     }
 
-    /// The hosts that were asked for, those first that were asked for most.
+    /// The hosts that were asked for, most frequent first.
     pub fn hosts(&self) -> Result<Vec<String>, StoreError> {
         self.names("SELECT what FROM sums WHERE NOT event AND what != '' GROUP BY 1 ORDER BY sum(times) DESC, 1")
     }

@@ -1,4 +1,4 @@
-//! Questions to the log, while the daemon writes it or without one.
+//! Queries on the log, with or without a daemon writing it.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::record::{AuditEntry, Ending, EventRecord, OutcomeRecord};
 use crate::store::ledger::old::OldLog;
 use crate::store::{RunId, StoreError};
 
-/// A view of the log: its index, and the lines that it says where to find.
+/// A view of the log: its index, and the lines that it points to.
 pub struct AuditReader {
     pub(super) path: PathBuf,
     pub(super) index: Index,
@@ -38,7 +38,7 @@ impl std::fmt::Debug for AuditReader {
 }
 
 impl AuditReader {
-    /// Opens a log, which must be there, with the index beside it.
+    /// Opens an existing log, with the index beside it.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         if !folder.is_dir() {
             let detail = "it holds no audit log yet; `doorward up` writes one".to_owned();
@@ -49,7 +49,7 @@ impl AuditReader {
         Ok(AuditReader { path: folder.to_path_buf(), index, texts, served: false })
     }
 
-    /// Opens a log that an older Doorward kept as a database.
+    /// Opens an older version's log, which is a database.
     pub fn open_old(path: &Path) -> Result<Self, StoreError> {
         let (old, index) = (OldLog::open(path)?, Index::for_now()?);
         let filled = index.fill(|take| old.each(take));
@@ -57,15 +57,15 @@ impl AuditReader {
         Ok(AuditReader { path: path.to_path_buf(), index, texts: RefCell::new(Source::Old(old)), served: false })
     }
 
-    /// Says whether a daemon is running: what has no outcome may then still get
-    /// one, unless it is older than that daemon.
+    /// Says whether a daemon is running: a request without an outcome may then still get one, unless it is older than
+    /// that daemon.
     #[must_use]
     pub fn while_served(mut self, served: bool) -> Self {
         self.served = served;
         self
     }
 
-    /// What matches, oldest first.
+    /// The matching entries, oldest first.
     pub fn entries(&self, filter: &Filter) -> Result<Vec<AuditEntry>, StoreError> {
         let limit = filter.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let mut found = Vec::new();
@@ -111,7 +111,7 @@ impl AuditReader {
         Ok(count)
     }
 
-    /// What the newest `count` entries that match come after; 0 where there are not more.
+    /// The number before the newest `count` matching entries; 0 if there are not more.
     pub fn before_the_newest(&self, filter: &Filter, count: u32) -> Result<Seq, StoreError> {
         let (mut left, mut before) = (count, 0);
         self.each(&Filter { after: None, ..filter.clone() }, |entry| {
@@ -149,7 +149,7 @@ impl AuditReader {
         Ok(wrote)
     }
 
-    /// Brings the index up to the journal; whether that was anything new.
+    /// Brings the index up to the journal; returns whether there was anything new.
     pub fn catch_up(&self) -> Result<bool, StoreError> {
         match &*self.texts.borrow() {
             Source::Journal(_) => self.index.catch_up(&self.path),
@@ -162,13 +162,13 @@ impl AuditReader {
         self.index.is_there()
     }
 
-    /// Gives what matches, whatever the limit, for as long as it is asked for more: from the newest on, or from the first
-    /// after `after`.
+    /// Passes on matching entries, whatever the limit, until `take` returns false: from the newest on, or from the
+    /// first after `after`.
     pub(super) fn each(&self, filter: &Filter, take: impl FnMut(Entry) -> bool) -> Result<(), StoreError> {
         self.each_in("1", filter, take)
     }
 
-    /// The same, of blocks of which `which` holds, in SQL.
+    /// The same for the blocks for which `which` holds, in SQL.
     fn each_in(&self, which: &str, filter: &Filter, mut take: impl FnMut(Entry) -> bool) -> Result<(), StoreError> {
         self.catch_up()?;
         let oldest_first = filter.after.is_some();

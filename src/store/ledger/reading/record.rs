@@ -1,4 +1,4 @@
-//! The log as it is read: a decision together with how its request ended.
+//! A log entry for readers: a decision together with its outcome.
 
 use desk::screen;
 use proxy::audit::Seq;
@@ -8,26 +8,26 @@ use serde_json::{Value, json};
 use crate::store::Millis;
 use crate::store::ledger::effect;
 
-/// One decision and, where there is one, its outcome.
+/// A decision and its outcome, if there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     /// The number of the decision.
     pub seq: Seq,
     /// When it was made.
     pub at: Millis,
-    /// What was asked and decided.
+    /// The request and its decision.
     pub decision: DecisionRecord,
     /// How the request ended.
     pub outcome: Option<OutcomeRecord>,
-    /// What happened, where this is about an event and no request.
+    /// The event, if it is not a request.
     pub event: Option<EventRecord>,
-    /// Where it stands.
+    /// Its state.
     pub ending: Ending,
-    /// Both records whole, as they are stored.
+    /// Both records in full, as stored.
     pub(super) stored: (Value, Option<Value>),
 }
 
-/// Where a request stands.
+/// A request's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// It was denied; nothing went out.
@@ -38,11 +38,11 @@ pub enum Ending {
     UnderWay,
     /// It was allowed, and the daemon died before it ended.
     Interrupted,
-    /// It is an event and no request.
+    /// It is an event, not a request.
     Noted,
 }
 
-/// An event that is no request: the fields of a notice that requests do not have.
+/// An event that is not a request: the fields of a notice that requests do not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs)]
@@ -53,8 +53,7 @@ pub struct EventRecord {
     pub bytes: Option<u64>,
 }
 
-/// What was asked and decided: the fields of `proxy::audit::Decision` that people
-/// read. Lenient, so that logs of other versions can be shown.
+/// The fields of `proxy::audit::Decision` that people read. Lenient, so that logs of other versions can be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs)]
@@ -83,15 +82,15 @@ pub struct DecisionRecord {
     pub swap: Option<String>,
     pub findings: Vec<String>,
     pub alarm: bool,
-    /// Let through by `mode = "observe"` alone.
+    /// Allowed only by `mode = "observe"`.
     pub observed: bool,
-    /// A model was asked, and nothing else can have come of it.
+    /// A model was asked, and nothing else can have happened.
     pub asks_model: bool,
-    /// How many denials this record stands for, where it is the count of a flood.
+    /// How many denials this record stands for, if it is a flood's count.
     pub repeated: Option<u64>,
 }
 
-/// What was asked of the host itself.
+/// The operation that was asked of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs)]
 pub struct OperationRecord {
@@ -99,13 +98,13 @@ pub struct OperationRecord {
     pub effect: bool,
 }
 
-/// Whether a request was let through that is not known to only read (invariant 13).
+/// Whether a request was allowed that is not known to only read (invariant 13).
 pub fn may_have_written(record: &DecisionRecord) -> bool {
     let effect = record.operation.as_ref().is_some_and(|operation| operation.effect);
     record.verdict == "allow" && effect::writes(&record.protocol, effect, record.asks_model, record.method.as_deref())
 }
 
-/// Where the rule that decided stands.
+/// Where the deciding rule is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs)]
 pub struct RuleRecord {
@@ -113,7 +112,7 @@ pub struct RuleRecord {
     pub line: u32,
 }
 
-/// How a request ended: the fields of `proxy::audit::Outcome` that people read.
+/// The fields of `proxy::audit::Outcome` that people read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs)]
@@ -156,8 +155,7 @@ impl AuditEntry {
         self.decision.why.as_deref().or(ended).or(event)
     }
 
-    /// Bytes that went up: what was asked and what came with it, once it was sent, or what
-    /// was said to a chat.
+    /// Bytes sent: the request with its body, once it was sent, or what was said to a chat.
     pub fn bytes_up(&self) -> Option<u64> {
         if let Some(event) = &self.event {
             return event.bytes;
@@ -175,8 +173,8 @@ impl AuditEntry {
         }
     }
 
-    /// The whole of it as one line of JSON: the decision's fields, with `seq`,
-    /// `at_ms`, `ending` and `outcome` beside them, or those of an event. Safe for a terminal.
+    /// All of it as one line of JSON: the decision's fields with `seq`, `at_ms`, `ending` and `outcome`, or those of an
+    /// event. Safe for a terminal.
     pub fn to_json(&self) -> String {
         let (decision, outcome) = &self.stored;
         let mut whole = match decision {

@@ -1,5 +1,4 @@
-//! What the index looks at of a line, found without reading the rest: most of what an index costs is how its
-//! lines are read.
+//! The few fields of a line that the index needs, found without parsing the rest: parsing is most of an index's cost.
 
 use std::borrow::Cow;
 
@@ -24,7 +23,7 @@ pub(super) struct Said<'a> {
     pub(super) rule: Text<'a>,
     pub(super) query_bytes: Option<u64>,
     pub(super) run: Option<u64>,
-    /// Of an operation: whether it has an effect.
+    /// For an operation: whether it has an effect.
     pub(super) effect: bool,
     pub(super) asks_model: bool,
     pub(super) by_wildcard: bool,
@@ -40,7 +39,7 @@ pub(super) struct Said<'a> {
     pub(super) tokens: Option<Used>,
 }
 
-/// A text, if it is there.
+/// A text, if present.
 type Text<'a> = Option<Cow<'a, str>>;
 
 #[derive(Deserialize)]
@@ -55,12 +54,12 @@ struct Operation {
     effect: bool,
 }
 
-/// What Claude Code asks at each of its starts, whatever it is told: settings of an organisation, and what that allows.
-/// The preset closes both, and it works without.
+/// What Claude Code requests at every start, whatever its settings: an organisation's settings, and what they allow.
+/// The preset denies both, and it works without them.
 const AT_EACH_START: [&str; 2] = ["/api/claude_code/settings", "/api/claude_code/policy_limits"];
 
 impl<'a> Said<'a> {
-    /// Of a line; `None` where it is not JSON as the log writes it.
+    /// From a line; `None` if it is not JSON as the log writes it.
     pub(super) fn of(line: &'a [u8]) -> Option<Self> {
         let mut said = Said::default();
         let mut rest = line.strip_prefix(b"{")?;
@@ -110,7 +109,7 @@ impl<'a> Said<'a> {
         Some(())
     }
 
-    /// Whether this is one of those two refusals, to the letter: it says nothing about what an agent does.
+    /// Whether this is exactly one of those two refusals, which say nothing about what an agent does.
     pub(super) fn is_routine(&self) -> bool {
         let is = |said: &Text<'_>, wanted: &str| said.as_deref() == Some(wanted);
         is(&self.code, "denied_by_rule")
@@ -123,11 +122,11 @@ impl<'a> Said<'a> {
     }
 }
 
-/// Where a quoted text ends that begins here: behind its last sign.
+/// The end of the quoted text that begins here, after its closing quote.
 fn quoted(text: &[u8]) -> Option<usize> {
     let mut at = text.starts_with(b"\"").then_some(1)?;
     loop {
-        // Most are short: a search that looks at many bytes at once takes longer to begin.
+        // Most are short: a vectorised search takes longer to start.
         at += text.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
         match text[at] {
             b'"' => return Some(at + 1),
@@ -136,7 +135,7 @@ fn quoted(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Where a value ends that begins here.
+/// The end of the value that begins here.
 fn value_end(value: &[u8]) -> Option<usize> {
     match value.first()? {
         b'"' => quoted(value),

@@ -1,5 +1,5 @@
-//! What models used up, as the log has it: a request counts as what it reserved until it has ended, and as
-//! what its answer said from then on. One that a dead daemon left open stays what it reserved.
+//! Model usage from the log: a request counts as what it reserved until it ends, and then as what its answer reported.
+//! One that a dead daemon left open stays at its reservation.
 
 use policies::GroupName;
 use proxy::audit::Tokens;
@@ -11,14 +11,14 @@ use super::AuditReader;
 use super::entries::{Entry, to_row};
 use crate::store::{Millis, StoreError};
 
-/// What one model used up for one group.
+/// One group's usage of one model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelUse {
     /// The group.
     pub group: String,
-    /// Requests that came to something.
+    /// Requests that used anything.
     pub requests: u64,
-    /// All of them together, under the model's name.
+    /// Their total, under the model's name.
     pub tokens: Tokens,
 }
 
@@ -34,26 +34,26 @@ pub(super) struct Used {
     estimated: bool,
 }
 
-/// What becomes of a request's row.
+/// The change to a request's row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum TokensRow {
-    /// There is none.
+    /// No row.
     #[default]
     Nothing,
-    /// It stays as it is, if there is one.
+    /// An existing row stays.
     Stored,
     Row(Used),
-    /// There may be one, and it goes.
+    /// An existing row is removed.
     Gone,
 }
 
 impl TokensRow {
-    /// Of a decision that reserves so much.
+    /// For a decision that reserves this much.
     pub(super) fn of(reserves: Option<Used>) -> Self {
         reserves.map_or(TokensRow::Nothing, TokensRow::Row)
     }
 
-    /// Its request has ended and came to this.
+    /// Its request has ended with this usage.
     pub(super) fn end(&mut self, tokens: Option<Used>) {
         *self = match (tokens, &self) {
             (Some(used), _) => TokensRow::Row(used),
@@ -86,7 +86,7 @@ impl TokensRow {
 }
 
 impl AuditReader {
-    /// What models have used up for a group, or for each, since a moment.
+    /// What models have used for a group, or for each, since a moment.
     pub fn tokens_since(&self, group: Option<&GroupName>, since: Millis) -> Result<Vec<ModelUse>, StoreError> {
         let sql = "SELECT group_name, model, count(*), sum(input), sum(cache_read), sum(cache_write), sum(output), \
                    max(estimated) FROM tokens WHERE at_ms >= ?1 AND (?2 = '' OR group_name = ?2) GROUP BY 1, 2 \

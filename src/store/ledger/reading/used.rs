@@ -1,6 +1,5 @@
-//! What a group has used of its day, read back from the log. A day can be a million records
-//! long: whoever asks does so off the workers, and over a connection of its own, so that
-//! nobody else who reads the log waits for it.
+//! What a group has used of its day, from the log. A day can have a million records: callers read it off the runtime's
+//! workers and over a separate connection, so that no other reader waits for it.
 
 use std::collections::BTreeSet;
 
@@ -10,20 +9,20 @@ use serde::Deserialize;
 use super::{AuditReader, Filter};
 use crate::store::{Millis, StoreError};
 
-/// What a group has used since a moment: allowed requests, bytes of heads and bodies,
-/// and the names below a wildcard that were asked.
+/// What a group has used since a moment: allowed requests, bytes of heads and bodies, and the names asked for under a
+/// wildcard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsedSince {
     /// Requests that were allowed.
     pub requests: u64,
     /// Bytes that went up.
     pub bytes_up: u64,
-    /// Names below a wildcard.
+    /// Names under a wildcard.
     pub names: BTreeSet<String>,
 }
 
 impl AuditReader {
-    /// What a group has used since a moment, as far as the index knows it.
+    /// What a group has used since a moment, as far as the index has it.
     pub(in crate::store::ledger) fn used_since(
         &self,
         group: &GroupName,
@@ -63,7 +62,7 @@ impl AuditReader {
     }
 }
 
-/// What was used before the journal began, from an older log: an event of the journal.
+/// What was used before the journal started, from an older log: an event of the journal.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Carried {

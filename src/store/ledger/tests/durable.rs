@@ -19,8 +19,8 @@ fn a_disk_that_does_not_take_it_closes_the_door() {
     assert!(error.contains("the disk does not take it"), "{error}");
 }
 
-/// A process without descriptors, as one sandbox may make it, keeps its log: all doors
-/// would close without. The test starts itself as a child, for a limit is a process's.
+/// A process without free descriptors, which a sandbox may cause, keeps its log: without it all doors would close. The
+/// test starts itself as a child, since the limit is per process.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a limit on descriptors is a process's, so it has one of its own")]
 fn a_log_needs_no_more_descriptors_than_it_has() {
@@ -48,7 +48,7 @@ fn a_log_needs_no_more_descriptors_than_it_has() {
     assert!(String::from_utf8_lossy(&done.stdout).contains("1 passed"));
 }
 
-/// One at once, a flood of them together: no alarm waits for another's disk.
+/// One at once, a flood together: no alarm waits for another's fsync.
 #[test]
 fn alarms_share_their_fsyncs() {
     let (mut alarms, now) = (Alarms::default(), Instant::now());
@@ -58,7 +58,7 @@ fn alarms_share_their_fsyncs() {
     assert!(alarms.comes(now + std::time::Duration::from_secs(1)), "a second later it is one again");
 }
 
-/// The thread writes what waits, and all of it is on the disk.
+/// The thread writes waiting outcomes and syncs everything.
 #[test]
 fn a_tick_writes_what_waits() {
     let scene = Scene::new();

@@ -1,8 +1,8 @@
-//! Floods of one denial.
+//! Floods of denials.
 
 use super::*;
 
-/// Attack L06: nothing is lost from the count, and little is written.
+/// Attack L06: the count is complete, and little is written.
 #[test]
 fn a_flood_of_one_denial_is_counted_and_the_chain_holds() {
     let scene = Scene::new();
@@ -47,8 +47,8 @@ fn what_differs_is_no_flood_and_a_minute_ends_one() {
     assert!(!floods.counts(&denied(), false, now + flood::EVERY), "the next minute begins with records again");
 }
 
-/// Ever new paths are no way around it: so many are told apart, then only reasons are. The
-/// first of each reason is still written, and told as an alarm if it is one.
+/// New paths are no way around it: a limited number are recorded, then only reasons are. The first of each reason is
+/// still written, and reported as an alarm if it is one.
 #[test]
 fn a_flood_of_different_denials_is_counted_by_reason() {
     let (mut floods, now) = (Floods::default(), Instant::now());

@@ -1,4 +1,4 @@
-//! The index: derived, and never what anything depends on.
+//! The index: derived, so that nothing depends on it.
 
 use rusqlite::Connection;
 
@@ -9,7 +9,7 @@ impl Scene {
         self.dir.path().join("audit-index.db")
     }
 
-    /// Some of each kind, ended, open and denied.
+    /// Some entries of each kind: ended, open and denied.
     fn busy(&self) {
         for number in 0..50 {
             let host = format!("h{}.example", number % 3);
@@ -42,7 +42,7 @@ fn an_index_that_is_removed_damaged_or_anothers_is_made_anew() {
     assert_eq!(scene.answers(), before, "its write-ahead log alone is no index");
     std::fs::write(scene.index(), "no database").unwrap();
     assert_eq!(scene.answers(), before);
-    // Another journal in the place of the one that it was made from.
+    // Another journal in place of the one from which it was built.
     let other = Scene::new();
     other.log.decided(&denied()).unwrap();
     other.log.sync().unwrap();
@@ -55,7 +55,7 @@ fn an_index_that_is_removed_damaged_or_anothers_is_made_anew() {
     assert_eq!(reader.digest(None, None).unwrap().ways[0].requests, 1);
 }
 
-/// Whoever asks finds it behind and brings it up, in whatever steps.
+/// A reader that finds it behind brings it up to date, in any number of steps.
 #[test]
 fn an_index_that_was_brought_up_in_steps_says_the_same() {
     let scene = Scene::new();
@@ -78,8 +78,8 @@ fn an_index_that_was_brought_up_in_steps_says_the_same() {
     assert_eq!((way.requests, way.open, way.abandoned, way.alarms), (30, 15, 15, 1));
 }
 
-/// A name that did not resolve, an address that is refused, a host that nobody answers at: none of it left, head or body, and
-/// the digest says so as the rows do.
+/// A name that did not resolve, a refused address, an unreachable host: nothing was sent, head or body, and the digest
+/// agrees with the rows.
 #[test]
 fn what_reached_no_host_sent_no_bytes() {
     let scene = Scene::new();
@@ -115,14 +115,14 @@ fn a_digest_counts_the_part_of_an_hour() {
     assert_eq!(reader.digest(Some(&GroupName::parse("work").unwrap()), None).unwrap().ways, []);
 }
 
-/// A log that this user can read and not write, such as one on a read-only disk.
+/// A log that this user can read but not write, for example on a read-only disk.
 #[test]
 fn where_no_index_can_be_written_one_for_now_takes_its_place() {
     let scene = Scene::new();
     scene.busy();
     let before = scene.answers();
     std::fs::remove_file(scene.index()).unwrap();
-    // A folder in its place can be opened by nobody.
+    // Nothing can open a folder in its place.
     std::fs::create_dir_all(scene.index().join("in the way")).unwrap();
     assert_eq!(scene.answers(), before);
 }
@@ -138,7 +138,7 @@ fn a_record_that_cannot_be_read_is_named() {
     assert!(error.contains("record 4 is unreadable"), "{error}");
 }
 
-/// What retention takes is gone from the index too, with its sums.
+/// What retention removes is gone from the index too, including its sums.
 #[test]
 fn the_index_lets_go_of_what_had_its_time() {
     let dir = tempfile::tempdir().unwrap();
@@ -165,7 +165,7 @@ fn the_index_lets_go_of_what_had_its_time() {
     assert_eq!(times.unsigned_abs(), left);
 }
 
-/// Two refusals belong to each start of Claude Code. What differs from them in anything counts.
+/// Two refusals belong to each start of Claude Code. Anything that differs from them counts.
 #[test]
 fn what_is_refused_at_each_start_is_told_apart() {
     let scene = Scene::new();
@@ -198,7 +198,7 @@ fn what_is_refused_at_each_start_is_told_apart() {
     assert_eq!((way.requests, way.refused, way.routine), (7, 5, 2));
 }
 
-/// Of what lies in a time whole the count is known, of the rest it is made.
+/// For whole blocks the count is stored, for the rest it is computed.
 #[test]
 fn entries_are_counted_as_they_are_shown() {
     let scene = Scene::new();

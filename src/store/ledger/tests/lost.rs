@@ -1,11 +1,11 @@
-//! A log that cannot be written, for whatever reason, and how it comes back.
+//! A log that cannot be written, for any reason, and how it recovers.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::*;
 
-/// A file that cannot grow is a disk that is full, in the middle of a line too. A limit is a
-/// process's, so the test starts itself as a child, in which its signal is ignored.
+/// A file that cannot grow is like a full disk, in the middle of a line too. The limit is per process, so the test
+/// starts itself as a child that ignores the signal.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a limit on a file's size is a process's, so it has one of its own")]
 fn a_full_disk_closes_the_door_and_passes() {
@@ -24,7 +24,7 @@ fn a_full_disk_closes_the_door_and_passes() {
 fn fills_its_disk(path: &Path) {
     let log = AuditLog::open(path).unwrap();
     let seq = log.decided(&allowed("GET")).unwrap();
-    // The index can be written all the same: where it stands, nothing is larger.
+    // The index can still be written: it is smaller than the limit.
     log.entry(seq).unwrap();
     let length = || std::fs::metadata(newest(path)).unwrap().len();
     let limit = getrlimit(Resource::Fsize);
@@ -77,7 +77,7 @@ fn another_file_in_its_place_is_not_the_log() {
         let error = scene.log.decided(&denied()).unwrap_err().to_string();
         assert!(error.contains("removed or replaced"), "{error}");
     };
-    // Emptied, cut, or with something behind its end.
+    // Emptied, cut, or with something after its end.
     for text in [&[][..], &whole[..whole.len() - 1], &[&whole[..], b"{}\n"].concat()] {
         std::fs::write(&file, text).unwrap();
         refused();
@@ -97,7 +97,7 @@ fn outcomes_that_were_lost_are_counted_in_the_log() {
     assert!(text.lines().nth(3).unwrap().contains("3 outcomes or counts were lost"), "{text}");
 }
 
-/// What a power cut leaves of a line is told.
+/// The remains of a line after a power cut are reported.
 #[test]
 fn a_torn_end_is_put_aside_and_told() {
     let Scene { dir, log } = Scene::new();
@@ -114,7 +114,7 @@ fn a_torn_end_is_put_aside_and_told() {
     assert_eq!(verify(&path, None).unwrap().torn, 0);
 }
 
-/// A line that was changed is no torn end, and looks like one where no checkpoint follows: that is an alarm.
+/// An altered line is no torn end, but looks like one if no checkpoint follows: that is an alarm.
 #[test]
 fn whole_records_behind_one_that_was_changed_are_an_alarm() {
     let Scene { dir, log } = Scene::new();

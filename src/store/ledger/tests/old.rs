@@ -7,7 +7,7 @@ use super::*;
 use crate::store::Millis;
 use crate::store::ledger::old::hash;
 
-/// An `audit.db` with these events, as an older Doorward wrote them.
+/// An `audit.db` with these events, as an older version wrote them.
 fn old_log(path: &Path, events: &[(Millis, &str, Option<u64>, serde_json::Value)]) {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch(include_str!("../../schema/audit-1.sql")).unwrap();
@@ -60,7 +60,7 @@ fn the_journal_goes_on_from_an_older_log() {
     let log = open();
     assert_eq!(log.found(), Seq(5 + 3), "nothing is missing, and its event is there");
     drop(log);
-    // It was killed before it had carried anything over.
+    // It was killed before anything had been carried over.
     let before = Before::the_journal(&folder, &old).unwrap().unwrap();
     let log = open();
     log.carry_over(&before, now() - 1000).unwrap();
