@@ -60,15 +60,17 @@ impl Folder {
         self.0.join("status.json")
     }
 
-    /// The message that proved which chat is the owner's. Redelivered by WhatsApp, it must not reach the assistant.
-    pub(crate) fn proof(&self) -> Option<String> {
-        fs::read_to_string(self.0.join(PROOF)).ok()
+    /// The messages by which somebody proved which chat is the owner's, or tried to. Redelivered by WhatsApp, they must
+    /// not reach the assistant.
+    pub(crate) fn tried(&self) -> Vec<String> {
+        let ids = fs::read_to_string(self.0.join(PROOF)).unwrap_or_default();
+        ids.lines().map(str::to_owned).collect()
     }
 
-    /// Stores its id.
-    pub(crate) fn keep_proof(&self, id: &str) -> anyhow::Result<()> {
+    /// Stores their ids.
+    pub(crate) fn keep_tried(&self, ids: &[String]) -> anyhow::Result<()> {
         let path = self.0.join(PROOF);
-        fs::write(&path, id).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, ids.join("\n")).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Locks the folder for this process. Two copies with the same keys would disconnect each

@@ -28,8 +28,8 @@ pub(crate) struct Intake {
     pub(crate) recent: Recent,
     pub(crate) timers: Timers,
     pub(crate) mode: Mode,
-    /// The id of the message that proved the owner's chat, which is not passed on.
-    pub(crate) proof: Option<String>,
+    /// The ids of the messages that proved the owner's chat, or tried to: they are not passed on.
+    pub(crate) tried: Vec<String>,
 }
 
 #[async_trait]
@@ -60,7 +60,7 @@ impl Intake {
         if let Some(seconds) = content::stays(&inbound.message).filter(|_| !self.ids.is_ours(&info.id)) {
             self.timers.hear(&chat, seconds, info.timestamp.timestamp_millis());
         }
-        if !self.is_for_us(info) || self.proof.as_ref() == Some(&info.id) {
+        if !self.is_for_us(info) || self.tried.iter().any(|id| *id == info.id) {
             return None;
         }
         if let Some((to, sign)) = content::reaction(&inbound.message) {

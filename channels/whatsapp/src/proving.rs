@@ -1,11 +1,12 @@
 //! `expect`: finds the owner's chat by a code that they send from it.
 //!
-//! A message without the code leaves no trace: neither its text nor its sender is passed on. One
-//! from a registered chat stays unacknowledged, so that WhatsApp delivers it to the daemon.
+//! Of a message without the code neither the text nor the sender is passed on. One from a registered
+//! chat stays unacknowledged, so that WhatsApp delivers it to the daemon; any other was a try, and its
+//! id is kept with the code's, so that the daemon does not answer it.
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -52,7 +53,8 @@ pub(crate) async fn expect(
     let chats = Chats::default();
     chats.replace(registered);
     let (heard, mut hears) = mpsc::unbounded_channel();
-    let wanted = Wanted { code: digits(code), mode, chats: chats.clone(), folder: folder.clone(), heard };
+    let (code, folder_of, tried) = (digits(code), folder.clone(), Mutex::default());
+    let wanted = Wanted { code, mode, chats: chats.clone(), folder: folder_of, tried, heard };
     let connected = connect(folder, server, chats, |builder| builder.with_inbound_durability_hook(wanted)).await?;
     let Some((_client, handle, _changes)) = connected else { return not_linked() };
     print(&Heard::Listens {})?;
@@ -92,6 +94,8 @@ struct Wanted {
     mode: Mode,
     chats: Chats,
     folder: Folder,
+    /// The ids of what was sent to this program: the code, and what was no code.
+    tried: Mutex<Vec<String>>,
     heard: mpsc::UnboundedSender<Heard>,
 }
 
@@ -102,17 +106,18 @@ impl InboundDurabilityHook for Wanted {
         let mut for_the_daemon = false;
         for inbound in batch {
             let names = other_names(&client, chat_names(&inbound.info)).await;
-            let is_code = self.hear(inbound, &names);
-            for_the_daemon |= !is_code && self.chats.word(&names).is_some();
+            let is_registered = self.chats.word(&names).is_some();
+            let is_code = self.hear(inbound, &names, is_registered);
+            for_the_daemon |= !is_code && is_registered;
         }
         if for_the_daemon { Err(library::anyhow!("the daemon takes it")) } else { Ok(()) }
     }
 }
 
 impl Wanted {
-    /// Whether it was the code. Its id is stored before this is reported: WhatsApp delivers it again if this program
-    /// ends before the acknowledgement is out, or if another message of the same batch is left to the daemon.
-    fn hear(&self, inbound: &InboundMessage, names: &[Jid]) -> bool {
+    /// Whether it was the code. The ids are stored before this is reported: WhatsApp delivers a message again if this
+    /// program ends before the acknowledgement is out, or if another message of the same batch is left to the daemon.
+    fn hear(&self, inbound: &InboundMessage, names: &[Jid], is_registered: bool) -> bool {
         let source = &inbound.info.source;
         let is_own = self.chats.is_own(&source.chat);
         let fits = match self.mode {
@@ -124,7 +129,11 @@ impl Wanted {
             return false;
         }
         let is_code = !self.code.is_empty() && digits(&text) == self.code;
-        if is_code && let Err(error) = self.folder.keep_proof(&inbound.info.id) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_code || !is_registered {
+            tried.push(inbound.info.id.to_string());
+        }
+        if is_code && let Err(error) = self.folder.keep_tried(&tried) {
             crate::screen::aside(&format!("The assistant may read the code: {error:#}."));
         }
         let number = names.iter().find(|jid| jid.is_pn()).or(names.first());

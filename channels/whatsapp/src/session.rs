@@ -47,7 +47,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
         recent: recent.clone(),
         timers: timers.clone(),
         mode,
-        proof: folder.proof(),
+        tried: folder.tried(),
     };
     let bot = account
         .builder(chats.clone(), server, breaks_off)

@@ -81,19 +81,23 @@ async fn a_group_proves_nobody_and_registered_chats_are_the_daemons() {
     assert_eq!((message.id.as_str(), message.text.as_str()), ("A1", "what is for dinner?"));
 }
 
-/// It ended before WhatsApp had the acknowledgement, so the code arrives again, at the daemon.
+/// It ended before WhatsApp had the acknowledgements, so the code and what was typed wrong arrive again, at the daemon.
 #[tokio::test]
 async fn a_code_that_comes_again_is_no_message() {
     let mut house = House::linked().await;
     house.server.phone(ANNA).await;
     let mut program = Expecting::start(house.path(), &house.server.url, &[]);
     assert_eq!(program.says().await, json!({ "listens": {} }));
+    house.server.write(ANNA, "A0", &wa::Message::text("8765 4321"), &[]).await;
+    assert_eq!(program.says().await, json!({ "other": {} }));
     house.server.write(ANNA, "A1", &wa::Message::text(CODE), &[]).await;
     assert_eq!(program.says().await["proven"]["chat"], ANNA);
     assert_eq!(program.ends().await, Some(0));
 
     let mut program = house.run("own-number", &[ANNA]).await;
-    house.server.write(ANNA, "A1", &wa::Message::text(CODE), &[]).await;
+    for (id, text) in [("A0", "8765 4321"), ("A1", CODE)] {
+        house.server.write(ANNA, id, &wa::Message::text(text), &[]).await;
+    }
     house.server.write(ANNA, "A2", &wa::Message::text("what is for dinner?"), &[]).await;
     assert_eq!(program.take().await.id, "A2");
     house.until(Seen::Receipt { id: "A1".into() }).await;
