@@ -18,7 +18,7 @@ impl Outward {
     /// A message for a chat: a row of the outbox, whose text is a [`Sayable`], with its file if it has one.
     pub fn send(row: &Queued, file: Option<&SayableFile>) -> Self {
         let text: &Sayable = &row.text;
-        let file = file.map(|file| OutgoingFile {
+        let file = file.filter(|file| *file.goes_to() == row.group).map(|file| OutgoingFile {
             name: file.name().to_owned(),
             media: file.media().to_owned(),
             size: file.bytes().len() as u64,

@@ -6,7 +6,7 @@
 //!
 //! **Invariants**
 //! - No text goes to a chat with a real secret, a bait or another group's surrogate in it.
-//! - A text goes to the chat of the group that it was checked for, whatever the code says that hands it on.
+//! - A text or a file goes to the chat of the group that it was checked for, whatever the code says that hands it on.
 //! - What an agent says goes nowhere before the log has it.
 
 use std::fmt;
@@ -56,9 +56,15 @@ pub struct Sayable {
     group: Option<GroupName>,
 }
 
-/// A file that may go to a chat: its name and its bytes were looked through.
+/// A file that may go to the chat of the group that it was checked for, and to no other: its name and its bytes were
+/// looked through.
+///
+/// ```compile_fail
+/// let forged = doorward::store::SayableFile { ..unimplemented!() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SayableFile {
+    group: GroupName,
     name: String,
     media: String,
     bytes: Bytes,
@@ -162,7 +168,7 @@ impl Say {
         self.log.notice(&record).map_err(Refusal::from)?;
         match refusal {
             Some(refusal) => Err(refusal),
-            None => Ok(SayableFile { name, media: media.to_owned(), bytes }),
+            None => Ok(SayableFile { group: group.clone(), name, media: media.to_owned(), bytes }),
         }
     }
 
@@ -272,6 +278,11 @@ impl Sayable {
 }
 
 impl SayableFile {
+    /// Whose chat it goes to: the group's that it was checked for.
+    pub fn goes_to(&self) -> &GroupName {
+        &self.group
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -288,9 +299,9 @@ impl SayableFile {
     }
 
     /// The file of a row of the outbox, which takes nothing else.
-    pub(super) fn stored(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
+    pub(super) fn stored(row: &Row<'_>, column: usize, group: GroupName) -> rusqlite::Result<Self> {
         let bytes: Vec<u8> = row.get(column + 2)?;
-        Ok(SayableFile { name: row.get(column)?, media: row.get(column + 1)?, bytes: bytes.into() })
+        Ok(SayableFile { group, name: row.get(column)?, media: row.get(column + 1)?, bytes: bytes.into() })
     }
 }
 
