@@ -112,6 +112,16 @@ pub enum GatewayError {
     },
 }
 
+/// The policy behind a door, whichever is in force by then. It is a group's or a helper's part of that, and the files of
+/// policies alone replace it:
+///
+/// ```compile_fail
+/// fn replaced(behind: doorward::gateway::InForce, policy: policies::Policy) {
+///     behind.0.store(std::sync::Arc::new(policy));
+/// }
+/// ```
+pub struct InForce(Arc<ArcSwap<Policy>>);
+
 impl Gateway {
     /// Opens the gateway of a home. Its policies load when a group first needs them.
     /// `internal` makes what answers agents at `http://doorward.internal`; `owner` is asked where a policy says so.
@@ -224,30 +234,25 @@ impl Gateway {
         self.policies.in_force()
     }
 
-    /// The handle that always holds the policy of a group that is in force.
-    pub fn policy_handle(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
-        self.policies.of(group)
+    /// The policy of a group, whichever is in force by then.
+    pub fn policy_handle(&self, group: &GroupName) -> InForce {
+        InForce(self.policies.of(group))
     }
 
-    /// The handle that always holds what of the policy of a group a helper may ask for.
-    pub fn narrowed_policy(&self, group: &GroupName, narrow: &Narrow) -> Arc<ArcSwap<Policy>> {
-        self.policies.narrowed(group, narrow)
+    /// What of the policy of a group a helper may ask for.
+    pub fn narrowed_policy(&self, group: &GroupName, narrow: &Narrow) -> InForce {
+        InForce(self.policies.narrowed(group, narrow))
     }
 
     /// Opens a door with an identity and surrogates of its own, for a program of the owner's: no other user of the
     /// machine gets in, wherever the socket is.
     pub fn open_door(&self, group: &GroupName, socket: &Path) -> Result<OpenDoor, GatewayError> {
-        self.door(new_identity(group), socket, OWNERS, self.policies.of(group))
+        self.door(new_identity(group), socket, OWNERS, self.policy_handle(group))
     }
 
-    /// Opens the door of a sandbox, for an identity that is already made, under a policy that need
-    /// not be a file's: for the drill. The folders above the socket decide who gets there.
-    pub fn open_door_as(
-        &self,
-        identity: Identity,
-        socket: &Path,
-        policy: Arc<ArcSwap<Policy>>,
-    ) -> Result<OpenDoor, GatewayError> {
+    /// Opens the door of a sandbox, for an identity that is already made, under its group's policy or a helper's part of
+    /// it. The folders above the socket decide who gets there.
+    pub fn open_door_as(&self, identity: Identity, socket: &Path, policy: InForce) -> Result<OpenDoor, GatewayError> {
         self.door(identity, socket, SANDBOXES, policy)
     }
 
@@ -256,7 +261,7 @@ impl Gateway {
         identity: Identity,
         socket: &Path,
         mode: u32,
-        policy: Arc<ArcSwap<Policy>>,
+        InForce(policy): InForce,
     ) -> Result<OpenDoor, GatewayError> {
         let place = self.threads.place();
         let listener = listen(socket, mode).and_then(|listener| place.hears(listener));
