@@ -112,6 +112,16 @@ pub enum GatewayError {
     },
 }
 
+/// The policy behind a door, whichever is in force by then. It is a group's or a helper's part of that, and the files of
+/// policies alone replace it:
+///
+/// ```compile_fail
+/// fn replaced(behind: doorward::gateway::InForce, policy: policies::Policy) {
+///     behind.0.store(std::sync::Arc::new(policy));
+/// }
+/// ```
+pub struct InForce(Arc<ArcSwap<Policy>>);
+
 impl Gateway {
     /// Opens the gateway of a home. Policies load when a group first needs them. `internal` builds what answers agents
     /// at `http://doorward.internal`; `owner` is asked where a policy says so.
@@ -224,30 +234,25 @@ impl Gateway {
         self.policies.in_force()
     }
 
-    /// A handle that always holds the policy in force for a group.
-    pub fn policy_handle(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
-        self.policies.of(group)
+    /// The policy of a group, whichever is in force by then.
+    pub fn policy_handle(&self, group: &GroupName) -> InForce {
+        InForce(self.policies.of(group))
     }
 
-    /// A handle that always holds the part of a group's policy that a helper may use.
-    pub fn narrowed_policy(&self, group: &GroupName, narrow: &Narrow) -> Arc<ArcSwap<Policy>> {
-        self.policies.narrowed(group, narrow)
+    /// What of the policy of a group a helper may ask for.
+    pub fn narrowed_policy(&self, group: &GroupName, narrow: &Narrow) -> InForce {
+        InForce(self.policies.narrowed(group, narrow))
     }
 
     /// Opens a door with its own identity and surrogates, for a program of the owner's. No other user of the machine
     /// gets in, wherever the socket is.
     pub fn open_door(&self, group: &GroupName, socket: &Path) -> Result<OpenDoor, GatewayError> {
-        self.door(new_identity(group), socket, OWNERS, self.policies.of(group))
+        self.door(new_identity(group), socket, OWNERS, self.policy_handle(group))
     }
 
-    /// Opens a sandbox's door for an existing identity, under a policy that need not come from a file: for the drill.
-    /// The folders above the socket decide who reaches it.
-    pub fn open_door_as(
-        &self,
-        identity: Identity,
-        socket: &Path,
-        policy: Arc<ArcSwap<Policy>>,
-    ) -> Result<OpenDoor, GatewayError> {
+    /// Opens the door of a sandbox, for an identity that is already made, under its group's policy or a helper's part of
+    /// it. The folders above the socket decide who gets there.
+    pub fn open_door_as(&self, identity: Identity, socket: &Path, policy: InForce) -> Result<OpenDoor, GatewayError> {
         self.door(identity, socket, SANDBOXES, policy)
     }
 
@@ -256,7 +261,7 @@ impl Gateway {
         identity: Identity,
         socket: &Path,
         mode: u32,
-        policy: Arc<ArcSwap<Policy>>,
+        InForce(policy): InForce,
     ) -> Result<OpenDoor, GatewayError> {
         let place = self.threads.place();
         let listener = listen(socket, mode).and_then(|listener| place.hears(listener));

@@ -5,6 +5,8 @@
 //! Every check has a case below that it must find, so none can pass by being blind.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+#[path = "architecture/attributes.rs"]
+mod attributes;
 #[path = "architecture/boundaries.rs"]
 mod boundaries;
 #[path = "architecture/circles.rs"]
@@ -19,14 +21,18 @@ mod exits;
 mod files;
 #[path = "architecture/floors.rs"]
 mod floors;
-#[path = "architecture/holes.rs"]
-mod holes;
+#[path = "architecture/guest.rs"]
+mod guest;
 #[path = "architecture/layout.rs"]
 mod layout;
+#[path = "architecture/linked.rs"]
+mod linked;
 #[path = "architecture/made_up.rs"]
 mod made_up;
 #[path = "architecture/modules.rs"]
 mod modules;
+#[path = "architecture/naming.rs"]
+mod naming;
 #[path = "architecture/permit.rs"]
 mod permit;
 #[path = "architecture/promises.rs"]
@@ -53,13 +59,17 @@ mod tokens;
 use std::sync::OnceLock;
 
 use modules::Workspace;
+use naming::Code;
 use source::{Source, tree};
 
 /// Longer files are split, or they are several stories.
 const MOST_LINES: usize = 450;
 
 /// Crates of programs of their own, which run in a sandbox or speak with the daemon from outside.
-const PROGRAMS: [&str; 3] = ["containers/guest/", "channels/whatsapp/", "channels/line/"];
+const PROGRAMS: [&str; 4] = ["containers/guest/", "channels/whatsapp/", "channels/line/", "tests/architecture/"];
+
+/// It runs where the daemon is built, and starts cargo.
+const BUILD: &str = "containers/build.rs";
 
 /// Names that say nothing, and so collect everything.
 const EMPTY_NAMES: [&str; 9] =
@@ -77,10 +87,20 @@ fn workspace() -> &'static Workspace {
 
 /// What ships of the daemon's own process, whichever crate it is in.
 fn of_the_daemon() -> Vec<Source> {
-    let ours = workspace().files.iter().filter(|file| !PROGRAMS.iter().any(|program| file.path.starts_with(program)));
-    let ours: Vec<_> = ours.filter(|file| !file.path.ends_with("build.rs")).collect();
+    let ours = daemon(workspace());
     assert!(ours.len() > 100, "found only {} files", ours.len());
-    ours.into_iter().map(|file| Source::new(&file.path, &file.text)).collect()
+    ours
+}
+
+fn daemon(workspace: &Workspace) -> Vec<Source> {
+    let others = |path: &str| PROGRAMS.iter().any(|program| path.starts_with(program)) || path == BUILD;
+    let ours = workspace.files.iter().filter(|file| !others(&file.path));
+    ours.map(|file| Source::new(&file.path, &file.text)).collect()
+}
+
+/// The same, read once more: what it says.
+fn said_by_the_daemon() -> Vec<Code> {
+    of_the_daemon().iter().map(|source| Code::read(&source.path, &source.text)).collect()
 }
 
 #[test]
@@ -98,28 +118,57 @@ fn modules_stand_in_no_circle() {
 }
 
 #[test]
-fn only_the_drill_makes_holes() {
-    holds(tree(&["containers/src", "src"]).iter().flat_map(holes::made).collect());
-}
-
-#[test]
 fn every_exit_is_on_the_page() {
-    let (sources, page) = (of_the_daemon(), include_str!("../docs/exits.md"));
-    holds(exits::differing(&sources, page));
-    holds(sources.iter().flat_map(|source| exits::renamed(source, page)).collect());
-    holds(sources.iter().flat_map(|source| exits::allowed(source, page)).collect());
+    let (codes, page) = (said_by_the_daemon(), include_str!("../docs/exits.md"));
+    holds(exits::differing(&codes, page));
+    holds(codes.iter().flat_map(|code| exits::renamed(code, page)).collect());
+    holds(codes.iter().flat_map(|code| exits::allowed(code, page)).collect());
+    holds(exits::not_searched_for(include_str!("../.clippy.toml")));
+    holds(codes.iter().flat_map(guest::used).collect());
 }
 
-/// A file of its own in a crate's folder would take the place of the workspace's, and a manifest
-/// could switch the lint off.
+/// A file is a test's if it is declared as one, whatever it is called.
+#[test]
+fn what_ships_by_the_name_of_a_test_is_searched() {
+    let found = |declared: &str| {
+        let files = [
+            ("Cargo.toml", "\nmembers = [\".\"]\n"),
+            ("src/lib.rs", declared),
+            ("src/tests.rs", "#![allow(clippy::disallowed_methods)]\nfn a() {\n    TcpStream::connect(b);\n}\n"),
+        ];
+        let tree = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+        let sources = daemon(&Workspace::read(&tree));
+        let codes: Vec<_> = sources.iter().map(|source| Code::read(&source.path, &source.text)).collect();
+        exits::differing(&codes, "").len()
+    };
+    assert_eq!(found("mod tests;\n"), 1);
+    assert_eq!(found("#[cfg(test)]\nmod tests;\n"), 0);
+}
+
+/// A file of its own in a crate's folder would take the place of the workspace's, and a manifest, an attribute or
+/// cargo's settings could switch a lint off.
 #[test]
 fn one_list_of_lints_holds_for_the_daemon() {
-    let (lists, manifests): (Vec<_>, Vec<_>) =
-        files::below("", &["toml"]).into_iter().partition(|(path, _)| path.ends_with("clippy.toml"));
+    let all = files::below("", &["toml"]).into_iter().chain(files::below(".cargo", &["toml"]));
+    let (lists, manifests): (Vec<_>, Vec<_>) = all.partition(|(path, _)| path.ends_with("clippy.toml"));
     let lists: Vec<_> = lists.into_iter().map(|(path, _)| path).collect();
     assert_eq!(lists, [".clippy.toml", "containers/guest/.clippy.toml"]);
-    let manifests = manifests.iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
-    holds(manifests.filter(|(_, text)| text.contains("disallowed")).map(|(path, _)| path.clone()).collect());
+    let tree = manifests.into_iter().collect();
+    holds(attributes::in_manifests(&tree, &linked::folders(&tree, &PROGRAMS)));
+    holds(said_by_the_daemon().iter().flat_map(attributes::hiding).collect());
+    holds(
+        [include_str!("../Makefile"), include_str!("../.ci/run")]
+            .into_iter()
+            .flat_map(attributes::run_leniently)
+            .collect(),
+    );
+}
+
+#[test]
+fn what_is_linked_is_named() {
+    let tree = files::workspace();
+    holds(linked::differing(&tree, &linked::folders(&tree, &PROGRAMS), include_str!("architecture/linked.txt")));
+    holds(linked::outside(&tree));
 }
 
 #[test]
@@ -134,7 +183,9 @@ fn what_has_to_be_read_stays_within_its_limits() {
     let tests: String = tree(&["policies"]).into_iter().map(|source| source.text).collect();
     holds(boundaries::untested(&promises, &tests));
     holds(reading_list::reaching_out(&promises, &ways, include_str!("../docs/exits.md")));
-    holds(reading_list::differing(include_str!("../AUDIT.md"), &promises[0], &sums[0], &ways));
+    let page = include_str!("../AUDIT.md");
+    holds(reading_list::differing(page, &promises[0], &sums[0], &ways));
+    holds(reading_list::not_named(page, &said_by_the_daemon(), include_str!("../src/operations/table.rs")));
 }
 
 #[test]
@@ -144,20 +195,28 @@ fn crates_keep_apart() {
 
 #[test]
 fn pure_crates_do_no_io() {
-    let sources = tree(&["policies/src", "policies/words/src", "policies/file/src", "desk"]);
+    let pure = ["policies/src/", "policies/words/src/", "policies/file/src/", "desk/"];
+    let sources: Vec<_> = of_the_daemon()
+        .into_iter()
+        .filter(|source| pure.iter().any(|folder| source.path.starts_with(folder)))
+        .collect();
     assert!(sources.len() > 50, "found only {} files under policies/ and desk/", sources.len());
     holds(sources.iter().flat_map(crates::impure).collect());
 }
 
 #[test]
 fn permits_are_made_in_one_place() {
-    let sources = of_the_daemon();
-    holds(sources.iter().flat_map(boundaries::elsewhere).collect());
-    let (decision, elsewhere): (Vec<_>, Vec<_>) =
-        sources.iter().partition(|source| source.path == "policies/src/decide.rs");
-    holds(elsewhere.into_iter().flat_map(permit::made).collect());
-    let made: usize = decision.into_iter().map(|source| permit::made(source).len()).sum();
-    assert_eq!(made, 1, "policies/src/decide.rs makes a permit in {made} places; it should be one");
+    let codes = said_by_the_daemon();
+    holds(codes.iter().flat_map(boundaries::elsewhere).collect());
+    for (proof, place, most) in permit::MADE {
+        let folder = place.split("src/").next().unwrap_or_default();
+        let ours = codes.iter().filter(|code| code.path.starts_with(folder));
+        let made =
+            ours.flat_map(|code| permit::made(code, proof).into_iter().map(|line| format!("{}:{line}", code.path)));
+        let made: Vec<_> = made.collect();
+        let is_right = made.len() == most && made.iter().all(|made| made.starts_with(&format!("{place}:")));
+        assert!(is_right, "`{proof}` is made in {place} alone, {most} times: {made:?}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl Outward {
     /// A message for a chat: an outbox row, whose text is a [`Sayable`], and its file, if any.
     pub fn send(row: &Queued, file: Option<&SayableFile>) -> Self {
         let text: &Sayable = &row.text;
-        let file = file.map(|file| OutgoingFile {
+        let file = file.filter(|file| *file.goes_to() == row.group).map(|file| OutgoingFile {
             name: file.name().to_owned(),
             media: file.media().to_owned(),
             size: file.bytes().len() as u64,

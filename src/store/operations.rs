@@ -136,7 +136,7 @@ impl Store {
         if waiting.unsigned_abs() + file.bytes().len() as u64 > bytes {
             return Err(NotSaid::TooMany);
         }
-        self.in_run(group, run, most, |transaction| outbox::enqueue_file(transaction, group, run, (file, text)))
+        self.in_run(group, run, most, |transaction| outbox::enqueue_file(transaction, run, (file, text)))
     }
 
     /// Queues something of a run in flight.

@@ -138,8 +138,10 @@ impl Store {
     /// A message's file; `None` once it was sent.
     pub fn outgoing_file(&self, id: OutboxId) -> Result<Option<SayableFile>, StoreError> {
         self.read(|connection| {
-            let select = "SELECT name, media, bytes FROM outbox_files WHERE outbox = ?1 AND bytes IS NOT NULL";
-            connection.prepare_cached(select)?.query_row([key(id)], |row| SayableFile::stored(row, 0)).optional()
+            let select = "SELECT group_name, name, media, bytes FROM outbox_files JOIN outbox ON outbox.id = outbox
+                          WHERE outbox = ?1 AND bytes IS NOT NULL";
+            let file = |row: &Row<'_>| SayableFile::stored(row, 1, groups::group_name(row, 0)?);
+            connection.prepare_cached(select)?.query_row([key(id)], file).optional()
         })
     }
 
@@ -264,13 +266,16 @@ pub(super) fn enqueue_reaction(
     Ok(id)
 }
 
-/// Queues a file, with a text that may be empty.
+/// Sends a file to the chat that it was checked for, with a text that may be empty.
 pub(super) fn enqueue_file(
     connection: &Connection,
-    to: &GroupName,
     run: RunId,
     (file, text): (&SayableFile, &Sayable),
 ) -> rusqlite::Result<OutboxId> {
+    let to = file.goes_to();
+    if text.goes_to(to) != to {
+        return Err(rusqlite::Error::ToSqlConversionFailure("a file and its text are for two chats".into()));
+    }
     let new = NewOutgoing { kind: OutgoingKind::Reply, text: text.clone(), in_reply_to: None };
     let id = enqueue(connection, to, Some(run), &new)?;
     let (name, media, bytes) = (file.name(), file.media(), file.bytes());

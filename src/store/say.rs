@@ -6,7 +6,7 @@
 //!
 //! **Invariants**
 //! - No text with a real secret, a bait or another group's surrogate goes to a chat.
-//! - A text goes to the chat of the group for which it was checked, whatever the calling code says.
+//! - A text or a file goes to the chat of the group for which it was checked, whatever the calling code says.
 //! - An agent's text is in the log before it goes anywhere.
 
 use std::fmt;
@@ -55,9 +55,15 @@ pub struct Sayable {
     group: Option<GroupName>,
 }
 
-/// A file that may go to a chat: its name and bytes were checked.
+/// A file that may go to the chat of the group that it was checked for, and to no other: its name and its bytes were
+/// looked through.
+///
+/// ```compile_fail
+/// let forged = doorward::store::SayableFile { ..unimplemented!() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SayableFile {
+    group: GroupName,
     name: String,
     media: String,
     bytes: Bytes,
@@ -160,7 +166,7 @@ impl Say {
         self.log.notice(&record).map_err(Refusal::from)?;
         match refusal {
             Some(refusal) => Err(refusal),
-            None => Ok(SayableFile { name, media: media.to_owned(), bytes }),
+            None => Ok(SayableFile { group: group.clone(), name, media: media.to_owned(), bytes }),
         }
     }
 
@@ -270,6 +276,11 @@ impl Sayable {
 }
 
 impl SayableFile {
+    /// Whose chat it goes to: the group's that it was checked for.
+    pub fn goes_to(&self) -> &GroupName {
+        &self.group
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -285,10 +296,10 @@ impl SayableFile {
         &self.bytes
     }
 
-    /// The file of an outbox row, which holds nothing else.
-    pub(super) fn stored(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
+    /// The file of a row of the outbox, which takes nothing else.
+    pub(super) fn stored(row: &Row<'_>, column: usize, group: GroupName) -> rusqlite::Result<Self> {
         let bytes: Vec<u8> = row.get(column + 2)?;
-        Ok(SayableFile { name: row.get(column)?, media: row.get(column + 1)?, bytes: bytes.into() })
+        Ok(SayableFile { group, name: row.get(column)?, media: row.get(column + 1)?, bytes: bytes.into() })
     }
 }
 

@@ -200,7 +200,7 @@ impl Workspace {
 }
 
 /// The folders of the workspace's members, as its manifest lists them.
-fn members(tree: &Tree) -> Vec<String> {
+pub fn members(tree: &Tree) -> Vec<String> {
     let manifest = tree.get("Cargo.toml").map_or("", String::as_str);
     let list = manifest.split_once("\nmembers = [").and_then(|(_, after)| after.split_once(']'));
     let names = list.map_or("", |(list, _)| list).split('"').skip(1).step_by(2);

@@ -108,6 +108,17 @@ impl<'a> Reader<'a> {
         at
     }
 
+    /// Each `impl`: the last name of its type, and the tokens of its body.
+    pub fn impls(&self) -> Vec<(String, Range<usize>)> {
+        let heads = self.whole().filter(|at| self.word(*at) == "impl" && self.begins_item(*at));
+        let body = |at: usize| {
+            let Said::Impl { types, .. } = self.implementation(at) else { return None };
+            let open = (at..self.all.len()).find(|at| self.word(*at) == "{")?;
+            Some((types.into_iter().next()?.pop()?, open..closing(&self.all, open)))
+        };
+        heads.filter_map(body).collect()
+    }
+
     fn word(&self, at: usize) -> &str {
         self.all.get(at).map_or("", |token| &self.text[token.start..token.end])
     }

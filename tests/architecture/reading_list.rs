@@ -1,8 +1,9 @@
 //! AUDIT.md leads through what the first promise's sum counts: no file more, none less.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::files::top;
+use crate::naming::Code;
 use crate::reach::Ways;
 use crate::sums::{Promise, Sum, thousands};
 
@@ -27,15 +28,45 @@ pub fn differing(page: &str, promise: &Promise, sum: &Sum, ways: &Ways) -> Vec<S
     findings
 }
 
-/// Files that are left out of a sum, though a sandbox's request could bring about that they reach out.
+/// Files of which docs/exits.md says that they reach out, and that are left out of a sum as what cannot. (What another
+/// promise counts is read for that one.)
 pub fn reaching_out(promises: &[Promise], ways: &Ways, exits: &str) -> Vec<String> {
-    let table = section(exits, "What a sandbox's request can bring about");
-    let left_out = promises.iter().flat_map(|promise| &promise.without);
-    // What another promise counts is read for that one.
-    let left_out = left_out.filter(|(_, why)| !why.starts_with("other: ")).flat_map(|(module, _)| ways.within(module));
-    let paths: BTreeSet<_> = left_out.map(|file| &ways.workspace.files[file].path).collect();
-    let wrong = paths.into_iter().filter(|path| table.contains(&format!("| `{path}` |")));
-    wrong.map(|path| format!("lines.txt: {path} is left out, and docs/exits.md says that it reaches out")).collect()
+    let nowhere = section(exits, "Where it goes nowhere");
+    let is_on_page = |path: &str| exits.replace(nowhere, "").contains(&format!("| `{path}` |"));
+    let mut wrong = Vec::new();
+    for promise in promises {
+        // Of a part that has a reason of its own, that one holds.
+        let mut why = BTreeMap::new();
+        let mut without: Vec<_> = promise.without.iter().collect();
+        without.sort_by_key(|(module, _)| module.split("::").count());
+        for (module, reason) in without {
+            let roots: Vec<_> = promise.roots.iter().map(|(root, _)| root.clone()).collect();
+            why.extend(ways.left_out(module, &roots).into_iter().map(|file| (file, reason)));
+        }
+        let claims = |reason: &str| !["owner: ", "other: "].iter().any(|kind| reason.starts_with(kind));
+        let files =
+            why.into_iter().filter(|(_, reason)| claims(reason)).map(|(file, _)| &ways.workspace.files[file].path);
+        wrong.extend(files.filter(|path| is_on_page(path)).map(|path| {
+            format!("lines.txt: {}: {path} is left out, and docs/exits.md says that it reaches out", promise.name)
+        }));
+    }
+    wrong
+}
+
+/// What brings a text or a file to a chat and AUDIT.md does not name: the files that have one checked, and the operations
+/// by which an agent does something.
+pub fn not_named(page: &str, codes: &[Code], operations: &str) -> Vec<String> {
+    let listed: BTreeSet<_> = names(page).collect();
+    let checks = |code: &&Code| {
+        let says = code.words.windows(4).filter(|words| words[0].text.ends_with("say") && words[1].text == ".");
+        let says: Vec<_> = says.map(|words| (words[2].text.as_str(), words[3].text.as_str())).collect();
+        says.iter().any(|(call, open)| ["say", "own", "file", "growing", "question"].contains(call) && *open == "(")
+    };
+    let sayers = codes.iter().filter(checks).map(|code| code.path.clone());
+    let acts = operations.lines().filter(|line| line.trim().ends_with("ACTS;"));
+    let acts = acts.filter_map(|line| line.split('"').nth(1)).map(str::to_owned);
+    let missing = sayers.chain(acts).filter(|name| !listed.contains(name));
+    missing.map(|name| format!("AUDIT.md: {name} brings something to a chat, and is not named")).collect()
 }
 
 fn section<'a>(page: &'a str, title: &str) -> &'a str {
@@ -88,5 +119,18 @@ fn a_page_that_says_something_else_is_found() {
     let exits = "\n## What a sandbox's request can bring about\n\n| `a/src/d.rs` | `TcpStream::connect` |\n\n## Else\n";
     assert_eq!(reaching_out(&promises, &ways, exits).len(), 1);
     assert_eq!(reaching_out(&promises, &ways, &exits.replace("d.rs", "c.rs")).len(), 0);
+    let said = crate::sums::promises(&text.replace("type: x", "owner: x")).unwrap();
+    assert_eq!(reaching_out(&said, &ways, exits).len(), 0);
     assert!(names("`a/gone.rs`").all(|name| is_path(&name)));
+}
+
+#[test]
+fn what_brings_something_to_a_chat_unnamed_is_found() {
+    let code = Code::read("src/a.rs", "fn a() {\n    self.say\n        .file(group, name)\n}\n");
+    let table =
+        "    React = \"react\", react::React, REGISTERED, ACTS;\n    Usage = \"usage\", x, REGISTERED, READS;\n";
+    let found = |page: &str| not_named(page, std::slice::from_ref(&code), table).len();
+    assert_eq!(found("nothing"), 2);
+    assert_eq!(found("`src/{a,b}.rs`"), 1);
+    assert_eq!(found("`src/{a,b}.rs` and `react`"), 0);
 }

@@ -109,7 +109,7 @@ const ITEMS: [&str; 12] =
     ["fn", "impl", "struct", "enum", "union", "trait", "mod", "macro_rules", "extern", "unsafe", "async", "pub"];
 
 /// The last token of the item, field, variant or statement that begins at `from`.
-fn item_end(all: &[Token], text: &str, from: usize) -> usize {
+pub fn item_end(all: &[Token], text: &str, from: usize) -> usize {
     let word = |at: usize| &text[all[at].start..all[at].end];
     let mut at = from;
     while at < all.len() && word(at) == "#" {
@@ -124,14 +124,11 @@ fn item_end(all: &[Token], text: &str, from: usize) -> usize {
         begins == "const" && first + 1 < all.len() && ["fn", "unsafe", "async"].contains(&word(first + 1));
     let to_semicolon = TO_SEMICOLON.contains(&begins) && !constant_fn;
     let item = to_semicolon || constant_fn || ITEMS.contains(&begins);
-    let mut angles = 0_i32;
     while at < all.len() {
         match (all[at].kind, word(at)) {
             (Kind::Other, ";") => return at,
-            (Kind::Other, ",") if !item && angles <= 0 => return at,
-            (Kind::Other, "<") => angles += 1,
-            (Kind::Other, ">") => angles -= 1,
-            (Kind::Other, ">>") => angles -= 2,
+            (Kind::Other, ",") if !item => return at,
+            (Kind::Other, "<") => at = type_end(all, text, at).unwrap_or(at),
             // The end of what holds it.
             (Kind::Close, _) => return at - 1,
             (Kind::Open, open) => {
@@ -146,6 +143,28 @@ fn item_end(all: &[Token], text: &str, from: usize) -> usize {
         at += 1;
     }
     all.len() - 1
+}
+
+/// Where the types end that begin with this `<`, if it is no comparison: what is cut must not go on to the next arm.
+fn type_end(all: &[Token], text: &str, from: usize) -> Option<usize> {
+    let mut depth = 0_i32;
+    let mut at = from;
+    while at < all.len() {
+        match (all[at].kind, &text[all[at].start..all[at].end]) {
+            (_, "<") => depth += 1,
+            (_, ">") => depth -= 1,
+            (_, ">>") => depth -= 2,
+            (Kind::Open, "(" | "[") => at = closing(all, at),
+            (Kind::Word, _) | (_, "::" | "," | "&" | "->" | "+" | "=") => {}
+            (_, other) if other.starts_with('\'') => {}
+            _ => return None,
+        }
+        if depth <= 0 {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Reads a predicate: whether it can hold, and whether it can fail, where neither `test` nor
@@ -210,6 +229,9 @@ fn only_what_is_for_tests_is_cut() {
     assert_eq!(left("#[cfg(test)] const A: B = B { c: 1 }; fn c() {}"), "fn c() {}");
     assert_eq!(left("#[cfg(test)] pub(crate) const fn a<A, B>() -> u8 { 1 } fn c() {}"), "fn c() {}");
     assert_eq!(left("match a { #[cfg(test)] A => { 1 }, B => 2 }"), "match a { B => 2 }");
+    assert_eq!(left("match a { #[cfg(test)] A if b < c => 1, B => 2, C => 3 }"), "match a { B => 2, C => 3 }");
+    assert_eq!(left("S { #[cfg(test)] a: b < c, d: e > f }"), "S { d: e > f }");
+    assert_eq!(left("struct S { #[cfg(test)] a: Map<A, Vec<B>>, c: u8 }"), "struct S { c: u8 }");
     for stays in
         ["#[cfg(not(test))] fn a() {}", "#[cfg(any(test, unix))] fn a() {}", "#[cfg(target_os = \"x\")] fn a() {}"]
     {

@@ -19,7 +19,7 @@ pub struct Promise {
 }
 
 /// The kinds of boundaries; `lines.txt` says what each promises.
-const KINDS: [&str; 6] = ["type: ", "lint: ", "refuses: ", "shown: ", "wall: ", "other: "];
+const KINDS: [&str; 7] = ["type: ", "lint: ", "owner: ", "refuses: ", "shown: ", "wall: ", "other: "];
 
 /// What stands in `lines.txt`, or what is wrong with it.
 pub fn promises(text: &str) -> Result<Vec<Promise>, String> {
@@ -108,7 +108,7 @@ fn keeps_out(ways: &Ways, promise: &Promise, sum: &Sum, module: &str) -> bool {
     }
     let leads = |from: usize| ways.from(from).iter().any(|edge| left_out.contains(&edge.to));
     sum.reached.iter().any(|reached| leads(reached.file))
-        || promise.roots.iter().any(|(root, _)| module.starts_with(&format!("{root}::")))
+        || promise.roots.iter().chain(&promise.without).any(|(whole, _)| module.starts_with(&format!("{whole}::")))
 }
 
 /// 12345 is 12,345.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use containers::StartError;
-use policies::GroupName;
+use policies::{GroupName, SandboxId};
 
 use super::house::{Guarded, House, SECRET};
 use crate::channels::outward::Outward;
@@ -14,7 +14,7 @@ use crate::pipeline::{live, notice};
 use crate::sandboxes::SandboxError;
 use crate::sandboxes::mounts::MountError;
 use crate::store::ledger::{Events, Filter};
-use crate::store::{Group, MARK, NewOutgoing, Say};
+use crate::store::{Group, MARK, MessageRow, NewOutgoing, NotSaid, Queued, Say, Sayable};
 
 /// People in a chat are not the owner, and learn of no credential.
 #[test]
@@ -88,6 +88,29 @@ fn a_text_goes_to_the_chat_it_was_checked_for_and_to_no_other() {
     assert!(text.parts(|text| text.split(' ').collect()).iter().all(|part| *part.goes_to(&work.name) == family.name));
     assert!(Outward::growing(&work, "m1".to_owned(), &text).is_none());
     assert!(Outward::growing(&family, "m1".to_owned(), &text).is_some());
+}
+
+#[test]
+fn a_file_goes_to_the_chat_it_was_checked_for_and_to_no_other() {
+    let house = House::new();
+    let (family, work) = (house.group("family"), house.group("work"));
+    let say = Say::new(Arc::new(Guarded), Arc::clone(&house.fakes.ledger));
+    let run =
+        house.store.begin_run(&work.name, MessageRow(1), MessageRow(1), &SandboxId::new("abc").unwrap()).unwrap().id;
+    let file = say.file(&family.name, "a.txt", "text/plain", "x".into()).unwrap();
+    let send = |caption: &Sayable| house.store.send_file_in_run(&work.name, run, (&file, caption), (9, 99));
+    assert!(
+        matches!(send(&say.own(&work.name, "for work")), Err(NotSaid::Store(_))),
+        "not with words for another chat"
+    );
+    send(&Sayable::default()).unwrap();
+    assert!(house.store.next_outgoing_of(&work.name, i64::MAX).unwrap().is_none());
+    let row = house.store.next_outgoing_of(&family.name, i64::MAX).unwrap().unwrap();
+    let kept = house.store.outgoing_file(row.id).unwrap().unwrap();
+    assert_eq!((&row.chat, &kept), (&family.chat, &file));
+    let theirs = Queued { group: work.name.clone(), chat: work.chat.clone(), ..row.clone() };
+    let sent = |row| serde_json::to_value(Outward::send(row, Some(&kept))).unwrap()["file"].is_object();
+    assert!(sent(&row) && !sent(&theirs));
 }
 
 /// They quote what others chose: a host, a channel's reason.
