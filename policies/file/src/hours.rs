@@ -1,7 +1,7 @@
 //! `hours = "07:00-21:00"`, `days = ["mon", "tue"]` and `until = "2026-12-05 22:00"` as they stand in a rule.
 
 use desk::ValueError;
-use policies::{Hours, Moment, TimeOfDay, Weekday};
+use policies::{Hours, Moment, TimeOfDay, Times, Weekday};
 
 use crate::table::Block;
 
@@ -15,7 +15,7 @@ pub(crate) fn hours(block: &mut Block<'_, '_>) -> Option<Hours> {
         days.extend(block.meaning(word, day));
     }
     let until = block.read("until", until);
-    Hours::new(span, days, until)
+    Hours::new(Times { span, days, until })
 }
 
 fn until(text: &str) -> Result<Moment, ValueError> {
