@@ -103,8 +103,8 @@ fn fits(form: Form, key: &str) -> bool {
         "opaque" => form == Form::Opaque,
         "tls" => form == Form::Tunnel,
         _ if form.asks() => keys::of_ask().any(|of_ask| of_ask.name == key),
-        "host" | "ports" | "private" | "hours" | "days" | "until" | "why" => true,
-        _ => form != Form::Tunnel,
+        _ if form == Form::Tunnel => keys::of_tunnel().any(|of_tunnel| of_tunnel.name == key),
+        _ => true,
     };
     opened && !(form == Form::Opaque && key == "websocket")
 }
