@@ -177,7 +177,8 @@ fn a_test_without_a_date_is_about_what_stays() {
         assert!(compile(&test(more, want), "").warnings.is_empty(), "{more}");
     }
     let warned = compile(&test("at = \"2026-12-05\"", "allow"), "").warnings.to_string();
-    assert!(warned.contains("it is denied"), "{warned}");
+    assert!(warned.contains("at 2026-12-05 22:00 it is denied"), "{warned}");
+    assert!(warned.contains("like at = \"2026-12-05 12:00\""), "{warned}");
 }
 
 /// A host that a rule names at some time is no host that nobody named.
