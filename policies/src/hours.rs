@@ -1,4 +1,4 @@
-//! `hours`, `days` and `until`: when a rule holds, by the owner's clock.
+//! `hours`, `days`, `from` and `until`: when a rule holds, by the owner's clock.
 //!
 //! What it is not: a clock. A minute that a clock change skips is in no hours, and one that it
 //! repeats is in them twice.
@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use crate::{Moment, TimeOfDay, Weekday};
 
 /// When a rule holds: from the first minute of a span up to its end, which is not of it, on
-/// some days of the week, until it ends for good. Hours that go over midnight belong to the day on which they begin.
+/// some days of the week, from when it begins until it ends for good. Hours that go over midnight belong to the day on which they begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hours(Times);
 
@@ -22,13 +22,17 @@ pub struct Times {
     pub span: Option<(TimeOfDay, TimeOfDay)>,
     /// The days on which they begin; none: every day.
     pub days: Vec<Weekday>,
-    /// The first moment at which it is over; none: never.
+    /// The first moment at which it holds; none: it always did.
+    pub from: Option<Moment>,
+    /// The first moment at which it is over, behind `from`; none: never.
     pub until: Option<Moment>,
 }
 
 /// How a rule stands at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
+    /// It has not begun to hold.
+    Ahead,
     /// It holds.
     Holds,
     /// It does not, and has other hours.
@@ -40,13 +44,13 @@ pub enum Standing {
 impl Hours {
     /// From what a rule says; `None` where that is always.
     pub fn new(times: Times) -> Option<Self> {
-        let Times { span, mut days, until } = times;
+        let Times { span, mut days, from, until } = times;
         days.sort_unstable();
         days.dedup();
         if days.len() == Weekday::ALL.len() {
             days.clear();
         }
-        let times = Times { span, days, until };
+        let times = Times { span, days, from, until };
         (times != Times::default()).then_some(Hours(times))
     }
 
@@ -57,9 +61,11 @@ impl Hours {
 
     /// How the rule stands at a moment.
     pub fn standing(&self, now: Moment) -> Standing {
-        let Times { span, days, until } = &self.0;
+        let Times { span, days, from, until } = &self.0;
         if until.is_some_and(|until| until <= now) {
             Standing::Over
+        } else if from.is_some_and(|from| now < from) {
+            Standing::Ahead
         } else if hold(*span, days, now.weekday(), now.time()) {
             Standing::Holds
         } else {
@@ -71,7 +77,7 @@ impl Hours {
     pub fn have_ended(&self, now: Moment) -> bool {
         match self.standing(now) {
             Standing::Over => true,
-            Standing::Holds | Standing::Closed => false,
+            Standing::Ahead | Standing::Holds | Standing::Closed => false,
         }
     }
 
@@ -79,28 +85,34 @@ impl Hours {
     pub fn include(&self, moment: Moment) -> bool {
         match self.standing(moment) {
             Standing::Holds => true,
-            Standing::Closed | Standing::Over => false,
+            Standing::Ahead | Standing::Closed | Standing::Over => false,
         }
     }
 
     /// The times of day at which the rule begins or ends to hold, or may.
     pub fn borders(&self) -> impl Iterator<Item = TimeOfDay> + use<> {
-        let Times { span, days: _, until } = &self.0;
+        let Times { span, days: _, from, until } = &self.0;
         let span = (*span).into_iter().flat_map(|(from, to)| [from, to]);
-        span.chain(until.map(Moment::time)).chain([TimeOfDay::MIDNIGHT])
+        span.chain(from.map(Moment::time)).chain(until.map(Moment::time)).chain([TimeOfDay::MIDNIGHT])
     }
 
-    /// Whether a moment is in both, as long as neither has ended.
+    /// Whether a moment is in both, as long as neither has ended. Where both have their days, it may be that none is.
     pub fn meet(&self, other: &Hours) -> bool {
         // Of two spans that meet, one begins in the other.
-        self.begin_in(other) || other.begin_in(self)
+        !self.end_before(other) && !other.end_before(self) && (self.begin_in(other) || other.begin_in(self))
+    }
+
+    fn end_before(&self, other: &Hours) -> bool {
+        let (Times { span: _, days: _, from: _, until }, Times { span: _, days: _, from, until: _ }) =
+            (&self.0, &other.0);
+        until.zip(*from).is_some_and(|(until, from)| until <= from)
     }
 
     fn begin_in(&self, other: &Hours) -> bool {
-        let Times { span, days, until: _ } = &self.0;
+        let Times { span, days, from: _, until: _ } = &self.0;
         let from = span.map_or(TimeOfDay::MIDNIGHT, |(from, _)| from);
         let days: &[Weekday] = if days.is_empty() { &Weekday::ALL } else { days };
-        let Times { span, days: others, until: _ } = &other.0;
+        let Times { span, days: others, from: _, until: _ } = &other.0;
         days.iter().any(|day| hold(*span, others, *day, from))
     }
 }
@@ -115,10 +127,10 @@ fn hold(span: Option<(TimeOfDay, TimeOfDay)>, days: &[Weekday], day: Weekday, ti
     }
 }
 
-/// `07:00-21:00 on mon, tue`, `until sat 2026-12-05 22:00`.
+/// `07:00-21:00 on mon, tue`, `from sat 2026-12-05 08:00 until sat 2026-12-05 22:00`.
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Times { span, days, until } = &self.0;
+        let Times { span, days, from, until } = &self.0;
         if let Some((from, to)) = span {
             write!(f, "{from}-{to}")?;
         }
@@ -131,20 +143,28 @@ impl fmt::Display for Hours {
             };
             write!(f, "{on} {}", names.join(", "))?;
         }
-        let gap = if span.is_some() || !days.is_empty() { ", " } else { "" };
+        let mut gap = if span.is_some() || !days.is_empty() { ", " } else { "" };
+        if let Some(from) = from {
+            write!(f, "{gap}from {from}")?;
+            gap = " ";
+        }
         until.map_or(Ok(()), |until| write!(f, "{gap}until {until}"))
     }
 }
 
-/// `{ "from": "07:00", "to": "21:00", "days": ["mon", "tue"] }`, with `until` where it ends.
+/// `{ "from": "07:00", "to": "21:00", "days": ["mon", "tue"] }`, with `begins` where it has not always held (`from` are the
+/// hours' own) and `until` where it ends.
 impl Serialize for Hours {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Times { span, days, until } = &self.0;
+        let Times { span, days, from, until } = &self.0;
         let days: Vec<_> = days.iter().map(|day| day.as_str()).collect();
-        let mut shown = serializer.serialize_struct("Hours", 3 + usize::from(until.is_some()))?;
+        let mut shown = serializer.serialize_struct("Hours", 3 + [from, until].into_iter().flatten().count())?;
         shown.serialize_field("from", &span.map(|(from, _)| from.to_string()))?;
         shown.serialize_field("to", &span.map(|(_, to)| to.to_string()))?;
         shown.serialize_field("days", &days)?;
+        if let Some(from) = from {
+            shown.serialize_field("begins", &from.written())?;
+        }
         if let Some(until) = until {
             shown.serialize_field("until", &until.written())?;
         }
@@ -232,6 +252,46 @@ mod tests {
         assert_eq!(ends.to_string(), "07:00-23:00 on sat, until sat 2026-12-05 22:00");
         assert_eq!(alone.to_string(), "until sat 2026-12-05 22:00");
         assert!(ends.meet(&alone) && alone.meet(&ends));
+    }
+
+    #[test]
+    fn what_has_not_begun_does_not_hold_yet() {
+        let from = Moment::parse("2026-12-05 08:00").unwrap();
+        let until = Moment::parse("2026-12-12 22:00").unwrap();
+        let begins = Hours(Times { from: Some(from), until: Some(until), ..hours("07:00-23:00 sat").0 });
+        for (moment, stands) in [
+            ("2026-11-28 12:00", Standing::Ahead),
+            ("2026-12-05 07:59", Standing::Ahead),
+            ("2026-12-05 08:00", Standing::Holds),
+            ("2026-12-05 23:00", Standing::Closed),
+            ("2026-12-12 21:59", Standing::Holds),
+            ("2026-12-12 22:00", Standing::Over),
+        ] {
+            assert_eq!(begins.standing(Moment::parse(moment).unwrap()), stands, "{moment}");
+        }
+        let alone = Hours::new(Times { from: Some(from), ..Times::default() }).unwrap();
+        let said = "07:00-23:00 on sat, from sat 2026-12-05 08:00 until sat 2026-12-12 22:00";
+        assert_eq!((begins.to_string(), alone.to_string()), (said.to_owned(), "from sat 2026-12-05 08:00".to_owned()));
+        let borders: Vec<_> = begins.borders().map(|time| time.to_string()).collect();
+        assert_eq!(borders, ["07:00", "23:00", "08:00", "22:00", "00:00"]);
+    }
+
+    #[test]
+    fn what_ends_as_another_begins_never_meets_it() {
+        let times = |from, until| {
+            let moment = |text: &str| Moment::parse(text).unwrap();
+            Hours::new(Times { from: Some(moment(from)), until: Some(moment(until)), ..Times::default() }).unwrap()
+        };
+        let first = times("2026-12-01 00:00", "2026-12-05 08:00");
+        for (from, until, want) in [
+            ("2026-12-05 08:00", "2026-12-06 00:00", false),
+            ("2026-12-05 07:59", "2026-12-06 00:00", true),
+            ("2026-11-01 00:00", "2026-12-01 00:00", false),
+            ("2026-11-01 00:00", "2027-12-01 00:00", true),
+        ] {
+            let other = times(from, until);
+            assert_eq!((first.meet(&other), other.meet(&first)), (want, want), "{from}, {until}");
+        }
     }
 
     #[test]

@@ -60,7 +60,11 @@ fn settings(block: &mut Block<'_, '_>) -> Asking {
     let hold = block.read("hold", hold).unwrap_or(Asking::HOLD);
     let mut quiet = Vec::new();
     for word in block.strings("quiet") {
-        quiet.extend(block.meaning(word, hours::span).and_then(|span| Hours::new(Times { span: Some(span), ..Times::default() })));
+        quiet.extend(
+            block
+                .meaning(word, hours::span)
+                .and_then(|span| Hours::new(Times { span: Some(span), ..Times::default() })),
+        );
     }
     Asking { unlisted, hold, quiet }
 }

@@ -22,7 +22,7 @@ const fn key(name: &'static str, schema: &'static str) -> Key {
 }
 
 /// `[[allow]]`.
-pub(crate) const OF_ALLOW: [Key; 18] = [
+pub(crate) const OF_ALLOW: [Key; 19] = [
     Key {
         name: "host",
         schema: r##"{ "description": "api.x.com, *.x.com (one label) or **.x.com (any depth).", "type": "string" }"##,
@@ -112,6 +112,12 @@ pub(crate) const OF_ALLOW: [Key; 18] = [
         schema: r##"{ "description": "The days on which its hours begin.", "type": "array", "items": { "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] } }"##,
         written: r##"days = ["mon", "tue"]"##,
         meaning: "and only on these days of the week, see below",
+    },
+    Key {
+        name: "from",
+        schema: r##"{ "description": "The rule begins then to hold, by the owner's clock: 2026-12-05 08:00.", "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$" }"##,
+        written: r##"from = "2026-12-05 08:00""##,
+        meaning: "the rule begins then to hold, see below",
     },
     Key {
         name: "until",
@@ -244,13 +250,13 @@ pub(crate) const OF_LIMITS: [Key; 10] = [
 ];
 
 /// The names of `[[allow]]`.
-pub(crate) const ALLOW: [&str; 18] = names(&OF_ALLOW);
+pub(crate) const ALLOW: [&str; 19] = names(&OF_ALLOW);
 /// The names of `[[ask]]`.
-pub(crate) const ASK: [&str; 14] = without(&ALLOW, &firsts(&NEVER_ASKED));
+pub(crate) const ASK: [&str; 15] = without(&ALLOW, &firsts(&NEVER_ASKED));
 /// The names of an `[[allow]]` with `tls`.
-pub(crate) const TUNNEL: [&str; 8] = without(&ALLOW, &NEVER_OF_A_TUNNEL);
+pub(crate) const TUNNEL: [&str; 9] = without(&ALLOW, &NEVER_OF_A_TUNNEL);
 /// The names of an `[[allow]]` of a skill.
-const _OF_A_SKILL: [&str; 14] = without(&ALLOW, &firsts(&NEVER_OF_A_SKILL));
+const _: [&str; 15] = without(&ALLOW, &firsts(&NEVER_OF_A_SKILL));
 /// The names of `[ask]`.
 pub(crate) const ASKING: [&str; 3] = names(&OF_ASKING);
 /// The names of `[[deny]]`.
@@ -396,7 +402,7 @@ static TABLES: [TableKeys; 7] = [
     TableKeys { header: "[[test]]", keys: &TEST },
 ];
 
-static SYNONYMS: [(&str, &str); 19] = [
+static SYNONYMS: [(&str, &str); 23] = [
     ("method", "do"),
     ("methods", "do"),
     ("path", "do"),
@@ -414,6 +420,10 @@ static SYNONYMS: [(&str, &str); 19] = [
     ("import", "use"),
     ("include", "use"),
     ("expect", "want"),
+    ("begins", "from"),
+    ("start", "from"),
+    ("starts", "from"),
+    ("since", "from"),
     ("expires", "until"),
     ("end", "until"),
 ];

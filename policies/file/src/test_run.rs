@@ -115,11 +115,7 @@ fn asked(test: &Test) -> String {
 
 /// As this test would say it: by the calendar if it goes by that.
 fn as_said(test: &Test, moment: Moment) -> String {
-    if test.at.is_some_and(At::has_date) {
-        moment.written()
-    } else {
-        format!("{} {}", moment.weekday(), moment.time())
-    }
+    if test.at.is_some_and(At::has_date) { moment.written() } else { format!("{} {}", moment.weekday(), moment.time()) }
 }
 
 /// What a test does not say of the time may be any: it holds where it holds at every moment

@@ -149,14 +149,15 @@ pub(crate) fn in_why(why: &str) -> String {
     format!("why = {}", quoted(why))
 }
 
-/// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`, `until = "2026-12-05 22:00"`
+/// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`, `from = "2026-12-05 08:00"`, `until = "2026-12-05 22:00"`
 pub(crate) fn hours(hours: &Hours) -> Vec<String> {
-    let Times { span, days, until } = hours.times();
+    let Times { span, days, from, until } = hours.times();
     let days: Vec<_> = days.iter().map(|day| format!("\"{day}\"")).collect();
     let span = span.map(|(from, to)| format!("hours = \"{from}-{to}\""));
     let days = (!days.is_empty()).then(|| format!("days = [{}]", days.join(", ")));
+    let from = from.map(|from| format!("from = \"{}\"", from.written()));
     let until = until.map(|until| format!("until = \"{}\"", until.written()));
-    [span, days, until].into_iter().flatten().collect()
+    [span, days, from, until].into_iter().flatten().collect()
 }
 
 /// `query = { service = "x" }`

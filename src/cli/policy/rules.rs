@@ -92,6 +92,7 @@ fn row(rule: &RuleSummary, now: Moment) -> Vec<Styled> {
     };
     let effect = match rule.hours.as_ref().map(|hours| hours.standing(now)) {
         None | Some(Standing::Holds | Standing::Closed) => tone.of(&rule.effect.to_string()),
+        Some(Standing::Ahead) => Tone::Faint.of(&format!("{} later", rule.effect)),
         Some(Standing::Over) => Tone::Faint.of("ended"),
     };
     vec![effect, host.into(), rule.in_words().into(), credential.into(), rule.at.to_string().into()]
