@@ -102,7 +102,8 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let hours = |from, to| {
             let time = |text| TimeOfDay::parse(text).unwrap();
-            policies::Hours::new(Some((time(from), time(to))), Vec::new(), None).unwrap()
+            policies::Hours::new(policies::Times { span: Some((time(from), time(to))), ..policies::Times::default() })
+                .unwrap()
         };
         let (skipped, until_then) = (hours("02:00", "03:00"), hours("01:00", "02:30"));
         for (utc, shown, in_skipped, in_until) in [

@@ -1,4 +1,4 @@
-//! `hours`, `days` and `until`: when a rule holds, by the owner's clock.
+//! `hours`, `days`, `from` and `until`: when a rule holds, by the owner's clock.
 //!
 //! What it is not: a clock. A minute that a clock change skips never occurs, and one that it
 //! repeats occurs twice.
@@ -9,105 +9,163 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::{Moment, TimeOfDay, Weekday};
 
-/// When a rule holds: from the first minute of a span up to but not including its end, on some days of the week,
-/// until it ends for good. Hours that cross midnight belong to the day on which they begin.
+/// When a rule holds: from the first minute of a span up to its end, which is not of it, on
+/// some days of the week, from when it begins until it ends for good. Hours that go over midnight belong to the day on which they begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hours {
-    /// `None`: the whole day.
-    span: Option<(TimeOfDay, TimeOfDay)>,
-    /// From Monday on; empty: every day.
-    days: Vec<Weekday>,
-    /// The first moment after it ends for good; `None`: never.
-    until: Option<Moment>,
+pub struct Hours(Times);
+
+/// What a rule says of when it holds. Whoever judges or tells it takes it apart whole: a time that is
+/// new does not compile before it is judged and told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Where its hours begin and end, which differ; none: the whole day.
+    pub span: Option<(TimeOfDay, TimeOfDay)>,
+    /// The days on which they begin; none: every day.
+    pub days: Vec<Weekday>,
+    /// The first moment at which it holds; none: it always did.
+    pub from: Option<Moment>,
+    /// The first moment at which it is over, behind `from`; none: never.
+    pub until: Option<Moment>,
+}
+
+/// How a rule stands at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has not begun to hold.
+    Ahead,
+    /// It holds.
+    Holds,
+    /// It does not, and has other hours.
+    Closed,
+    /// It is over for good.
+    Over,
 }
 
 impl Hours {
-    /// From what a rule says; `None` if it always holds. A span's two ends differ.
-    pub fn new(span: Option<(TimeOfDay, TimeOfDay)>, mut days: Vec<Weekday>, until: Option<Moment>) -> Option<Self> {
+    /// From what a rule says; `None` where that is always.
+    pub fn new(times: Times) -> Option<Self> {
+        let Times { span, mut days, from, until } = times;
         days.sort_unstable();
         days.dedup();
         if days.len() == Weekday::ALL.len() {
             days.clear();
         }
-        (span.is_some() || !days.is_empty() || until.is_some()).then_some(Hours { span, days, until })
+        let times = Times { span, days, from, until };
+        (times != Times::default()).then_some(Hours(times))
     }
 
-    /// Where they begin and end; `None`: the whole day.
-    pub fn span(&self) -> Option<(TimeOfDay, TimeOfDay)> {
-        self.span
+    /// What the rule says: the days from Monday on.
+    pub fn times(&self) -> &Times {
+        &self.0
     }
 
-    /// The days on which they begin, from Monday on; empty: every day.
-    pub fn days(&self) -> &[Weekday] {
-        &self.days
-    }
-
-    /// The first moment after they end for good; `None`: never.
-    pub fn until(&self) -> Option<Moment> {
-        self.until
+    /// How the rule stands at a moment.
+    pub fn standing(&self, now: Moment) -> Standing {
+        let Times { span, days, from, until } = &self.0;
+        if until.is_some_and(|until| until <= now) {
+            Standing::Over
+        } else if from.is_some_and(|from| now < from) {
+            Standing::Ahead
+        } else if hold(*span, days, now.weekday(), now.time()) {
+            Standing::Holds
+        } else {
+            Standing::Closed
+        }
     }
 
     /// Whether they are over for good.
     pub fn have_ended(&self, now: Moment) -> bool {
-        self.until.is_some_and(|until| until <= now)
+        match self.standing(now) {
+            Standing::Over => true,
+            Standing::Ahead | Standing::Holds | Standing::Closed => false,
+        }
     }
 
     /// Whether a moment is in them.
     pub fn include(&self, moment: Moment) -> bool {
-        !self.have_ended(moment) && self.hold(moment.weekday(), moment.time())
+        match self.standing(moment) {
+            Standing::Holds => true,
+            Standing::Ahead | Standing::Closed | Standing::Over => false,
+        }
     }
 
-    /// Whether some moment is in both, as long as neither has ended.
+    /// The times of day at which the rule begins or ends to hold, or may.
+    pub fn borders(&self) -> impl Iterator<Item = TimeOfDay> + use<> {
+        let Times { span, days: _, from, until } = &self.0;
+        let span = (*span).into_iter().flat_map(|(from, to)| [from, to]);
+        span.chain(from.map(Moment::time)).chain(until.map(Moment::time)).chain([TimeOfDay::MIDNIGHT])
+    }
+
+    /// Whether a moment may be in both.
     pub fn meet(&self, other: &Hours) -> bool {
-        // If two spans overlap, one begins within the other.
-        self.begin_in(other) || other.begin_in(self)
+        // Of two spans that meet, one begins in the other.
+        !self.end_before(other) && !other.end_before(self) && (self.begin_in(other) || other.begin_in(self))
+    }
+
+    fn end_before(&self, other: &Hours) -> bool {
+        let (Times { span: _, days: _, from: _, until }, Times { span: _, days: _, from, until: _ }) =
+            (&self.0, &other.0);
+        until.zip(*from).is_some_and(|(until, from)| until <= from)
     }
 
     fn begin_in(&self, other: &Hours) -> bool {
-        let from = self.span.map_or(TimeOfDay::MIDNIGHT, |(from, _)| from);
-        let days: &[Weekday] = if self.days.is_empty() { &Weekday::ALL } else { &self.days };
-        days.iter().any(|day| other.hold(*day, from))
-    }
-
-    fn hold(&self, day: Weekday, time: TimeOfDay) -> bool {
-        let begin_on = |day| self.days.is_empty() || self.days.contains(&day);
-        match self.span {
-            None => begin_on(day),
-            Some((from, to)) if from < to => from <= time && time < to && begin_on(day),
-            Some((from, to)) => (from <= time && begin_on(day)) || (time < to && begin_on(day.yesterday())),
-        }
+        let Times { span, days, from: _, until: _ } = &self.0;
+        let from = span.map_or(TimeOfDay::MIDNIGHT, |(from, _)| from);
+        let days: &[Weekday] = if days.is_empty() { &Weekday::ALL } else { days };
+        let Times { span, days: others, from: _, until: _ } = &other.0;
+        days.iter().any(|day| hold(*span, others, *day, from))
     }
 }
 
-/// `07:00-21:00 on mon, tue`, `until sat 2026-12-05 22:00`.
+/// Whether a time of a day is in a span on some days.
+fn hold(span: Option<(TimeOfDay, TimeOfDay)>, days: &[Weekday], day: Weekday, time: TimeOfDay) -> bool {
+    let begin_on = |day| days.is_empty() || days.contains(&day);
+    match span {
+        None => begin_on(day),
+        Some((from, to)) if from < to => from <= time && time < to && begin_on(day),
+        Some((from, to)) => (from <= time && begin_on(day)) || (time < to && begin_on(day.yesterday())),
+    }
+}
+
+/// `07:00-21:00 on mon, tue`, `from sat 2026-12-05 08:00 until sat 2026-12-05 22:00`.
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((from, to)) = self.span {
+        let Times { span, days, from, until } = &self.0;
+        if let Some((from, to)) = span {
             write!(f, "{from}-{to}")?;
         }
-        if !self.days.is_empty() {
-            let days: Vec<_> = self.days.iter().map(|day| day.as_str()).collect();
-            let on = match self.span {
+        if !days.is_empty() {
+            let names: Vec<_> = days.iter().map(|day| day.as_str()).collect();
+            let on = match span {
                 None => "on",
                 Some((from, to)) if from < to => " on",
                 Some(_) => " beginning on",
             };
-            write!(f, "{on} {}", days.join(", "))?;
+            write!(f, "{on} {}", names.join(", "))?;
         }
-        let gap = if self.span.is_some() || !self.days.is_empty() { ", " } else { "" };
-        self.until.map_or(Ok(()), |until| write!(f, "{gap}until {until}"))
+        let mut gap = if span.is_some() || !days.is_empty() { ", " } else { "" };
+        if let Some(from) = from {
+            write!(f, "{gap}from {from}")?;
+            gap = " ";
+        }
+        until.map_or(Ok(()), |until| write!(f, "{gap}until {until}"))
     }
 }
 
-/// `{ "from": "07:00", "to": "21:00", "days": ["mon", "tue"] }`, with `until` where it ends.
+/// `{ "from": "07:00", "to": "21:00", "days": ["mon", "tue"] }`, with `begins` where it has not always held (`from` are the
+/// hours' own) and `until` where it ends.
 impl Serialize for Hours {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let days: Vec<_> = self.days.iter().map(|day| day.as_str()).collect();
-        let mut shown = serializer.serialize_struct("Hours", 3 + usize::from(self.until.is_some()))?;
-        shown.serialize_field("from", &self.span.map(|(from, _)| from.to_string()))?;
-        shown.serialize_field("to", &self.span.map(|(_, to)| to.to_string()))?;
+        let Times { span, days, from, until } = &self.0;
+        let days: Vec<_> = days.iter().map(|day| day.as_str()).collect();
+        let mut shown = serializer.serialize_struct("Hours", 3 + [from, until].into_iter().flatten().count())?;
+        shown.serialize_field("from", &span.map(|(from, _)| from.to_string()))?;
+        shown.serialize_field("to", &span.map(|(_, to)| to.to_string()))?;
         shown.serialize_field("days", &days)?;
-        if let Some(until) = self.until {
+        if let Some(from) = from {
+            shown.serialize_field("begins", &from.written())?;
+        }
+        if let Some(until) = until {
             shown.serialize_field("until", &until.written())?;
         }
         shown.end()
@@ -127,7 +185,8 @@ mod tests {
             let (from, to) = word.split_once('-').unwrap();
             (time(from), time(to))
         });
-        Hours::new(span, words.map(|word| Weekday::parse(word).unwrap()).collect(), None).unwrap()
+        let days = words.map(|word| Weekday::parse(word).unwrap()).collect();
+        Hours::new(Times { span, days, ..Times::default() }).unwrap()
     }
 
     #[test]
@@ -149,7 +208,9 @@ mod tests {
             let hours = hours(text);
             let hold = |at: &&str| {
                 let (day, time) = at.split_once(' ').unwrap();
-                hours.hold(Weekday::parse(day).unwrap(), TimeOfDay::parse(time).unwrap())
+                // The first day of the year 2001 was a Monday.
+                let first = Weekday::parse(day).unwrap() as u8 + 1;
+                hours.include(Moment::parse(&format!("2001-01-{first:02} {time}")).unwrap())
             };
             assert!(inside.iter().all(hold), "{text}: {inside:?}");
             assert!(!outside.iter().any(hold), "{text}: {outside:?}");
@@ -177,7 +238,7 @@ mod tests {
     #[test]
     fn what_has_ended_never_holds_again() {
         let until = Moment::parse("2026-12-05 22:00").unwrap();
-        let ends = Hours { until: Some(until), ..hours("07:00-23:00 sat") };
+        let ends = Hours(Times { until: Some(until), ..hours("07:00-23:00 sat").0 });
         for (moment, holds) in [
             ("2026-11-28 22:30", true),
             ("2026-12-05 21:59", true),
@@ -187,16 +248,56 @@ mod tests {
             let moment = Moment::parse(moment).unwrap();
             assert_eq!((ends.include(moment), ends.have_ended(moment)), (holds, moment >= until), "{moment}");
         }
-        let alone = Hours::new(None, Vec::new(), Some(until)).unwrap();
+        let alone = Hours::new(Times { until: Some(until), ..Times::default() }).unwrap();
         assert_eq!(ends.to_string(), "07:00-23:00 on sat, until sat 2026-12-05 22:00");
         assert_eq!(alone.to_string(), "until sat 2026-12-05 22:00");
         assert!(ends.meet(&alone) && alone.meet(&ends));
     }
 
     #[test]
+    fn what_has_not_begun_does_not_hold_yet() {
+        let from = Moment::parse("2026-12-05 08:00").unwrap();
+        let until = Moment::parse("2026-12-12 22:00").unwrap();
+        let begins = Hours(Times { from: Some(from), until: Some(until), ..hours("07:00-23:00 sat").0 });
+        for (moment, stands) in [
+            ("2026-11-28 12:00", Standing::Ahead),
+            ("2026-12-05 07:59", Standing::Ahead),
+            ("2026-12-05 08:00", Standing::Holds),
+            ("2026-12-05 23:00", Standing::Closed),
+            ("2026-12-12 21:59", Standing::Holds),
+            ("2026-12-12 22:00", Standing::Over),
+        ] {
+            assert_eq!(begins.standing(Moment::parse(moment).unwrap()), stands, "{moment}");
+        }
+        let alone = Hours::new(Times { from: Some(from), ..Times::default() }).unwrap();
+        let said = "07:00-23:00 on sat, from sat 2026-12-05 08:00 until sat 2026-12-12 22:00";
+        assert_eq!((begins.to_string(), alone.to_string()), (said.to_owned(), "from sat 2026-12-05 08:00".to_owned()));
+        let borders: Vec<_> = begins.borders().map(|time| time.to_string()).collect();
+        assert_eq!(borders, ["07:00", "23:00", "08:00", "22:00", "00:00"]);
+    }
+
+    #[test]
+    fn what_ends_as_another_begins_never_meets_it() {
+        let times = |from, until| {
+            let moment = |text: &str| Moment::parse(text).unwrap();
+            Hours::new(Times { from: Some(moment(from)), until: Some(moment(until)), ..Times::default() }).unwrap()
+        };
+        let first = times("2026-12-01 00:00", "2026-12-05 08:00");
+        for (from, until, want) in [
+            ("2026-12-05 08:00", "2026-12-06 00:00", false),
+            ("2026-12-05 07:59", "2026-12-06 00:00", true),
+            ("2026-11-01 00:00", "2026-12-01 00:00", false),
+            ("2026-11-01 00:00", "2027-12-01 00:00", true),
+        ] {
+            let other = times(from, until);
+            assert_eq!((first.meet(&other), other.meet(&first)), (want, want), "{from}, {until}");
+        }
+    }
+
+    #[test]
     fn what_is_always_is_no_restriction() {
-        assert_eq!(Hours::new(None, Vec::new(), None), None);
-        assert_eq!(Hours::new(None, Weekday::ALL.to_vec(), None), None);
+        assert_eq!(Hours::new(Times::default()), None);
+        assert_eq!(Hours::new(Times { days: Weekday::ALL.to_vec(), ..Times::default() }), None);
         let shown = |text: &str| hours(text).to_string();
         assert_eq!(shown("07:00-21:00 tue mon tue"), "07:00-21:00 on mon, tue");
         assert_eq!(shown("22:00-06:00 fri"), "22:00-06:00 beginning on fri");

@@ -49,7 +49,7 @@ pub use asking::{ASKED_AT_MOST, AskedBy, Asking};
 pub use body::{BodyConditions, Condition, Effect, Field, Unfit, Wanted, Words};
 pub use grant::{BodyHash, Bounds, Fingerprint, Grant, GrantId, Granted, HeadHash};
 pub use host_pattern::HostPattern;
-pub use hours::Hours;
+pub use hours::{Hours, Standing, Times};
 pub use narrow::{Narrow, Part};
 pub use observe::Observe;
 pub use policy::{Policy, PolicyAt, Rules};

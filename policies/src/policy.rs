@@ -198,12 +198,7 @@ impl Policy {
     pub fn borders_of(&self, host: &Host) -> BTreeSet<TimeOfDay> {
         let allows = self.allows_of(host).filter_map(|rule| rule.hours.as_ref());
         let hours = allows.chain(self.tunnels_of(host).filter_map(|rule| rule.hours.as_ref()));
-        let borders = |hours: &Hours| {
-            let (from, to) = hours.span().unwrap_or((TimeOfDay::MIDNIGHT, TimeOfDay::MIDNIGHT));
-            let until = hours.until().map_or(TimeOfDay::MIDNIGHT, Moment::time);
-            [TimeOfDay::MIDNIGHT, from, to, until]
-        };
-        hours.flat_map(borders).collect()
+        hours.flat_map(Hours::borders).collect()
     }
 
     /// Whether connections there are opened although a rule says `tls = "tunnel"`: because of a

@@ -2,7 +2,9 @@
 
 use crate::asking::AskedBy;
 use crate::rules::{AllowRule, Asks, Closed, DenyRule, Fit, Reading, TunnelRule};
-use crate::{Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, RuleRef, Scheme, Upgrade};
+use crate::{
+    Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, RuleRef, Scheme, Standing, Upgrade,
+};
 
 impl PolicyAt<'_> {
     /// Nothing allows the request: says whether something does at another time, or else which rule
@@ -57,13 +59,12 @@ impl PolicyAt<'_> {
     }
 
     pub(crate) fn outside_hours(&self, authority: &Authority, closed: Closed<'_>) -> Refusal {
-        let (group, host, now) = (&self.policy().group, &authority.host, self.now());
-        let why = format!(
-            "group {group} may ask this of {host} only {}, and by its owner's clock it is {} {}",
-            closed.hours(),
-            now.weekday(),
-            now.time()
-        );
+        let (group, host, now, hours) = (&self.policy().group, &authority.host, self.now(), closed.hours());
+        let it_is = match hours.standing(now) {
+            Standing::Ahead => now.to_string(),
+            Standing::Closed | Standing::Holds | Standing::Over => format!("{} {}", now.weekday(), now.time()),
+        };
+        let why = format!("group {group} may ask this of {host} only {hours}, and by its owner's clock it is {it_is}");
         let lift = self.lift(&Refused::OutsideHours(closed));
         Refusal { code: Code::OutsideHours, why, logged: None, rule: Some(closed.at().clone()), lift }
     }

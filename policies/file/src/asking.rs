@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use desk::{ValueError, duration};
-use policies::{AllowRule, Asking, Hours, Origin};
+use policies::{AllowRule, Asking, Hours, Origin, Times};
 use toml::de::DeValue;
 
 use crate::table::{Block, rule_ref};
@@ -60,7 +60,11 @@ fn settings(block: &mut Block<'_, '_>) -> Asking {
     let hold = block.read("hold", hold).unwrap_or(Asking::HOLD);
     let mut quiet = Vec::new();
     for word in block.strings("quiet") {
-        quiet.extend(block.meaning(word, hours::span).and_then(|span| Hours::new(Some(span), Vec::new(), None)));
+        quiet.extend(
+            block
+                .meaning(word, hours::span)
+                .and_then(|span| Hours::new(Times { span: Some(span), ..Times::default() })),
+        );
     }
     Asking { unlisted, hold, quiet }
 }

@@ -114,7 +114,7 @@ fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
         let help = Some("write tls = \"tunnel\", or remove it: TLS is opened, judged and closed again".to_owned());
         block.reader.problem(span, format!("`tls` cannot be {text:?}"), help);
     }
-    for key in ["scheme", "access", "do", "query", "json", "websocket", "credential", "model", "opaque", "unasked"] {
+    for key in keys::NEVER_OF_A_TUNNEL {
         if block.has(key) {
             let message = format!("nobody looks into a tunnel, so `{key}` means nothing beside `tls`");
             block.reader.problem(block.span_of(key), message, Some(format!("remove `{key}`, or remove `tls`")));

@@ -1,7 +1,8 @@
-//! `hours = "07:00-21:00"`, `days = ["mon", "tue"]` and `until = "2026-12-05 22:00"` in a rule.
+//! `hours = "07:00-21:00"`, `days = ["mon", "tue"]`, `from = "2026-12-05 08:00"` and `until = "2026-12-05 22:00"` as they
+//! stand in a rule.
 
 use desk::ValueError;
-use policies::{Hours, Moment, TimeOfDay, Weekday};
+use policies::{Hours, Moment, TimeOfDay, Times, Weekday};
 
 use crate::table::Block;
 
@@ -14,14 +15,38 @@ pub(crate) fn hours(block: &mut Block<'_, '_>) -> Option<Hours> {
     for word in block.strings("days") {
         days.extend(block.meaning(word, day));
     }
-    let until = block.read("until", until);
-    Hours::new(span, days, until)
+    let from = block.read("from", |text| moment(text, "from = \"2026-12-05 08:00\""));
+    let until = block.read("until", |text| moment(text, "until = \"2026-12-05 22:00\""));
+    let hours = Hours::new(Times { span, days, from, until });
+    if let (Some(from), Some(until), Some(hours)) = (from, until, &hours)
+        && let Some((why, help)) = never_holds(hours, from, until)
+    {
+        let message = format!("this rule would never hold: {why}");
+        block.reader.problem(block.span_of("from"), message, Some(help.to_owned()));
+    }
+    hours
 }
 
-fn until(text: &str) -> Result<Moment, ValueError> {
+/// Why nothing is left between two moments, and what to do.
+fn never_holds(hours: &Hours, from: Moment, until: Moment) -> Option<(String, &'static str)> {
+    if until <= from {
+        let help = "let it begin before it ends, or remove `from` or `until`";
+        return Some((format!("it would begin {from} and end {until}"), help));
+    }
+    // A week, and its first day's hours once more, which may have begun before it.
+    let days = std::iter::successors(Some(from.date()), |date| Some(date.tomorrow())).take(8);
+    let mut borders = days.flat_map(|date| hours.borders().map(move |time| Moment::new(date, time)));
+    if hours.include(from) || borders.any(|moment| hours.include(moment)) {
+        return None;
+    }
+    let help = "change `hours` or `days`, or let it begin sooner or end later";
+    Some((format!("between {from} and {until} it has no hours"), help))
+}
+
+fn moment(text: &str, form: &str) -> Result<Moment, ValueError> {
     Moment::parse(text).ok_or_else(|| {
-        let help = "write until = \"2026-12-05 22:00\", a day and a time by your clock";
-        ValueError::new(format!("{text:?} is no day with a time"), Some(help.to_owned()))
+        let help = format!("write {form}, a day and a time by your clock");
+        ValueError::new(format!("{text:?} is no day with a time"), Some(help))
     })
 }
 

@@ -22,7 +22,7 @@ const fn key(name: &'static str, schema: &'static str) -> Key {
 }
 
 /// `[[allow]]`.
-pub(crate) const OF_ALLOW: [Key; 18] = [
+pub(crate) const OF_ALLOW: [Key; 19] = [
     Key {
         name: "host",
         schema: r##"{ "description": "api.x.com, *.x.com (one label) or **.x.com (any depth).", "type": "string" }"##,
@@ -114,6 +114,12 @@ pub(crate) const OF_ALLOW: [Key; 18] = [
         meaning: "and only on these days of the week, see below",
     },
     Key {
+        name: "from",
+        schema: r##"{ "description": "The rule begins then to hold, by the owner's clock: 2026-12-05 08:00.", "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$" }"##,
+        written: r##"from = "2026-12-05 08:00""##,
+        meaning: "the rule begins then to hold, see below",
+    },
+    Key {
         name: "until",
         schema: r##"{ "description": "The rule ends then for good, by the owner's clock: 2026-12-05 22:00.", "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$" }"##,
         written: r##"until = "2026-12-05 22:00""##,
@@ -140,6 +146,10 @@ pub(crate) const NEVER_ASKED: [(&str, &str); 4] = [
     ("private", "nobody is asked about addresses that are not on the public internet"),
     ("unasked", "this rule is what asks"),
 ];
+
+/// What an `[[allow]]` may say and one with `tls` not: it needs a look inside.
+pub(crate) const NEVER_OF_A_TUNNEL: [&str; 10] =
+    ["scheme", "access", "do", "query", "json", "websocket", "credential", "model", "opaque", "unasked"];
 
 /// `[ask]`.
 pub(crate) const OF_ASKING: [Key; 3] = [
@@ -240,9 +250,13 @@ pub(crate) const OF_LIMITS: [Key; 10] = [
 ];
 
 /// The names of `[[allow]]`.
-pub(crate) const ALLOW: [&str; 18] = names(&OF_ALLOW);
+pub(crate) const ALLOW: [&str; 19] = names(&OF_ALLOW);
 /// The names of `[[ask]]`.
-pub(crate) const ASK: [&str; 14] = without_never_asked(&ALLOW);
+pub(crate) const ASK: [&str; 15] = without(&ALLOW, &firsts(&NEVER_ASKED));
+/// The names of an `[[allow]]` with `tls`.
+pub(crate) const TUNNEL: [&str; 9] = without(&ALLOW, &NEVER_OF_A_TUNNEL);
+/// The names of an `[[allow]]` of a skill.
+const _: [&str; 15] = without(&ALLOW, &firsts(&NEVER_OF_A_SKILL));
 /// The names of `[ask]`.
 pub(crate) const ASKING: [&str; 3] = names(&OF_ASKING);
 /// The names of `[[deny]]`.
@@ -278,24 +292,35 @@ const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] {
     names
 }
 
-const fn without_never_asked<const N: usize>(all: &[&'static str; 18]) -> [&'static str; N] {
+/// Those that stand in no list of what never may: whoever adds a key says in each whether it may.
+const fn without<const N: usize>(all: &[&'static str], never: &[&str]) -> [&'static str; N] {
     let mut names = [""; N];
     let (mut at, mut from) = (0, 0);
     while from < all.len() {
-        if !is_never_asked(all[from]) {
+        if !is_one_of(never, all[from]) {
             names[at] = all[from];
             at += 1;
         }
         from += 1;
     }
-    assert!(at == N, "each key is an [[ask]]'s or says why not");
+    assert!(at == N, "each key may be said here, or stands among those that never may");
     names
 }
 
-const fn is_never_asked(name: &str) -> bool {
+const fn firsts<const N: usize>(pairs: &[(&'static str, &str); N]) -> [&'static str; N] {
+    let mut names = [""; N];
     let mut at = 0;
-    while at < NEVER_ASKED.len() {
-        if is_same(NEVER_ASKED[at].0.as_bytes(), name.as_bytes()) {
+    while at < N {
+        names[at] = pairs[at].0;
+        at += 1;
+    }
+    names
+}
+
+const fn is_one_of(names: &[&str], name: &str) -> bool {
+    let mut at = 0;
+    while at < names.len() {
+        if is_same(names[at].as_bytes(), name.as_bytes()) {
             return true;
         }
         at += 1;
@@ -313,7 +338,12 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 
 /// Every key of an `[[ask]]`.
 pub fn of_ask() -> impl Iterator<Item = &'static Key> {
-    of_allow().filter(|key| !is_never_asked(key.name))
+    of_allow().filter(|key| ASK.contains(&key.name))
+}
+
+/// Every key of an `[[allow]]` with `tls`.
+pub fn of_tunnel() -> impl Iterator<Item = &'static Key> {
+    of_allow().filter(|key| TUNNEL.contains(&key.name))
 }
 
 /// Every key of an `[[allow]]`.
@@ -324,6 +354,13 @@ pub fn of_allow() -> impl Iterator<Item = &'static Key> {
 /// The table of an `[[allow]]` in docs/policy.md.
 pub fn table_of_allow() -> String {
     table_of(&OF_ALLOW)
+}
+
+/// What docs/policy.md says of `tls = "tunnel"`.
+pub fn sentence_of_tunnel() -> String {
+    let names: Vec<_> = of_tunnel().filter(|key| key.name != "tls").map(|key| format!("`{}`", key.name)).collect();
+    let (last, others) = names.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    format!("Only {} and {last} can be combined with it.", others.join(", "))
 }
 
 /// The table of `[ask]` there.
@@ -365,7 +402,7 @@ static TABLES: [TableKeys; 7] = [
     TableKeys { header: "[[test]]", keys: &TEST },
 ];
 
-static SYNONYMS: [(&str, &str); 19] = [
+static SYNONYMS: [(&str, &str); 23] = [
     ("method", "do"),
     ("methods", "do"),
     ("path", "do"),
@@ -383,6 +420,10 @@ static SYNONYMS: [(&str, &str); 19] = [
     ("import", "use"),
     ("include", "use"),
     ("expect", "want"),
+    ("begins", "from"),
+    ("start", "from"),
+    ("starts", "from"),
+    ("since", "from"),
     ("expires", "until"),
     ("end", "until"),
 ];

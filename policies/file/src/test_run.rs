@@ -67,7 +67,7 @@ pub(crate) fn report(test: &Test, text: &Text, policy: &Policy) -> TestReport {
         when: test.at.map(|at| at.to_string()),
         want: test.want.as_str(),
         passed,
-        why: turns.map_or(why.clone(), |(against, _)| format!("at {}: {why}", in_week(against))),
+        why: turns.map_or(why.clone(), |(against, _)| format!("at {}: {why}", as_said(test, against))),
     }
 }
 
@@ -78,13 +78,13 @@ pub(crate) fn problem(test: &Test, text: &Text, policy: &Policy) -> Option<(bool
         return None;
     }
     let is_wider = came.want() > test.want;
-    let at = turns.map(|(against, _)| format!(" at {}", in_week(against))).unwrap_or_default();
+    let at = turns.map(|(against, _)| format!(" at {}", as_said(test, against))).unwrap_or_default();
     let wants = match test.want {
         Want::Deny => "denied",
         Want::Ask => "asked about",
         Want::Allow => "allowed",
     };
-    let say_when = |(_, holds)| format!("say when the request comes, like at = \"{}\"", in_week(holds));
+    let say_when = |(_, holds)| format!("say when the request comes, like at = \"{}\"", as_said(test, holds));
     let narrow = match test.want {
         Want::Ask => "add an [[ask]], or narrow that rule",
         Want::Deny | Want::Allow => "narrow that rule, or add a [[deny]]",
@@ -113,9 +113,9 @@ fn asked(test: &Test) -> String {
     format!("{}{when}", test.request)
 }
 
-/// In the form that a test uses.
-fn in_week(moment: Moment) -> String {
-    format!("{} {}", moment.weekday(), moment.time())
+/// As this test would say it: by the calendar if it goes by that.
+fn as_said(test: &Test, moment: Moment) -> String {
+    if test.at.is_some_and(At::has_date) { moment.written() } else { format!("{} {}", moment.weekday(), moment.time()) }
 }
 
 /// Parts of the time that a test does not give may be anything: it passes if it does so at every

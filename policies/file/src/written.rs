@@ -6,7 +6,7 @@ use std::fmt::Write;
 use ipnet::IpNet;
 use policies::{
     AllowRule, Asking, Condition, DenyRule, Field, HostPattern, Hours, Leave, Limits, Methods, Observe, RequestPattern,
-    Rules, Say, TunnelRule, Wanted, Words,
+    Rules, Say, Times, TunnelRule, Wanted, Words,
 };
 
 use crate::summary;
@@ -149,13 +149,15 @@ pub(crate) fn in_why(why: &str) -> String {
     format!("why = {}", quoted(why))
 }
 
-/// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`, `until = "2026-12-05 22:00"`
+/// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`, `from = "2026-12-05 08:00"`, `until = "2026-12-05 22:00"`
 pub(crate) fn hours(hours: &Hours) -> Vec<String> {
-    let days: Vec<_> = hours.days().iter().map(|day| format!("\"{day}\"")).collect();
-    let span = hours.span().map(|(from, to)| format!("hours = \"{from}-{to}\""));
+    let Times { span, days, from, until } = hours.times();
+    let days: Vec<_> = days.iter().map(|day| format!("\"{day}\"")).collect();
+    let span = span.map(|(from, to)| format!("hours = \"{from}-{to}\""));
     let days = (!days.is_empty()).then(|| format!("days = [{}]", days.join(", ")));
-    let until = hours.until().map(|until| format!("until = \"{}\"", until.written()));
-    [span, days, until].into_iter().flatten().collect()
+    let from = from.map(|from| format!("from = \"{}\"", from.written()));
+    let until = until.map(|until| format!("until = \"{}\"", until.written()));
+    [span, days, from, until].into_iter().flatten().collect()
 }
 
 /// `query = { service = "x" }`

@@ -113,6 +113,7 @@ fn a_tunnel_has_hours_too() {
     assert!(compile(&tunnel("days = [\"sat\"]\n"), "").warnings.is_empty());
 }
 
+const FROM: &str = "from = \"2026-12-05 08:00\"\n";
 const UNTIL: &str = "until = \"2026-12-05 22:00\"\n";
 
 fn on(moment: &str) -> Moment {
@@ -178,7 +179,8 @@ fn a_test_without_a_date_is_about_what_stays() {
         assert!(compile(&test(more, want), "").warnings.is_empty(), "{more}");
     }
     let warned = compile(&test("at = \"2026-12-05\"", "allow"), "").warnings.to_string();
-    assert!(warned.contains("it is denied"), "{warned}");
+    assert!(warned.contains("at 2026-12-05 22:00 it is denied"), "{warned}");
+    assert!(warned.contains("like at = \"2026-12-05 12:00\""), "{warned}");
 }
 
 /// A host that a rule names at some time does not count as unnamed.
@@ -297,13 +299,21 @@ proptest! {
         others in rules(),
         rule in rules().prop_map(|rules| rules.into_iter().find(|rule| rule.starts_with("[[allow]]"))),
         facts in any_request(),
-        (moment, holds) in select(vec![("mon 06:59", false), ("mon 07:00", true), ("fri 20:59", true), ("fri 21:00", false), ("sat 12:00", false)]),
+        (times, moment, holds) in select(vec![
+            (BY_DAY, "mon 06:59", false),
+            (BY_DAY, "mon 07:00", true),
+            (BY_DAY, "fri 20:59", true),
+            (BY_DAY, "fri 21:00", false),
+            (BY_DAY, "sat 12:00", false),
+            (FROM, "2026-12-05 07:59", false),
+            (FROM, "2026-12-05 08:00", true),
+        ]),
     ) {
         let Some(rule) = rule else { return Ok(()) };
         let others = others.concat();
         let compiled = |text: String| super::properties::policy(&text);
         let (Some(with), Some(without), Some(gone)) = (
-            compiled(format!("{others}{}{BY_DAY}\n", rule.trim_end_matches('\n').to_owned() + "\n")),
+            compiled(format!("{others}{}{times}\n", rule.trim_end_matches('\n').to_owned() + "\n")),
             compiled(format!("{others}{rule}")),
             compiled(others.clone()),
         ) else { return Ok(()) };

@@ -4,6 +4,7 @@ mod asks;
 mod asks_model;
 mod bodies;
 mod docs;
+mod from;
 mod hours;
 mod invalid;
 mod narrow;

@@ -73,6 +73,7 @@ fn value(key: &str) -> BoxedStrategy<String> {
         "opaque" => line(&["", "opaque = true"]),
         "hours" => line(&["", "hours = \"07:00-21:00\"", "hours = \"22:00-06:00\""]),
         "days" => line(&["", "days = [\"sun\", \"mon\"]", "days = [\"sat\"]"]),
+        "from" => line(&["", "from = \"2026-12-05 21:59\"", "from = \"2026-01-01 00:00\""]),
         "until" => line(&["", "until = \"2026-12-05 22:00\"", "until = \"9999-12-31 00:00\""]),
         "why" => line(&["", "why = \"because \\\"it\\\" rains, 100 %\""]),
         other => panic!("say here what `{other}` may be"),
@@ -103,8 +104,8 @@ fn fits(form: Form, key: &str) -> bool {
         "opaque" => form == Form::Opaque,
         "tls" => form == Form::Tunnel,
         _ if form.asks() => keys::of_ask().any(|of_ask| of_ask.name == key),
-        "host" | "ports" | "private" | "hours" | "days" | "until" | "why" => true,
-        _ => form != Form::Tunnel,
+        _ if form == Form::Tunnel => keys::of_tunnel().any(|of_tunnel| of_tunnel.name == key),
+        _ => true,
     };
     opened && !(form == Form::Opaque && key == "websocket")
 }

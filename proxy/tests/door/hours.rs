@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::revoked::{begun, goes_on};
 use super::{tunnel, websocket};
-use crate::support::{Setup, World, get};
+use crate::support::{Setup, World, get, until};
 
 const BY_DAY: &str = "hours = \"07:00-21:00\"\ndays = [\"mon\"]\n";
 const READ: &str = "[[allow]]\nhost = \"cdn.allowed.test\"\naccess = \"read\"\nprivate = [\"127.0.0.12/32\"]\nhours = \"07:00-21:00\"\n";
@@ -82,7 +82,36 @@ async fn nothing_begins_outside_of_them() {
     assert_eq!(world.upstream("cdn.allowed.test").received().len(), 2);
 }
 
-/// If a client names its host outside the hours, the tunnel is opened to show it the reason.
+/// A rule that begins opens by itself, to a connection that is open already too, and cuts nothing; what ends at the same moment is
+/// cut by the same review.
+#[tokio::test]
+async fn a_rule_begins_by_itself_and_cuts_nothing() {
+    let hours = "hours = \"07:00-21:00\"";
+    let always = READ.replace(hours, "").replace("access = \"read\"", "do = [\"GET /public/**\"]");
+    let later = READ.replace(hours, "from = \"2026-11-23 21:00\"");
+    let ends = READ.replace(hours, "until = \"2026-11-23 21:00\"").replace("cdn", "ro").replace(".12/", ".13/");
+    let world = world(format!("{always}{later}{ends}")).await;
+    let hosts = ["cdn.allowed.test", "ro.allowed.test"];
+    hosts.iter().for_each(|host| goes_on(&world, host, "text/event-stream"));
+    world.turn_clock("20:59");
+    let _stays = begun(&world, hosts[0]).await;
+    let mut goes = begun(&world, hosts[1]).await;
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    let early = world.family.get("cdn.allowed.test", "/").await;
+    let text = early.text();
+    assert!(early.status == 403 && text.contains("outside_hours"), "{text}");
+    assert!(text.contains("only from mon 2026-11-23 21:00") && text.contains("it is mon 2026-11-23 20:59"), "{text}");
+    world.turn_clock("21:00");
+    assert!(goes.some().await.is_empty());
+    until("the other is over", || world.log.rows()[1].outcome.is_some()).await;
+    client.send(get("cdn.allowed.test", "/")).await;
+    assert_eq!(client.head_answer().await.unwrap().status, 200);
+    let rows = world.log.rows();
+    let under_way: Vec<_> = rows.iter().map(|row| row.is_allowed() && row.outcome.is_none()).collect();
+    assert_eq!(under_way, [true, false, false, true]);
+}
+
+/// A client that has said its host outside of them is opened, and hears why inside.
 #[tokio::test]
 async fn what_comes_to_a_closed_tunnel_is_told() {
     let world = world(format!("{}{BY_DAY}", tunnel::RULE)).await;

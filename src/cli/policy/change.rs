@@ -221,7 +221,7 @@ fn exactly(policy: &Policy, facts: &Facts, (now, until): (Moment, Option<Moment>
 
 /// When a rule ends, if it does.
 fn end_of(policy: &Policy, rule: &RuleRef) -> Option<Moment> {
-    policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?.hours?.until()
+    policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?.hours?.times().until
 }
 
 /// A rule under a deny allows nothing, contrary to what its author would think.

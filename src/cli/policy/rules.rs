@@ -1,6 +1,6 @@
 //! `doorward policy show`: everything in a group's policy, including presets and base.toml.
 
-use policies::{Asking, Date, GroupName, Limits, Moment, Policy, Rules, Say};
+use policies::{Asking, Date, GroupName, Limits, Moment, Policy, Rules, Say, Standing};
 use policy_file::{AskingSummary, Effect, RuleSummary};
 
 use super::show::{self, Styled, Tone};
@@ -89,8 +89,10 @@ fn row(rule: &RuleSummary, now: Moment) -> Vec<Styled> {
         Effect::Ask => Tone::Warning,
         Effect::Allow => Tone::Good,
     };
-    let effect = tone.of(&rule.effect.to_string());
-    let ended = rule.hours.as_ref().is_some_and(|hours| hours.have_ended(now));
-    let effect = if ended { Tone::Faint.of("ended") } else { effect };
+    let effect = match rule.hours.as_ref().map(|hours| hours.standing(now)) {
+        None | Some(Standing::Holds | Standing::Closed) => tone.of(&rule.effect.to_string()),
+        Some(Standing::Ahead) => Tone::Faint.of(&format!("{} later", rule.effect)),
+        Some(Standing::Over) => Tone::Faint.of("ended"),
+    };
     vec![effect, host.into(), rule.in_words().into(), credential.into(), rule.at.to_string().into()]
 }

@@ -305,6 +305,30 @@ fn a_rule_that_has_ended_is_shown_as_one() {
 }
 
 #[test]
+fn a_rule_that_has_not_begun_says_when_it_does() {
+    let rule = "host = \"a.test\"\naccess = \"read\"\nfrom = \"2026-12-01 12:00\"\n";
+    let (_dir, home) = home(&format!("[[allow]]\n{rule}[[ask]]\n{}", rule.replace("a.test", "b.test")));
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let shown = |day: &str| rules::words(&home, &policy, noon(day)).plain();
+    let when = "only from tue 2026-12-01 12:00";
+    assert!(shown("2026-11-30").contains(&format!("allow later  a.test  GET, HEAD, OPTIONS /**, {when}")));
+    assert!(shown("2026-11-30").contains("ask later    b.test"), "{}", shown("2026-11-30"));
+    assert!(shown("2026-12-01").contains("allow  a.test") && shown("2026-12-01").contains("ask    b.test"));
+    assert_eq!(rules::json(&policy)["rules"][0]["hours"]["begins"], "2026-12-01 12:00");
+    assert!(policy_file::written(policy.rules()).contains("from = \"2026-12-01 12:00\"\n"));
+    let (url, early) = ("https://a.test/", noon("2026-11-30"));
+    let way = policy_file::way(policy.at(early), Facts::parse("GET", url).unwrap());
+    let words = explain::words(&home, &policy, url, Some(early), &way, &[]).plain();
+    assert!(words.contains("when   mon 2026-11-30 12:00\nrule   policies/family.toml:1\n"), "{words}");
+    assert!(
+        words.contains(&format!("says   allow a.test: GET, HEAD, OPTIONS /**, {when}\ncode   outside_hours")),
+        "{words}"
+    );
+    let json = explain::json(&policy, url, Some(early), &way, &[]);
+    assert_eq!((&json["code"], &json["hours"]["begins"]), (&"outside_hours".into(), &"2026-12-01 12:00".into()));
+}
+
+#[test]
 fn a_policy_is_shown_as_one_file_that_says_the_same() {
     let (_dir, home) = home(ALL_OF_IT);
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();

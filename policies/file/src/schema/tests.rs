@@ -62,6 +62,9 @@ fn sentences() -> String {
 
 const SENTENCES: &str = "| preset | request | the agent wants to |\n";
 
+/// How the sentence begins and ends that says what stands beside `tls`.
+const BESIDE_TLS: (&str, &str) = ("Only `host`, ", " can be combined with it.");
+
 #[test]
 fn the_tables_on_the_page_are_made_of_the_keys() {
     page_is("policy.md", |page| {
@@ -74,6 +77,9 @@ fn the_tables_on_the_page_are_made_of_the_keys() {
         };
         let page = in_table(page, "[ask]", &keys::table_of_asking());
         let page = in_table(page, "[[say]]", &keys::table_of_say());
+        let (before, rest) = page.split_once(BESIDE_TLS.0).unwrap();
+        let (_, after) = rest.split_once(BESIDE_TLS.1).unwrap();
+        let page = format!("{before}{}{after}", keys::sentence_of_tunnel());
         replaced(&page, SENTENCES, &sentences())
     });
 }
