@@ -5,7 +5,7 @@
 //!
 //! **Invariants**
 //! - Only elapsed time counts: measured by a monotonic clock while the machine runs, by the wall clock while it was
-//!  off. Setting the wall clock changes nothing while Doorward runs.
+//!   off. Setting the wall clock changes nothing while Doorward runs.
 //! - An absence begins before it is written down, and ends after its end is written down.
 //! - A count that cannot be read has run out.
 

@@ -7,7 +7,7 @@
 //! **Invariants**
 //! - Secrets and sessions are included only on request. What this version does not recognise counts as a secret.
 //! - It can be made while a daemon serves: databases through SQLite's own backup, the audit log up to a
-//!  verified line.
+//!   verified line.
 //! - An agent's folder may change while it is copied: no link in it is followed.
 //! - A home is restored whole, after all of it was verified, and never over an existing one.
 
