@@ -43,10 +43,7 @@ noticed() {
         case $word in *=*) settings+=("$word") ;; *) test+=("$word") ;; esac
     done
     # Of the whole workspace, what is asked of dependencies is what `make test` has built them for.
-    case " $red " in
-        *" --test "*) test=(--workspace "${test[@]}") ;;
-        *" -p doorward "*) test=(-p doorward-whatsapp "${test[@]}") ;;
-    esac
+    case " $red " in *" --test "*) test=(--workspace "${test[@]}") ;; esac
     undo=$guard
     patch -d "$copy" -p1 -s -F3 --no-backup-if-mismatch <"$guard" >"$log" 2>&1 ||
         { echo "it does not apply any more: the guard has moved, make the patch anew (git diff -U2)"; return 1; }

@@ -40,6 +40,7 @@ aside "the image with clients" clients
 # With what the tests ask of dependencies (`--examples` brings it), or all would be built twice.
 say "Building the programs"
 cargo build --workspace --bins --examples --locked
+scripts/settle.sh
 aside "the images with agents" agents
 
 say "Building the tests"
