@@ -155,6 +155,8 @@ pub(crate) async fn reply(sandbox: &mut Sandbox, wanted: u64) -> String {
         match message.unwrap().expect("the sandbox ended") {
             FromGuest::Text { id, text } if id == wanted => reply.push_str(&text),
             FromGuest::Done { id, .. } if id == wanted => return reply,
+            // A sign of life, where a command takes its time.
+            FromGuest::Progress { .. } => {}
             other => panic!("{other:?}"),
         }
     }
