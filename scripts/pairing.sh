@@ -8,8 +8,8 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 cd channels/whatsapp-pairing
 if [ "${1:-}" = lints ]; then
     cargo fmt --check
-    # As `cargo clippy` does it, but on the way of a build: all that it depends on has been built for the tests, and
-    # need not be checked as well.
+    # As `cargo clippy` does it, its separator of arguments included, but as part of a build: the dependencies were
+    # built for the tests, and need not be checked as well.
     export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
     exec cargo test --no-run --locked
 fi

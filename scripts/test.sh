@@ -9,10 +9,10 @@ trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
 
 # Fetching waits for others, building for the processor: one goes on beside the other.
 declare -A beside=()
-aside() { # NAME COMMAND...
+aside() { # NAME WHAT_IT_FETCHES COMMAND...
     local name=$1
-    shift
-    note "(meanwhile: $name)"
+    note "meanwhile $name (the first time $2)"
+    shift 2
     "$@" >"$logs/$name" 2>&1 &
     beside[$name]=$!
 }
@@ -24,24 +24,23 @@ await() { # NAME
 }
 
 clients() {
-    scripts/clients-image.sh   # the first time about 350 MB from Debian, npm and PyPI
-    scripts/frameworks.sh      # that are asked how they read requests
+    scripts/clients-image.sh
+    scripts/frameworks.sh # that are asked how they read requests
 }
 agents() {
-    # The first time about 170 MB by pip or npm, 60 and 75 MB by npm.
     for image in "" claude opencode codex; do
         "$target/debug/doorward" --home "$logs/home" image build $image
     done
 }
 
 target=$(scripts/target.sh)
-aside "the image with clients" clients
+aside "the image with clients" "about 350 MB from Debian, npm and PyPI" clients
 
 # With what the tests ask of dependencies (`--examples` brings it), or all would be built twice.
 say "Building the programs"
 cargo build --workspace --bins --examples --locked
 scripts/settle.sh
-aside "the images with agents" agents
+aside "the images with agents" "about 300 MB from Debian, npm and PyPI" agents
 
 say "Building the tests"
 cargo test --workspace --lib --bins --tests --examples --locked --no-run
@@ -53,6 +52,8 @@ say "The images that tests run in"
 await "the image with clients"
 await "the images with agents"
 
+# Many wait for a container or a clock rather than for the processor.
+export NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$(($(nproc) + 1))}
 say "All tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --locked --no-fail-fast "$@"

@@ -115,9 +115,9 @@ pub(crate) const OF_ALLOW: [Key; 19] = [
     },
     Key {
         name: "from",
-        schema: r##"{ "description": "The rule begins then to hold, by the owner's clock: 2026-12-05 08:00.", "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$" }"##,
+        schema: r##"{ "description": "The rule holds from then on, by the owner's clock: 2026-12-05 08:00.", "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$" }"##,
         written: r##"from = "2026-12-05 08:00""##,
-        meaning: "the rule begins then to hold, see below",
+        meaning: "the rule holds from then on, see below",
     },
     Key {
         name: "until",

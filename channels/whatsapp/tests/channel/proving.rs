@@ -1,4 +1,4 @@
-//! `expect`: which chat a code comes from, and that everything else leaves no trace.
+//! `expect`: which chat a code comes from, and what becomes of every other message.
 
 use std::path::Path;
 use std::process::Stdio;
