@@ -21,18 +21,18 @@ measured() {
     return "$result"
 }
 
-evenings() { DOORWARD_EVENINGS=10 cargo test --locked --test household -- --nocapture; }
+evenings() { DOORWARD_EVENINGS=10 cargo test --locked --test end_to_end -- --nocapture evenings_of_a_household; }
 whatsapp() {
     # Four more, each from a seed of its own.
     for _ in 1 2 3 4; do cargo test --locked -p doorward-line --test line -- --nocapture evening:: || return 1; done
 }
 line() { cargo test --locked -p doorward-line --test line -- kills:: many::; }
 fuzz() { scripts/fuzz.sh 60; }
-kills() { DOORWARD_KILLS=300 cargo test --locked --test kills -- --nocapture; }
+kills() { DOORWARD_KILLS=300 cargo test --locked --test end_to_end -- --nocapture whatever_is_killed_nothing_went_out; }
 queue() { DOORWARD_QUEUE=10000 measured cargo test --locked -p doorward --lib -- --nocapture a_long_queue_of_many_groups; }
-rest() { DOORWARD_REST=60 measured cargo test --locked --test rest -- --nocapture; }
-tasks() { DOORWARD_KILLS=1000 measured cargo test --locked --test tasks -- --nocapture whatever_is_killed; }
-images() { cargo test --locked --test recipes -- --ignored --nocapture; }
+rest() { DOORWARD_REST=60 measured cargo test --locked --test end_to_end -- --nocapture rest::; }
+tasks() { DOORWARD_KILLS=1000 measured cargo test --locked --test end_to_end -- --nocapture tasks::deaths; }
+images() { cargo test --locked --test end_to_end -- --ignored --nocapture recipes::; }
 guards() { scripts/guards.sh; }
 packages() { scripts/package-test.sh "$(scripts/target.sh)/debug" long; }
 

@@ -1,12 +1,8 @@
 //! The owner is told at once: in the main group's chat, and through a command.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::{Duration, SystemTime};
 
-use support::{Chat, Door, Home, Response, Upstream, eventually, random_key};
+use crate::support::{Chat, Door, Home, Response, Upstream, eventually, random_key};
 
 const POLICY: &str = "\
 [[allow]]

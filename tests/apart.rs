@@ -1,15 +1,11 @@
 //! Sandboxes of two groups, side by side in one daemon: no file of one is a file of the
 //! other, and what one uses up is missing to nobody (invariant 15).
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Doh, Door, Home, Running, until};
+use crate::support::{Doh, Door, Home, Running, until};
 
 /// Two groups and a daemon for both.
 fn two() -> Home {

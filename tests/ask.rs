@@ -1,15 +1,10 @@
 //! A request that its owner is asked about: an agent's curl waits in a real sandbox while the owner's chat
 //! shows what it would do.
 
-#![allow(clippy::unwrap_used)]
-#![allow(clippy::print_stdout, reason = "how long a yes takes is a figure for docs/performance.md")]
-
-mod support;
-
 use std::time::Instant;
 
+use crate::support::{self, Chat, Daemon, Home, Phone, Response, Shown, Upstream};
 use serde_json::{Value, json};
-use support::{Chat, Daemon, Home, Phone, Response, Shown, Upstream};
 
 const POLICY: &str = "\
 # Forms of the school.

@@ -1,16 +1,12 @@
 //! A home for years: saved while it is in use, brought back elsewhere, upgraded, taken away.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-
-mod support;
-
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{CTRL_C, Chat, Home, Ran, Running, Terminal, docker, program, random_key, until};
+use crate::support::{CTRL_C, Chat, Home, Ran, Running, Terminal, docker, program, random_key, until};
 
 const PASSPHRASE: &str = "four words and a door";
 const NOTHING: &str = "# nothing\n";

@@ -1,10 +1,6 @@
 //! What an owner changes by commands instead of opening a file.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-use support::Home;
+use crate::support::{self, Home};
 
 const OWN: &str = "# The family's rules.\nuse = [\"weather\"] # rain\n\n[[allow]] # notes\nhost = \"notes.example\"\ndo = [\"GET /a\"]\n";
 

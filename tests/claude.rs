@@ -1,15 +1,11 @@
 //! The real Claude Code in its real image, thinking with a scripted model: what the
 //! chat hears, what the model is told, and what goes nowhere.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{Anthropic, Asked, Chat, Does, Home, Key, until};
 use serde_json::json;
-use support::{Anthropic, Asked, Chat, Does, Home, Key, until};
 
 fn says(text: impl Into<String>) -> Does {
     Does::Says(text.into())

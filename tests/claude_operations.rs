@@ -1,11 +1,7 @@
 //! The real Claude Code asks Doorward for things, over MCP at `http://doorward.internal`; and knows people by stand-ins.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{Anthropic, Chat, Does, Home, Key};
 use serde_json::json;
-use support::{Anthropic, Chat, Does, Home, Key};
 
 #[test]
 fn claude_sends_a_message_and_asks_for_access() {

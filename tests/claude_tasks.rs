@@ -1,11 +1,7 @@
 //! The real Claude Code makes a task over MCP; it is due after the daemon was started anew, and its answer arrives once.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{Anthropic, Chat, Does, Home, Key, until};
 use serde_json::json;
-use support::{Anthropic, Chat, Does, Home, Key, until};
 
 #[test]
 fn claude_makes_a_task_that_is_due_after_a_restart() {

@@ -1,23 +1,15 @@
 //! Everyday clients in a real sandbox, as people call them: the door's environment
 //! and its CA bundle are all they need.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-#[path = "clients/handed_out.rs"]
 mod handed_out;
-#[path = "clients/libraries.rs"]
 mod libraries;
-#[path = "clients/names.rs"]
 mod names;
-#[path = "clients/trust.rs"]
 mod trust;
-#[path = "clients/uploads.rs"]
 mod uploads;
 
 use std::sync::{Arc, OnceLock};
 
-use support::{Daemon, GitServer, Home, Live, Request, Response, Upstream, docker, folder};
+use crate::support::{Daemon, GitServer, Home, Live, Request, Response, Upstream, docker, folder};
 
 /// A home whose group may reach `site.example`, in all that `rule` says.
 fn with_site(rule: &str, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (Home, Upstream, Daemon) {

@@ -1,12 +1,8 @@
 //! The real Codex in its real image, driven by the Agent Client Protocol, thinking with a scripted model that speaks
 //! OpenAI's Responses API.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{self, Anthropic, Chat, Does, Home, Key, OpenAi, Question, until};
 use serde_json::json;
-use support::{Anthropic, Chat, Does, Home, Key, OpenAi, Question, until};
 
 fn says(text: impl Into<String>) -> Does {
     Does::Says(text.into())

@@ -1,12 +1,8 @@
 //! What an owner asks the command line: explain, audit, doctor, tour.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 
-use support::{Daemon, Home, Response, Upstream, until};
+use crate::support::{self, Daemon, Home, Response, Upstream, until};
 
 const NOTES: &str = "\
 [[allow]]

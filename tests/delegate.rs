@@ -1,14 +1,10 @@
 //! The real Claude Code has parts of its work done by helpers, each in a sandbox of its own with less than it has.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{Anthropic, Asked, Audit, Chat, Does, Home, Key, Response, Upstream, until};
 use serde_json::{Value, json};
-use support::{Anthropic, Asked, Audit, Chat, Does, Home, Key, Response, Upstream, until};
 
 /// Where the models of helpers wait until the test has looked.
 #[derive(Clone, Default)]

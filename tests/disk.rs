@@ -1,14 +1,10 @@
 //! What a sandbox may write: so much, and never so much that the disk is full, which
 //! would shut the doors of all others (invariant 15).
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Chat, Door, Home, Response, Upstream, until};
+use crate::support::{Chat, Door, Home, Response, Upstream, until};
 
 fn limited(home: &Home, group: &str, limits: &str) {
     std::fs::write(home.at("groups").join(format!("{group}.toml")), format!("[limits]\n{limits}\n")).unwrap();

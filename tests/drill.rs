@@ -1,12 +1,8 @@
 //! The drill on a real installation: refused as it stands, and red for each way in
 //! which it is deliberately weakened.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{Home, Ran};
 use serde_json::Value;
-use support::{Home, Ran};
 
 /// A drill of a home's group. Whatever came of it, it leaves nothing behind.
 #[track_caller]

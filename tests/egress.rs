@@ -1,12 +1,8 @@
 //! What leaves a sandbox: nothing, until the owner writes the lines that let it.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 
-use support::{Daemon, Doh, Door, Home, Ran, Response, Upstream, until};
+use crate::support::{Daemon, Doh, Door, Home, Ran, Response, Upstream, until};
 
 const NEWS: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
 

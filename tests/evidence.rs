@@ -1,13 +1,9 @@
 //! The evidence is whole: what happens besides requests stands in the same log, and what
 //! is broken off says why.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::sync::{Mutex, mpsc};
 
-use support::{Door, Home, Response, Upstream, until};
+use crate::support::{Door, Home, Response, Upstream, until};
 
 const NEWS: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
 

@@ -1,18 +1,13 @@
 //! A thousand requests that wait for their owner at once, in fifty groups, through real doors: each takes little,
 //! and they harm nobody.
 
-#![allow(clippy::unwrap_used)]
-#![allow(clippy::print_stdout, reason = "what one takes is a figure for docs/performance.md")]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::support::{Door, Home, Response, Upstream, until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
-use support::{Door, Home, Response, Upstream, until};
 
 const GROUPS: usize = 50;
 const OF_EACH: usize = 20;

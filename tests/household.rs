@@ -7,25 +7,12 @@
 //! An evening is drawn from a seed, which is printed. `DOORWARD_EVENING=SEED` plays that one
 //! again; `DOORWARD_EVENINGS=10` plays so many (`make test-long`).
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-#![allow(clippy::print_stderr, reason = "whoever repeats an evening needs its seed")]
-#![allow(unreachable_pub, reason = "a test program has its modules to itself")]
-
-mod support;
-
-#[path = "household/cast.rs"]
 mod cast;
-#[path = "household/clock.rs"]
-mod clock;
-#[path = "household/disk.rs"]
-mod disk;
-#[path = "household/engine.rs"]
+pub mod clock;
+pub mod disk;
 mod engine;
-#[path = "household/evening.rs"]
 mod evening;
-#[path = "household/oracle.rs"]
 mod oracle;
-#[path = "household/plan.rs"]
 mod plan;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,12 +1,8 @@
 //! Images of the owner's on the real engine: what they need is fetched through a door, and they are built without network.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 
-use support::{Home, Named, Response, Upstream, docker};
+use crate::support::{Home, Named, Response, Upstream, docker};
 
 const TOOL: &str = "#!/bin/sh\necho a tool says hello\n";
 

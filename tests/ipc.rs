@@ -1,12 +1,8 @@
 //! A container skill of NanoClaw's in a real sandbox: a script that writes files into `/workspace/ipc`, as it
 //! would there.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{Chat, Daemon, Home, until};
 use serde_json::{Value, json};
-use support::{Chat, Daemon, Home, until};
 
 /// The skill's script, with nothing in it of Doorward.
 const SKILL: &str = r#"#!/bin/sh

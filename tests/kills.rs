@@ -3,16 +3,7 @@
 //!
 //! `DOORWARD_KILLS=300` kills it that often (`make test-long`).
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-#![allow(clippy::print_stderr, reason = "whoever repeats it wants to know what was drawn")]
-#![allow(unreachable_pub, reason = "a test program has its modules to itself")]
-
-mod support;
-
-#[path = "household/clock.rs"]
-mod clock;
-#[path = "household/disk.rs"]
-mod disk;
+use crate::household::{clock, disk};
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -26,9 +17,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::support::{self, Door, Home, Response, Upstream, until};
 use clock::Clock;
 use disk::Disk;
-use support::{Door, Home, Response, Upstream, until};
 
 const POLICY: &str = "\
 [[allow]]

@@ -1,13 +1,9 @@
 //! What a sandbox sees, and what becomes of a real key.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::{Daemon, Door, Home, Response, Upstream, docker, random_key, until};
+use crate::support::{self, Daemon, Door, Home, Response, Upstream, docker, random_key, until};
 
 const POLICY: &str = "\
 [[allow]]

@@ -1,12 +1,8 @@
 //! The owner's lock: a download under way is cut, a restart opens nothing, and only the command
 //! line unlocks. And the owner's absence, which leaves groups their models.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{Chat, Home, Response, Upstream};
 use serde_json::Value;
-use support::{Chat, Home, Response, Upstream};
 
 const POLICY: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
 

@@ -1,19 +1,15 @@
 //! What commands show at terminals of different widths, and in a pipe.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::terminal::{broken_words, plain};
+use crate::support::{Home, Seen, Terminal};
 use clap::CommandFactory as _;
 use doorward::cli::Cli;
 use doorward::store::Store;
 use doorward::store::ledger::{AuditLog, Notice};
 use policies::{Code, GroupName, RuleRef, SandboxId};
 use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
-use support::terminal::{broken_words, plain};
-use support::{Home, Seen, Terminal};
 use textwrap::core::display_width;
 
 const WIDTHS: [u16; 3] = [40, 80, 120];

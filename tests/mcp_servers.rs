@@ -1,11 +1,7 @@
 //! The owner's own MCP servers, a program in the sandbox and a host behind a rule, as real agents use them.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{self, Anthropic, Does, Home, Key, OpenAi, Request, Response, Upstream, random_key};
 use serde_json::{Value, json};
-use support::{Anthropic, Does, Home, Key, OpenAi, Request, Response, Upstream, random_key};
 
 /// A program that speaks MCP over its standard input and output, with one tool.
 const NOTES: &str = r#"

@@ -1,11 +1,7 @@
 //! opencode with models of several houses, and with one at home: each behind a scripted server that speaks its API.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{self, Completions, Conversation, Does, Form, Home, Running, Served, random_key};
 use serde_json::json;
-use support::{Completions, Conversation, Does, Form, Home, Running, Served, random_key};
 
 /// Looks at the folder, then says what it saw.
 fn looks(asked: &Conversation) -> Does {

@@ -1,16 +1,12 @@
 //! Folders of the owner's in real sandboxes: what is seen of them, and what is never mounted.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{Home, until};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use support::{Home, until};
 use tempfile::TempDir;
 
 /// A home with two groups, and folders of its owner's elsewhere.

@@ -1,16 +1,12 @@
 //! OAuth 2: the gateway fetches access tokens, a sandbox holds surrogates of both, and
 //! its own attempts to refresh are answered with surrogates.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::{self, Door, Home, Response, Upstream, random_key, until};
 use serde_json::Value;
-use support::{Door, Home, Response, Upstream, random_key, until};
 
 const POLICY: &str = "\
 [[allow]]

@@ -1,11 +1,7 @@
 //! The real opencode in its real image, driven by the Agent Client Protocol, thinking with a scripted model.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{self, Anthropic, Asked, Chat, Does, Home, Key, until};
 use serde_json::json;
-use support::{Anthropic, Asked, Chat, Does, Home, Key, until};
 
 fn says(text: impl Into<String>) -> Does {
     Does::Says(text.into())

@@ -1,11 +1,7 @@
 //! What an agent in a real sandbox asks of Doorward, with curl as its hands.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{Chat, Daemon, Home, until};
 use serde_json::{Value, json};
-use support::{Chat, Daemon, Home, until};
 
 const POLICY: &str = "\
 [[allow]]

@@ -2,14 +2,10 @@
 //! they are written (`scripts/pictures.sh`); without, that each can be made is all that is looked
 //! at: times and names of sandboxes are others each time.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod support;
-
 use std::path::Path;
 
-use support::picture::picture;
-use support::{Anthropic, CTRL_C, Does, ENTER, Home, Key, Response, Terminal, Upstream, random_key};
+use crate::support::picture::picture;
+use crate::support::{Anthropic, CTRL_C, Does, ENTER, Home, Key, Response, Terminal, Upstream, random_key};
 
 const COLUMNS: u16 = 80;
 

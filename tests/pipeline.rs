@@ -1,15 +1,11 @@
 //! From a message in to its answer: order, once and only once, one queue for all.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::{self, Chat, Home, Phone, Shown, until};
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use support::{Chat, Home, Phone, Shown, until};
 
 #[test]
 fn a_message_that_is_delivered_twice_is_answered_once() {

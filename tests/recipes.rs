@@ -1,16 +1,14 @@
 //! What docs/agents.md has recipes for, as its reader would do it, with what registries really give: it takes minutes and a
 //! network, so it belongs to `make test-long`.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::ToSocketAddrs as _;
 
-use support::{Completions, Conversation, Does, Form, Home, Named, Response, Running, Served, Upstream, random_key};
+use crate::support::{
+    Completions, Conversation, Does, Form, Home, Named, Response, Running, Served, Upstream, random_key,
+};
 
 /// The code block that follows these words of the page.
 fn block(after: &str) -> String {

@@ -1,13 +1,9 @@
 //! What is left after the daemon was killed in the middle of things.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use support::{Chat, Home, PATIENCE, Response, Upstream, until};
+use crate::support::{Chat, Home, PATIENCE, Response, Upstream, until};
 
 const POLICY: &str = "\
 [[allow]]

@@ -1,13 +1,8 @@
 //! A daemon that has nothing to do does nothing.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-#![allow(clippy::print_stderr, reason = "whoever runs it wants to know what was measured")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{Home, PATIENCE, until};
+use crate::support::{Home, PATIENCE, until};
 
 /// How many seconds are looked at: longer than any pause of a daemon's that is not at rest yet. `DOORWARD_REST=60`
 /// looks at a minute (`make test-long`).

@@ -1,15 +1,11 @@
 //! `doorward secret add`, `rotate` and `remove`: values come from standard input, are
 //! for their owner alone, and are never shown.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod support;
-
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-use support::{Home, Ran, Running, until};
+use crate::support::{Home, Ran, Running, until};
 
 const SECRET: &str = "ghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
 const LATER: &str = "ghp_9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA";

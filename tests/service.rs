@@ -1,12 +1,8 @@
 //! The daemon as a service. That it runs as one is tried where systemd runs: scripts/package-test.sh.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::Path;
 
-use support::Home;
+use crate::support::{self, Home};
 
 #[test]
 fn the_unit_is_shown_before_it_is_written() {

@@ -3,15 +3,11 @@
 //! What stands for the network is set before (a name's address and authority) and, once the group's policy is
 //! there, that this address is on the machine itself.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod support;
-
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
-use support::terminal::{broken_words, plain};
-use support::{Anthropic, BACKSPACE, CTRL_C, CTRL_D, Does, ENTER, Home, Key, Terminal, random_key};
+use crate::support::terminal::{broken_words, plain};
+use crate::support::{Anthropic, BACKSPACE, CTRL_C, CTRL_D, Does, ENTER, Home, Key, Terminal, random_key};
 use textwrap::core::display_width;
 
 fn answering(key: &Key) -> Anthropic {

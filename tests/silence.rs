@@ -2,21 +2,15 @@
 //! databases, its error pages, its exports, what it tells an alarm's command. Whatever
 //! goes wrong, on either side (attack L04).
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-#![allow(unreachable_pub, reason = "a test program has its modules to itself")]
-
-mod support;
-
-#[path = "silence/stage.rs"]
 mod stage;
 
 use std::path::{Path, PathBuf};
 
+use crate::support::{Door, until};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use stage::{GRANTS, PLACES, Stage};
-use support::{Door, until};
 
 #[test]
 fn nothing_that_the_daemon_writes_holds_a_secret() {

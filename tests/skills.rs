@@ -1,18 +1,13 @@
 //! Skills in real sandboxes: each that ships against a stand-in of its service, and what becomes of one over time.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-
-mod support;
-
-#[path = "skills/fifty.rs"]
 mod fifty;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::support::{Anthropic, Does, Home, Key, Response, Upstream, require_engine_and, until};
 use doorward::skills::{shipped, shipped_names};
-use support::{Anthropic, Does, Home, Key, Response, Upstream, require_engine_and, until};
 use tempfile::TempDir;
 use toml_edit::{DocumentMut, Item, Table};
 

@@ -1,13 +1,9 @@
 //! `doorward chat` at a terminal: editing, history, pasted text, and answers that grow.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::os::unix::fs::PermissionsExt as _;
 
-use support::terminal::plain;
-use support::{Home, Terminal};
+use crate::support::terminal::plain;
+use crate::support::{Home, Terminal};
 
 fn chat(home: &Home) -> Terminal {
     let mut chat = Terminal::start(home.command(&["chat", "--group", "family"]), 80);

@@ -1,15 +1,9 @@
 //! Tasks from the command line to the chat, on the real daemon with real sandboxes; and killed around every step.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-#![allow(clippy::print_stderr, reason = "whoever repeats it wants to know what was drawn")]
-
-mod support;
-
-#[path = "tasks/deaths.rs"]
 mod deaths;
 
+use crate::support::{self, Chat, Home, Response, Upstream, until};
 use serde_json::Value;
-use support::{Chat, Home, Response, Upstream, until};
 
 const POLICY: &str = "\
 [[allow]]

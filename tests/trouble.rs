@@ -1,14 +1,10 @@
 //! Bad input and bad surroundings: a clear message, what to do, an exit code, and
 //! nothing half-done left behind.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Door, Home, Response, Running, Upstream, until};
+use crate::support::{self, Door, Home, Response, Running, Upstream, until};
 
 const NEWS: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
 

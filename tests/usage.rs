@@ -1,14 +1,10 @@
 //! What models use up: counted at the door, limited, kept over a crash, and told.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::support::{Answer, Chat, Door, Home, Response, Upstream, random_key, until};
 use serde_json::{Value, json};
-use support::{Answer, Chat, Door, Home, Response, Upstream, random_key, until};
 
 const HOST: &str = "api.anthropic.com";
 

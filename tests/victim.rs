@@ -2,11 +2,7 @@
 //! page tells it, and tries to send its key and the family's notes to a stranger by
 //! every means it has. Not one byte arrives, and the log shows what was tried.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-use support::{Home, Victim};
+use crate::support::{Home, Victim};
 
 #[test]
 fn an_obedient_victim_sends_nothing_to_a_stranger() {

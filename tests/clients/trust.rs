@@ -75,7 +75,7 @@ fn uv_installs_from_an_index() {
     let (home, site, _daemon) = with_site_and_clients("access = \"read\"", |request| match request.path() {
         "/simple/hello/" => Response::ok("<a href=\"/hello-1.0-py3-none-any.whl\">hello-1.0-py3-none-any.whl</a>")
             .header("content-type", "text/html"),
-        "/hello-1.0-py3-none-any.whl" => Response::ok(support::wheel()),
+        "/hello-1.0-py3-none-any.whl" => Response::ok(crate::support::wheel()),
         _ => Response::not_found(),
     });
     let install = "uv=/opt/clients/python/bin/uv; $uv venv -q /tmp/v && VIRTUAL_ENV=/tmp/v $uv pip install -q --index-url \

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use serde_json::{Value, json};
 
 use super::plan::{Chat, Says};
-use super::support::{Anthropic, Asked, Does, Key, Response, Upstream, random_key};
+use crate::support::{Anthropic, Asked, Does, Key, Response, Upstream, random_key};
 
 /// What the club, the family and the others may reach.
 pub const POLICY: &str = "\

@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::disk::Disk;
 use super::engine::Engine;
 use super::plan::{Chat, Death, Ended, Moment, Says, Scene};
-use super::support::{Daemon, Home, Phone, Ran, docker};
+use crate::support::{Daemon, Home, Phone, Ran, docker};
 
 /// The bound of a run, in seconds: long enough for an honest one on a busy machine.
 const LONGEST: u64 = 20;

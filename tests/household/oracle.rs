@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::cast::LINES;
 use super::evening::{Evening, Written};
 use super::plan::{Chat, Says};
-use super::support::Shown;
+use crate::support::Shown;
 
 /// What a message that waits may be told beside its answer.
 const REMARKS: [&str; 10] = [

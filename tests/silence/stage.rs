@@ -10,7 +10,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::support::{Answer, Door, Home, Request, Response, Upstream, random_key, until};
+use crate::support::{Answer, Door, Home, Request, Response, Upstream, random_key, until};
 
 /// The ways in which a credential is put on: its name, its place, and a request with it.
 pub const PLACES: [(&str, &str, &str, &str); 5] = [

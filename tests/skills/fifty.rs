@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 
-use super::support::Home;
+use crate::support::Home;
 
 const SKILLS: usize = 50;
 const HOSTS: usize = 4;

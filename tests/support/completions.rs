@@ -70,12 +70,6 @@ impl Completions {
 }
 
 impl Conversation {
-    /// Whether something stands anywhere in it.
-    pub fn mentions(&self, text: &str) -> bool {
-        let quoted = Value::from(text).to_string();
-        self.whole.to_string().contains(quoted.trim_matches('"'))
-    }
-
     /// The model that it is for, where the question says so.
     pub fn model(&self) -> &str {
         self.whole["model"].as_str().unwrap_or_default()

@@ -4,8 +4,12 @@
 //! What it is: everything a test drives and looks at from outside. What it is not:
 //! a way into the program; tests see what an owner, an agent or an upstream sees.
 
-#![allow(dead_code, unused_imports, reason = "each test program uses its own part of the stage")]
-#![allow(unreachable_pub, reason = "every test program has this module to itself")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests of the whole line have this stage as well, and use a part of it"
+)]
+#![allow(unreachable_pub, reason = "a test program has this module to itself")]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

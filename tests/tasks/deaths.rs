@@ -12,8 +12,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
-use super::support::{Chat, Daemon, Home, PATIENCE, until};
 use super::{in_millis, shown};
+use crate::support::{Chat, Daemon, Home, PATIENCE, until};
 
 /// How often it is killed where nobody asks for more.
 const KILLS: u64 = 50;

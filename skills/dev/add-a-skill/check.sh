@@ -16,4 +16,4 @@ for script in "skills/$name/scripts/"*; do
 done
 cargo run --quiet --locked -- --home "$(mktemp -d)" skill check "./skills/$name"
 cargo test --locked -p doorward --lib -- skills::shipped
-cargo test --locked -p doorward --test skills every_skill_that_ships_works_in_a_sandbox
+cargo test --locked -p doorward --test end_to_end every_skill_that_ships_works_in_a_sandbox
