@@ -139,6 +139,19 @@ impl Intake {
     }
 }
 
+/// Has a message stored until the daemon has it. WhatsApp may deliver it again, but it can be decrypted only once: then
+/// the library takes what it has stored. Until a chat is known by the name in the message, that is in memory.
+pub(crate) async fn keep(client: &Client, chats: &Chats, word: &str, inbound: &InboundMessage) -> anyhow::Result<()> {
+    let (source, id) = (&inbound.info.source, &inbound.info.id);
+    chats.learn(word, &source.chat);
+    let (chat, sender) = (source.chat.to_string(), source.sender.to_string());
+    let store = client.persistence_manager().backend();
+    if let Some(message) = store.get_pending_inbound(&chat, &sender, id).await? {
+        store.store_pending_inbound(&chat, &sender, id, &message).await?;
+    }
+    Ok(())
+}
+
 /// The names of a chat in a message. In a direct chat the other person's second name is the
 /// chat's second name.
 pub(crate) fn chat_names(info: &MessageInfo) -> [Option<Jid>; 2] {
