@@ -40,6 +40,9 @@ impl InboundDurabilityHook for Intake {
         let mut answers = Vec::new();
         for inbound in batch {
             if let Some(message) = self.read(&client, inbound).await {
+                if self.chats.word(std::slice::from_ref(&inbound.info.source.chat)).is_none() {
+                    keep(&client, &self.chats, &message.chat, inbound).await?;
+                }
                 answers.push(self.daemon.message(message));
             }
         }

@@ -27,6 +27,24 @@ async fn a_message_that_was_not_committed_comes_again() {
     assert_eq!(house.server.unacknowledged().await, [] as [String; 0]);
 }
 
+/// WhatsApp may name its chat otherwise than the daemon does.
+#[tokio::test]
+async fn a_message_that_was_not_committed_comes_again_under_either_name() {
+    let mut house = House::linked().await;
+    let lid = "20001112223@lid";
+    house.server.phone(lid).await;
+    let mut program = house.run("own-number", &[ANNA]).await;
+    house.server.write(lid, "L1", &wa::Message::text("do not lose me"), &[("sender_pn", ANNA)]).await;
+    assert_eq!(program.hear().await.id, "L1");
+    assert_eq!(program.close().await, 0);
+    assert_eq!(house.server.unacknowledged().await, ["L1"]);
+    let mut program = house.run("own-number", &[ANNA]).await;
+    house.server.write(lid, "L2", &wa::Message::text("nor me"), &[("sender_pn", ANNA)]).await;
+    for id in ["L1", "L2"] {
+        assert_eq!(program.take().await.id, id);
+    }
+}
+
 #[tokio::test]
 async fn a_daemon_that_goes_leaves_its_message_unacknowledged() {
     let mut house = House::linked().await;
