@@ -142,6 +142,25 @@ impl Intake {
     }
 }
 
+/// Takes nothing in: what comes from registered chats is left to the daemon.
+pub(crate) struct Leaving(pub(crate) Chats);
+
+#[async_trait]
+impl InboundDurabilityHook for Leaving {
+    async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
+        self.0.set_own(own_names(&client));
+        let mut is_left = false;
+        for inbound in batch {
+            let names = other_names(&client, chat_names(&inbound.info)).await;
+            if let Some(word) = self.0.word(&names) {
+                keep(&client, &self.0, &word, inbound).await?;
+                is_left = true;
+            }
+        }
+        if is_left { Err(anyhow::anyhow!("the daemon takes it")) } else { Ok(()) }
+    }
+}
+
 /// Has a message stored until the daemon has it. WhatsApp may deliver it again, but it can be decrypted only once: then
 /// the library takes what it has stored. Until a chat is known by the name in the message, that is in memory.
 pub(crate) async fn keep(client: &Client, chats: &Chats, word: &str, inbound: &InboundMessage) -> anyhow::Result<()> {
