@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
-use super::{Failure, environment, refused, show, usage};
+use super::{Failure, environment, group, refused, show, usage};
 use crate::channels::lines::LineReader;
 use crate::channels::program;
-use crate::config::{Config, WHATSAPP_PROGRAM, WhatsappMode};
+use crate::config::{Config, WHATSAPP, WHATSAPP_PROGRAM, WhatsappMode};
 use crate::home::Home;
 use crate::registration::whatsapp as ids;
+use crate::store::Group;
 
 /// Link a WhatsApp account, see how it stands, give it up.
 ///
@@ -131,30 +132,45 @@ pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Fai
         args.command,
         WhatsappCommand::Status { json: false } | WhatsappCommand::Chats { json: false } | WhatsappCommand::Unlink
     );
-    let words = words(args.command)?;
+    let registered = match args.command {
+        WhatsappCommand::Link { .. } | WhatsappCommand::Chats { .. } => registered(&group::open_store(home)?.groups()?),
+        WhatsappCommand::Status { .. } | WhatsappCommand::Unlink => Vec::new(),
+    };
+    let words = words(args.command, &registered)?;
     let succeeded = if is_listing { account.shown(&words).await? } else { account.run(&words).await? };
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn words(command: WhatsappCommand) -> Result<Vec<OsString>, Failure> {
+fn words(command: WhatsappCommand, registered: &[String]) -> Result<Vec<OsString>, Failure> {
     let words = match command {
-        WhatsappCommand::Link { phone } => return link_words(phone.as_deref()),
+        WhatsappCommand::Link { phone } => return link_words(phone.as_deref(), registered),
         WhatsappCommand::Status { json: false } => vec!["status"],
         WhatsappCommand::Status { json: true } => vec!["status", "--json"],
-        WhatsappCommand::Chats { json: false } => vec!["chats"],
-        WhatsappCommand::Chats { json: true } => vec!["chats", "--json"],
+        WhatsappCommand::Chats { json: false } => return Ok(chats_words(&[], registered)),
+        WhatsappCommand::Chats { json: true } => return Ok(chats_words(&["--json"], registered)),
         WhatsappCommand::Unlink => vec!["unlink"],
     };
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
-fn link_words(phone: Option<&str>) -> Result<Vec<OsString>, Failure> {
+fn link_words(phone: Option<&str>, registered: &[String]) -> Result<Vec<OsString>, Failure> {
     let mut words = vec![OsString::from("link")];
     if let Some(phone) = phone {
         let number = ids::number(phone).map_err(|why| usage(anyhow!("--phone {phone:?}: {why}")))?;
         words.push(format!("--phone={number}").into());
     }
+    words.extend(registered.iter().map(OsString::from));
     Ok(words)
+}
+
+fn chats_words(more: &[&str], registered: &[String]) -> Vec<OsString> {
+    ["chats"].iter().chain(more).map(OsString::from).chain(registered.iter().map(OsString::from)).collect()
+}
+
+/// What the program is told of the registered chats: whenever it connects, it leaves their messages to the daemon.
+pub(super) fn registered(groups: &[Group]) -> Vec<String> {
+    let chats = groups.iter().filter(|group| group.channel == WHATSAPP);
+    chats.map(|group| format!("--registered={}", group.chat)).collect()
 }
 
 impl Account {
@@ -166,29 +182,24 @@ impl Account {
 
     /// The link's state.
     pub(super) async fn standing(&self) -> Result<Standing, Failure> {
-        self.json(&["status", "--json"]).await
+        self.json(&["status", "--json"].map(OsString::from)).await
     }
 
     /// The account's groups.
-    pub(super) async fn chats(&self) -> Result<Listed, Failure> {
-        self.json(&["chats", "--json"]).await
+    pub(super) async fn chats(&self, registered: &[String]) -> Result<Listed, Failure> {
+        self.json(&chats_words(&["--json"], registered)).await
     }
 
     /// Links the account, for the person at the terminal.
-    pub(super) async fn link(&self, phone: Option<&str>) -> Result<bool, Failure> {
-        self.run(&link_words(phone)?).await
+    pub(super) async fn link(&self, phone: Option<&str>, registered: &[String]) -> Result<bool, Failure> {
+        self.run(&link_words(phone, registered)?).await
     }
 
-    /// Waits for a code; messages from `registered` chats are left to the daemon.
-    pub(super) fn expect(
-        &self,
-        mode: WhatsappMode,
-        code: &str,
-        registered: impl Iterator<Item = String>,
-    ) -> Result<Expecting, Failure> {
+    /// Waits for a code.
+    pub(super) fn expect(&self, mode: WhatsappMode, code: &str, registered: &[String]) -> Result<Expecting, Failure> {
         let mut words = vec!["expect".to_owned(), "--mode".to_owned(), mode.as_str().to_owned()];
         words.push(format!("--code={code}"));
-        words.extend(registered.map(|chat| format!("--registered={chat}")));
+        words.extend_from_slice(registered);
         let mut child =
             self.command(&words).stdout(Stdio::piped()).kill_on_drop(true).spawn().map_err(|why| self.not(&why))?;
         let stdout = child.stdout.take().ok_or_else(|| refused(anyhow!("the program has no output")))?;
@@ -213,10 +224,11 @@ impl Account {
         Ok(output.status.success())
     }
 
-    async fn json<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, Failure> {
+    async fn json<T: DeserializeOwned>(&self, words: &[OsString]) -> Result<T, Failure> {
         let output = self.command(words).stderr(Stdio::inherit()).output().await.map_err(|why| self.not(&why))?;
         let said = serde_json::from_slice(&output.stdout);
-        Ok(said.with_context(|| format!("`{} {}` did not answer", self.program.display(), words.join(" ")))?)
+        let first = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+        Ok(said.with_context(|| format!("`{} {first}` did not answer", self.program.display()))?)
     }
 
     fn not(&self, why: &std::io::Error) -> Failure {

@@ -34,6 +34,9 @@ pub(crate) enum Command {
         /// Show a code to type on this phone instead of a QR code (international form, digits)
         #[arg(long, value_name = "NUMBER")]
         phone: Option<String>,
+        /// A chat that is registered: what comes from it is left to the daemon
+        #[arg(long, value_name = "CHAT")]
+        registered: Vec<String>,
     },
     /// Give the account up and delete its keys here
     Unlink,
@@ -42,6 +45,9 @@ pub(crate) enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+        /// A chat that is registered: what comes from it is left to the daemon
+        #[arg(long, value_name = "CHAT")]
+        registered: Vec<String>,
     },
     /// Say from which chat a code comes: who sends it is the owner
     Expect {

@@ -24,6 +24,8 @@ struct Registered {
     by_word: HashMap<String, Jid>,
     /// By WhatsApp's name for it.
     by_jid: HashMap<String, String>,
+    /// By a name that is not registered but was learned, for the store alone: who may write is asked anew each time.
+    also: HashMap<String, String>,
     /// Our own names, for the chat with oneself.
     own: Vec<Jid>,
 }
@@ -34,6 +36,26 @@ impl Chats {
         let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
         registered.words = words.to_vec();
         registered.index();
+    }
+
+    /// Registers one more.
+    pub(crate) fn add(&self, word: &str) {
+        let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        registered.words.push(word.to_owned());
+        registered.index();
+    }
+
+    /// Remembers by which name WhatsApp has a registered chat.
+    pub(crate) fn learn(&self, word: &str, jid: &Jid) {
+        let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        registered.also.insert(jid.to_non_ad().to_string(), word.to_owned());
+    }
+
+    /// Whether it is the name of a registered chat, perhaps one that was learned.
+    pub(crate) fn is_known(&self, jid: &Jid) -> bool {
+        let (jid, registered) = (jid.to_non_ad().to_string(), self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let learned = registered.also.get(&jid).is_some_and(|word| registered.words.contains(word));
+        learned || registered.by_jid.contains_key(&jid)
     }
 
     /// Sets our own names: phone number first, then the opaque id. Called before every lookup,

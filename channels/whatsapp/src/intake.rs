@@ -40,6 +40,9 @@ impl InboundDurabilityHook for Intake {
         let mut answers = Vec::new();
         for inbound in batch {
             if let Some(message) = self.read(&client, inbound).await {
+                if self.chats.word(std::slice::from_ref(&inbound.info.source.chat)).is_none() {
+                    keep(&client, &self.chats, &message.chat, inbound).await?;
+                }
                 answers.push(self.daemon.message(message));
             }
         }
@@ -137,6 +140,38 @@ impl Intake {
         let name = if info.push_name.trim().is_empty() { id.user.to_string() } else { info.push_name.clone() };
         Sender { id: id.to_string(), name }
     }
+}
+
+/// Takes nothing in: what comes from registered chats is left to the daemon.
+pub(crate) struct Leaving(pub(crate) Chats);
+
+#[async_trait]
+impl InboundDurabilityHook for Leaving {
+    async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
+        self.0.set_own(own_names(&client));
+        let mut is_left = false;
+        for inbound in batch {
+            let names = other_names(&client, chat_names(&inbound.info)).await;
+            if let Some(word) = self.0.word(&names) {
+                keep(&client, &self.0, &word, inbound).await?;
+                is_left = true;
+            }
+        }
+        if is_left { Err(anyhow::anyhow!("the daemon takes it")) } else { Ok(()) }
+    }
+}
+
+/// Has a message stored until the daemon has it. WhatsApp may deliver it again, but it can be decrypted only once: then
+/// the library takes what it has stored. Until a chat is known by the name in the message, that is in memory.
+pub(crate) async fn keep(client: &Client, chats: &Chats, word: &str, inbound: &InboundMessage) -> anyhow::Result<()> {
+    let (source, id) = (&inbound.info.source, &inbound.info.id);
+    chats.learn(word, &source.chat);
+    let (chat, sender) = (source.chat.to_string(), source.sender.to_string());
+    let store = client.persistence_manager().backend();
+    if let Some(message) = store.get_pending_inbound(&chat, &sender, id).await? {
+        store.store_pending_inbound(&chat, &sender, id, &message).await?;
+    }
+    Ok(())
 }
 
 /// The names of a chat in a message. In a direct chat the other person's second name is the

@@ -71,9 +71,13 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(async {
         match command {
             Command::Run { mode } => session::run(&folder, arguments.server.as_deref(), mode).await,
-            Command::Link { phone } => linking::link(&folder, arguments.server.as_deref(), phone).await,
+            Command::Link { phone, registered } => {
+                linking::link(&folder, arguments.server.as_deref(), phone, &registered).await
+            }
             Command::Unlink => linking::unlink(&folder, arguments.server.as_deref()).await,
-            Command::Chats { json } => linking::chats(&folder, arguments.server.as_deref(), json).await,
+            Command::Chats { json, registered } => {
+                linking::chats(&folder, arguments.server.as_deref(), json, &registered).await
+            }
             Command::Expect { mode, code, registered } => {
                 proving::expect(&folder, arguments.server.as_deref(), mode, &code, &registered).await
             }

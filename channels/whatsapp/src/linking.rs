@@ -21,6 +21,7 @@ use crate::account::{Account, Builder};
 use crate::chats::Chats;
 use crate::events::{Change, NOT_LINKED, Reporter};
 use crate::folder::Folder;
+use crate::intake::Leaving;
 use crate::screen::show;
 use crate::session::NOT_LINKED_CODE;
 use crate::status;
@@ -36,7 +37,12 @@ enum Step {
 }
 
 /// Links this computer to an account.
-pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<String>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn link(
+    folder: &Folder,
+    server: Option<&str>,
+    phone: Option<String>,
+    registered: &[String],
+) -> anyhow::Result<ExitCode> {
     let _taken = folder.take()?;
     let account = Account::open(folder).await?;
     if account.device.is_some() {
@@ -44,8 +50,12 @@ pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<St
         return Ok(ExitCode::SUCCESS);
     }
     let (steps, mut next) = mpsc::unbounded_channel();
-    let builder =
-        account.builder(Chats::default(), server, mpsc::unbounded_channel().0).with_device_props(Account::props());
+    let chats = Chats::default();
+    chats.replace(registered);
+    let builder = account
+        .builder(chats.clone(), server, mpsc::unbounded_channel().0)
+        .with_device_props(Account::props())
+        .with_inbound_durability_hook(Leaving(chats));
     let watch = Steps { steps, by_number: phone.is_some() };
     show("Connecting to WhatsApp …\n")?;
     let builder = match phone {
@@ -74,11 +84,18 @@ pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<St
 }
 
 /// Lists the chats that can be registered.
-pub(crate) async fn chats(folder: &Folder, server: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn chats(
+    folder: &Folder,
+    server: Option<&str>,
+    json: bool,
+    registered: &[String],
+) -> anyhow::Result<ExitCode> {
     let _taken = folder.take()?;
-    let Some((client, handle, _)) = connect(folder, server, Chats::default(), |builder| builder).await? else {
-        return not_linked();
-    };
+    let chats = Chats::default();
+    chats.replace(registered);
+    let leaving = Leaving(chats.clone());
+    let connected = connect(folder, server, chats, |builder| builder.with_inbound_durability_hook(leaving)).await?;
+    let Some((client, handle, _)) = connected else { return not_linked() };
     let listed = if json { list_as_json(&client).await } else { list(&client).await };
     handle.shutdown().await;
     listed.map(|()| ExitCode::SUCCESS)

@@ -2,7 +2,8 @@
 //!
 //! Of a message without the code neither the text nor the sender is passed on. One from a registered
 //! chat stays unacknowledged, so that WhatsApp delivers it to the daemon; any other was a try, and its
-//! id is kept with the code's, so that the daemon does not answer it.
+//! id is kept with the code's, so that the daemon does not answer it. The chat that sent the code is a
+//! registered one from then on.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -20,8 +21,9 @@ use crate::arguments::Mode;
 use crate::chats::{Chats, SELF};
 use crate::content;
 use crate::folder::Folder;
-use crate::intake::{chat_names, other_names, own_names};
+use crate::intake::{chat_names, keep, other_names, own_names};
 use crate::linking::{connect, not_linked};
+use crate::screen::aside;
 
 /// How long a person may take to find their phone.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -103,21 +105,35 @@ struct Wanted {
 impl InboundDurabilityHook for Wanted {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> library::Result<()> {
         self.chats.set_own(own_names(&client));
-        let mut for_the_daemon = false;
+        let (mut heard, mut for_the_daemon) = (Vec::new(), Vec::new());
         for inbound in batch {
             let names = other_names(&client, chat_names(&inbound.info)).await;
-            let is_registered = self.chats.word(&names).is_some();
-            let is_code = self.hear(inbound, &names, is_registered);
-            for_the_daemon |= !is_code && is_registered;
+            let word = self.chats.word(&names);
+            let said = self.hear(inbound, &names, word.is_some());
+            if let Some(word) = word.filter(|_| !matches!(said, Some(Heard::Proven { .. }))) {
+                for_the_daemon.push((word, inbound));
+            }
+            heard.extend(said);
         }
-        if for_the_daemon { Err(library::anyhow!("the daemon takes it")) } else { Ok(()) }
+        // Before the code is reported: whoever waits for it ends this program then.
+        for (word, inbound) in &for_the_daemon {
+            if let Err(error) = keep(&client, &self.chats, word, inbound).await {
+                aside(&format!("What was sent after the code may be lost; send it again ({error:#})."));
+            }
+        }
+        for said in heard {
+            // Fails once the code has come.
+            let _ = self.heard.send(said);
+        }
+        if for_the_daemon.is_empty() { Ok(()) } else { Err(library::anyhow!("the daemon takes it")) }
     }
 }
 
 impl Wanted {
-    /// Whether it was the code. The ids are stored before this is reported: WhatsApp delivers a message again if this
-    /// program ends before the acknowledgement is out, or if another message of the same batch is left to the daemon.
-    fn hear(&self, inbound: &InboundMessage, names: &[Jid], is_registered: bool) -> bool {
+    /// What it was for the one who waits for the code; `None` if it cannot be a try. The ids are stored before this is
+    /// reported: WhatsApp delivers a message again if this program ends before the acknowledgement is out, or if another
+    /// message of the same batch is left to the daemon.
+    fn hear(&self, inbound: &InboundMessage, names: &[Jid], is_registered: bool) -> Option<Heard> {
         let source = &inbound.info.source;
         let is_own = self.chats.is_own(&source.chat);
         let fits = match self.mode {
@@ -126,7 +142,7 @@ impl Wanted {
         };
         let text = content::text(&inbound.message).unwrap_or_default();
         if source.is_group || !fits || text.is_empty() {
-            return false;
+            return None;
         }
         let is_code = !self.code.is_empty() && digits(&text) == self.code;
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,16 +150,14 @@ impl Wanted {
             tried.push(inbound.info.id.to_string());
         }
         if is_code && let Err(error) = self.folder.keep_tried(&tried) {
-            crate::screen::aside(&format!("The assistant may read the code: {error:#}."));
+            aside(&format!("The assistant may read the code: {error:#}."));
+        }
+        if !is_code {
+            return Some(Heard::Other {});
         }
         let number = names.iter().find(|jid| jid.is_pn()).or(names.first());
         let chat = if is_own { SELF.to_owned() } else { number.map(ToString::to_string).unwrap_or_default() };
-        let heard = match is_code {
-            true => Heard::Proven { chat, name: inbound.info.push_name.clone() },
-            false => Heard::Other {},
-        };
-        // Fails once the code has come.
-        let _ = self.heard.send(heard);
-        is_code
+        self.chats.add(&chat);
+        Some(Heard::Proven { chat, name: inbound.info.push_name.clone() })
     }
 }

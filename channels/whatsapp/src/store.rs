@@ -59,7 +59,7 @@ impl Store {
     }
 
     fn registered_chat(&self, chat: &str) -> bool {
-        self.registered(&[chat.parse().ok()])
+        chat.parse().is_ok_and(|chat: Jid| self.chats.is_known(&chat) || self.chats.is_own(&chat))
     }
 
     fn registered_mapping(&self, entry: &LidPnMappingEntry) -> bool {

@@ -5,7 +5,7 @@ use policies::GroupName;
 use rand::RngExt as _;
 
 use super::super::question::Choice;
-use super::super::whatsapp::{Account, Heard, ListedGroup};
+use super::super::whatsapp::{Account, Heard, ListedGroup, registered};
 use super::super::{Failure, environment, refused, show, usage};
 use super::{Setup, free_name, written};
 use crate::config::{Agent, Config, WHATSAPP, WhatsappMode};
@@ -49,9 +49,9 @@ impl Setup<'_> {
         if account.standing().await?.linked {
             show::line("WhatsApp is linked.")?;
         } else {
-            self.link(&account).await?;
+            self.link(&account, &registered(&store.groups()?)).await?;
         }
-        let listed = account.chats().await?;
+        let listed = account.chats(&registered(&store.groups()?)).await?;
         let main = self.main_on_whatsapp(store, agent, &account, mode, listed.own_number.as_deref()).await?;
         let first = self.first_group(store, agent, listed.groups).await?;
         Ok((main, first))
@@ -73,7 +73,7 @@ impl Setup<'_> {
         Ok(self.ask.one("Which account does the assistant use?", flag, from, usual).await?.mode())
     }
 
-    async fn link(&mut self, account: &Account) -> Result<(), Failure> {
+    async fn link(&mut self, account: &Account, registered: &[String]) -> Result<(), Failure> {
         let number = match &self.args.phone {
             Some(number) => Some(number.clone()),
             None if self.how().await? == How::Number => {
@@ -82,7 +82,7 @@ impl Setup<'_> {
             }
             None => None,
         };
-        if account.link(number.as_deref()).await? {
+        if account.link(number.as_deref(), registered).await? {
             return Ok(());
         }
         Err(refused(anyhow!("WhatsApp is not linked; `doorward setup` goes on there")))
@@ -123,8 +123,7 @@ impl Setup<'_> {
         }
         let code = rand::rng().random_range(10_000_000..100_000_000_u32).to_string();
         let shown = format!("{} {}", &code[..4], &code[4..]);
-        let registered = groups.iter().filter(|group| group.channel == WHATSAPP).map(|group| group.chat.clone());
-        let mut expecting = account.expect(mode, &code, registered)?;
+        let mut expecting = account.expect(mode, &code, &registered(&groups))?;
         let (chat, name) = loop {
             match expecting.next().await? {
                 Heard::Listens {} => show::line(to_send(&shown, mode, own_number))?,

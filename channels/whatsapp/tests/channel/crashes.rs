@@ -4,10 +4,12 @@ use channel_protocol::{ChannelState, ToChannel};
 use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 
-use super::program::House;
+use super::program::{House, command, holds};
 use super::server::{OWN, Seen, bare};
 use super::{ANNA, said};
 
+const BERT: &str = "491702222222@s.whatsapp.net";
+const STRANGER: &str = "491769876543@s.whatsapp.net";
 const GROUP: &str = "120363000000000001@g.us";
 
 #[tokio::test]
@@ -25,6 +27,48 @@ async fn a_message_that_was_not_committed_comes_again() {
     assert_eq!((message.id.as_str(), message.text.as_str()), ("A1", "do not lose me"));
     house.until(Seen::Receipt { id: "A1".into() }).await;
     assert_eq!(house.server.unacknowledged().await, [] as [String; 0]);
+}
+
+/// The commands connect as well, and WhatsApp delivers then.
+#[tokio::test]
+async fn what_comes_while_the_chats_are_listed_is_the_daemons() {
+    let mut house = House::linked().await;
+    let lid = "20001112223@lid";
+    for phone in [ANNA, lid, STRANGER] {
+        house.server.phone(phone).await;
+    }
+    house.server.write(ANNA, "A1", &wa::Message::text("do not lose me"), &[]).await;
+    house.server.write(lid, "L1", &wa::Message::text("nor me"), &[("sender_pn", BERT)]).await;
+    house.server.write(STRANGER, "X1", &wa::Message::text("the safe opens with 4711"), &[]).await;
+    let url = house.server.url.clone();
+    let words = ["chats", "--registered", ANNA, "--registered", BERT];
+    for _ in 0..2 {
+        let (code, text) = command(house.path(), Some(&url), &words).await;
+        assert_eq!(code, 0, "{text}");
+    }
+    assert_eq!(holds(house.path(), &["the safe opens with 4711", "491769876543"]), []);
+    let mut program = house.run("own-number", &[ANNA, BERT]).await;
+    let mut taken = [program.take().await.text, program.take().await.text];
+    taken.sort();
+    assert_eq!(taken, ["do not lose me", "nor me"]);
+}
+
+/// WhatsApp may name its chat otherwise than the daemon does.
+#[tokio::test]
+async fn a_message_that_was_not_committed_comes_again_under_either_name() {
+    let mut house = House::linked().await;
+    let lid = "20001112223@lid";
+    house.server.phone(lid).await;
+    let mut program = house.run("own-number", &[ANNA]).await;
+    house.server.write(lid, "L1", &wa::Message::text("do not lose me"), &[("sender_pn", ANNA)]).await;
+    assert_eq!(program.hear().await.id, "L1");
+    assert_eq!(program.close().await, 0);
+    assert_eq!(house.server.unacknowledged().await, ["L1"]);
+    let mut program = house.run("own-number", &[ANNA]).await;
+    house.server.write(lid, "L2", &wa::Message::text("nor me"), &[("sender_pn", ANNA)]).await;
+    for id in ["L1", "L2"] {
+        assert_eq!(program.take().await.id, id);
+    }
 }
 
 #[tokio::test]

@@ -103,21 +103,90 @@ async fn a_code_that_comes_again_is_no_message() {
     house.until(Seen::Receipt { id: "A1".into() }).await;
 }
 
+/// In one delivery, which is what WhatsApp kept while nothing was connected.
+#[tokio::test]
+async fn what_is_sent_right_after_the_code_is_not_lost() {
+    let lid = "20001112223@lid";
+    let names: [(&str, &[(&str, &str)]); 2] = [(ANNA, &[]), (lid, &[("sender_pn", ANNA)])];
+    for (phone, more) in names {
+        let mut house = House::linked().await;
+        house.server.phone(phone).await;
+        house.server.phone(STRANGER).await;
+        let image = wa::message::ImageMessage { caption: Some("look".into()), ..Default::default() };
+        let image = wa::Message { image_message: image.into(), ..Default::default() };
+        for (id, message) in [
+            ("A0", wa::Message::text("8765 4321")),
+            ("A1", wa::Message::text(CODE)),
+            ("A2", wa::Message::text("what is for dinner?")),
+            ("A3", wa::Message::text(CODE)),
+            ("A4", image),
+        ] {
+            house.server.write(phone, id, &message, more).await;
+        }
+        house.server.write(STRANGER, "X1", &wa::Message::text("the safe opens with 4711"), &[]).await;
+        let mut program = Expecting::start(house.path(), &house.server.url, &[]);
+        assert_eq!(program.says().await, json!({ "listens": {} }));
+        let mut said = program.says().await;
+        while said == json!({ "other": {} }) {
+            said = program.says().await;
+        }
+        assert_eq!(said["proven"]["chat"], ANNA);
+        assert_eq!(program.ends().await, Some(0));
+        assert_eq!(holds(house.path(), &["the safe opens with 4711", "491769876543"]), []);
+
+        let mut program = house.run("own-number", &[ANNA]).await;
+        for (id, text) in
+            [("A2", "what is for dinner?"), ("A4", "look\n[with a picture, which cannot be seen here yet]")]
+        {
+            let message = program.take().await;
+            assert_eq!((message.id.as_str(), message.text.as_str()), (id, text));
+        }
+        house.server.write(phone, "A5", &wa::Message::text("and for lunch?"), more).await;
+        assert_eq!(program.take().await.id, "A5", "nothing comes twice");
+        house.until(Seen::Receipt { id: "A5".into() }).await;
+        assert_eq!(house.server.unacknowledged().await, [] as [String; 0]);
+    }
+}
+
+/// `setup` ends the program as soon as it has named the chat.
+#[tokio::test]
+async fn what_comes_while_the_program_that_proves_is_ended_is_not_lost() {
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    let mut program = Expecting::start(house.path(), &house.server.url, &[]);
+    assert_eq!(program.says().await, json!({ "listens": {} }));
+    house.server.write(ANNA, "A1", &wa::Message::text(CODE), &[]).await;
+    house.server.write(ANNA, "A2", &wa::Message::text("what is for dinner?"), &[]).await;
+    assert_eq!(program.says().await["proven"]["chat"], ANNA);
+    house.server.write(ANNA, "A3", &wa::Message::text("and for lunch?"), &[]).await;
+    program.child.kill().await.unwrap();
+
+    let mut program = house.run("own-number", &[ANNA]).await;
+    for id in ["A2", "A3"] {
+        assert_eq!(program.take().await.id, id);
+    }
+}
+
 #[tokio::test]
 async fn the_chat_with_oneself_is_proven_by_oneself() {
-    let house = House::linked().await;
+    let mut house = House::linked().await;
     house.server.phone(ANNA).await;
     let mut program = Expecting::start(house.path(), &house.server.url, &["--mode", "self-chat"]);
     assert_eq!(program.says().await, json!({ "listens": {} }));
     // Another person's code does not show whose account it is.
     house.server.write(ANNA, "A1", &wa::Message::text(CODE), &[]).await;
-    let sent = wa::message::DeviceSentMessage {
-        destination_jid: Some(bare(OWN)),
-        message: wa::Message::text(CODE).into(),
-        ..Default::default()
-    };
-    let note = wa::Message { device_sent_message: sent.into(), ..Default::default() };
-    house.server.write(&bare(OWN), "S1", &note, &[("recipient", &bare(OWN))]).await;
+    for (id, text) in [("S1", CODE), ("S2", "what is for dinner?")] {
+        let sent = wa::message::DeviceSentMessage {
+            destination_jid: Some(bare(OWN)),
+            message: wa::Message::text(text).into(),
+            ..Default::default()
+        };
+        let note = wa::Message { device_sent_message: sent.into(), ..Default::default() };
+        house.server.write(&bare(OWN), id, &note, &[("recipient", &bare(OWN))]).await;
+    }
     assert_eq!(program.says().await["proven"]["chat"], "self");
     assert_eq!(program.ends().await, Some(0));
+
+    let mut program = house.run("self-chat", &["self"]).await;
+    assert_eq!(program.take().await.id, "S2");
 }
