@@ -8,16 +8,17 @@
 //! What it is not: encryption. Whoever has the folder has WhatsApp's keys.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use whatsapp_rust::Jid;
 use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::wacore::appstate::hash::HashState;
 use whatsapp_rust::wacore::appstate::processor::AppStateMutationMAC;
-use whatsapp_rust::wacore::store::error::Result;
+use whatsapp_rust::wacore::store::error::{Result, StoreError};
 use whatsapp_rust::wacore::store::traits::{
     AppStateSyncKey, AppSyncStore, DeviceListRecord, DeviceStore, LidPnMappingEntry, MsgSecretEntry, MsgSecretStore,
     PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore, TcTokenEntry,
@@ -34,19 +35,28 @@ pub(crate) struct Store {
     chats: Chats,
     /// Key for hashing names: without the folder's keys, numbers cannot be found by brute force.
     salt: [u8; 32],
+    /// Whether something could not be stored or read.
+    ended: Mutex<bool>,
     broken: mpsc::UnboundedSender<()>,
 }
 
 impl Store {
     /// `broken` is notified when something could not be stored or read.
     pub(crate) fn new(disk: SqliteStore, chats: Chats, salt: [u8; 32], broken: mpsc::UnboundedSender<()>) -> Self {
-        Store { disk, memory: InMemoryBackend::new(), chats, salt, broken }
+        Store { disk, memory: InMemoryBackend::new(), chats, salt, ended: Mutex::new(false), broken }
     }
 
-    /// If a session could not be stored, its message is not acknowledged, and WhatsApp redelivers
-    /// it only with the next connection.
-    fn sees<T>(&self, done: Result<T>) -> Result<T> {
+    /// What cannot be stored or read ends the session, and from then on nothing is: as if the program
+    /// had died here. A disk with room again would keep that a message was decrypted, and not the
+    /// message itself: redelivered, it would pass for a duplicate and be acknowledged.
+    async fn sees<T>(&self, doing: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let mut ended = self.ended.lock().await;
+        if *ended {
+            return Err(StoreError::Io(io::Error::other("the account's folder failed before; nothing is stored now")));
+        }
+        let done = doing.await;
         if done.is_err() {
+            *ended = true;
             // An error means that the session is ending anyway.
             let _ = self.broken.send(());
         }
@@ -86,7 +96,7 @@ macro_rules! forward {
     ($trait:ident to $store:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } own { $($own:item)* }) => {
         #[async_trait]
         impl $trait for Store {
-            $(async fn $name(&self, $($arg: $type),*) -> $out { self.sees(self.$store.$name($($arg),*).await) })*
+            $(async fn $name(&self, $($arg: $type),*) -> $out { self.sees(self.$store.$name($($arg),*)).await })*
             $($own)*
         }
     };
@@ -106,49 +116,49 @@ forward! { SignalStore to disk {
     fn remove_signed_prekey(id: u32) -> Result<()>;
 } own {
     async fn put_identity(&self, address: &str, key: [u8; 32]) -> Result<()> {
-        self.sees(self.disk.put_identity(&self.address(address), key).await)
+        self.sees(self.disk.put_identity(&self.address(address), key)).await
     }
     async fn put_identities_batch(&self, identities: &[(Arc<str>, [u8; 32])]) -> Result<()> {
         let veiled: Vec<_> = identities.iter().map(|(address, key)| (self.address(address).into(), *key)).collect();
-        self.sees(self.disk.put_identities_batch(&veiled).await)
+        self.sees(self.disk.put_identities_batch(&veiled)).await
     }
     async fn load_identity(&self, address: &str) -> Result<Option<[u8; 32]>> {
-        self.sees(self.disk.load_identity(&self.address(address)).await)
+        self.sees(self.disk.load_identity(&self.address(address))).await
     }
     async fn delete_identity(&self, address: &str) -> Result<()> {
-        self.sees(self.disk.delete_identity(&self.address(address)).await)
+        self.sees(self.disk.delete_identity(&self.address(address))).await
     }
     async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
-        self.sees(self.disk.get_session(&self.address(address)).await)
+        self.sees(self.disk.get_session(&self.address(address))).await
     }
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
-        self.sees(self.disk.put_session(&self.address(address), session).await)
+        self.sees(self.disk.put_session(&self.address(address), session)).await
     }
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
         let veiled: Vec<_> = sessions.iter().map(|(at, session)| (self.address(at).into(), session.clone())).collect();
-        self.sees(self.disk.put_sessions_batch(&veiled).await)
+        self.sees(self.disk.put_sessions_batch(&veiled)).await
     }
     async fn delete_session(&self, address: &str) -> Result<()> {
-        self.sees(self.disk.delete_session(&self.address(address)).await)
+        self.sees(self.disk.delete_session(&self.address(address))).await
     }
     async fn has_session(&self, address: &str) -> Result<bool> {
-        self.sees(self.disk.has_session(&self.address(address)).await)
+        self.sees(self.disk.has_session(&self.address(address))).await
     }
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
-        self.sees(self.disk.has_signal_state_for_user(&self.veil(user)).await)
+        self.sees(self.disk.has_signal_state_for_user(&self.veil(user))).await
     }
     async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
-        self.sees(self.disk.put_sender_key(&self.veil(address), record).await)
+        self.sees(self.disk.put_sender_key(&self.veil(address), record)).await
     }
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
         let veiled: Vec<_> = sender_keys.iter().map(|(at, key)| (self.veil(at).into(), key.clone())).collect();
-        self.sees(self.disk.put_sender_keys_batch(&veiled).await)
+        self.sees(self.disk.put_sender_keys_batch(&veiled)).await
     }
     async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
-        self.sees(self.disk.get_sender_key(&self.veil(address)).await)
+        self.sees(self.disk.get_sender_key(&self.veil(address))).await
     }
     async fn delete_sender_key(&self, address: &str) -> Result<()> {
-        self.sees(self.disk.delete_sender_key(&self.veil(address)).await)
+        self.sees(self.disk.delete_sender_key(&self.veil(address))).await
     }
 } }
 
@@ -237,7 +247,7 @@ forward! { ProtocolStore to memory {
     // A decrypted message, until it is acknowledged.
     async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
         if self.registered_chat(chat) {
-            self.sees(self.disk.store_pending_inbound(chat, sender, id, message).await)
+            self.sees(self.disk.store_pending_inbound(chat, sender, id, message)).await
         } else {
             self.memory.store_pending_inbound(chat, sender, id, message).await
         }
@@ -245,12 +255,12 @@ forward! { ProtocolStore to memory {
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
         match self.memory.get_pending_inbound(chat, sender, id).await? {
             Some(message) => Ok(Some(message)),
-            None => self.disk.get_pending_inbound(chat, sender, id).await,
+            None => self.sees(self.disk.get_pending_inbound(chat, sender, id)).await,
         }
     }
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
         self.memory.delete_pending_inbound(chat, sender, id).await?;
-        self.sees(self.disk.delete_pending_inbound(chat, sender, id).await)
+        self.sees(self.disk.delete_pending_inbound(chat, sender, id)).await
     }
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
         let forgotten = self.memory.delete_expired_pending_inbound(cutoff_timestamp).await?;
@@ -259,10 +269,10 @@ forward! { ProtocolStore to memory {
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
         let (durable, other): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| self.registered_chat(row.chat));
         self.memory.store_pending_inbound_batch(&other).await?;
-        self.sees(self.disk.store_pending_inbound_batch(&durable).await)
+        self.sees(self.disk.store_pending_inbound_batch(&durable)).await
     }
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
         self.memory.delete_pending_inbound_batch(keys).await?;
-        self.sees(self.disk.delete_pending_inbound_batch(keys).await)
+        self.sees(self.disk.delete_pending_inbound_batch(keys)).await
     }
 } }
