@@ -7,7 +7,7 @@
 //!
 //! What it is not: encryption. Whoever has the folder has WhatsApp's keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
@@ -28,6 +28,9 @@ use whatsapp_rust_sqlite_storage::SqliteStore;
 
 use crate::chats::Chats;
 
+/// How many sent messages are kept for phones that cannot decrypt them.
+const SENT: usize = 512;
+
 /// The store.
 pub(crate) struct Store {
     disk: SqliteStore,
@@ -38,12 +41,15 @@ pub(crate) struct Store {
     /// Whether something could not be stored or read.
     ended: Mutex<bool>,
     broken: mpsc::UnboundedSender<()>,
+    /// The messages sent to registered chats since the start: chat and id.
+    sent: Mutex<VecDeque<(String, String)>>,
 }
 
 impl Store {
     /// `broken` is notified when something could not be stored or read.
     pub(crate) fn new(disk: SqliteStore, chats: Chats, salt: [u8; 32], broken: mpsc::UnboundedSender<()>) -> Self {
-        Store { disk, memory: InMemoryBackend::new(), chats, salt, ended: Mutex::new(false), broken }
+        let (ended, sent) = (Mutex::default(), Mutex::default());
+        Store { disk, memory: InMemoryBackend::new(), chats, salt, ended, broken, sent }
     }
 
     /// What cannot be stored or read ends the session, and from then on nothing is: as if the program
@@ -72,8 +78,26 @@ impl Store {
         self.registered(&[chat.parse().ok()])
     }
 
+    async fn registered_by_any_name(&self, chat: &str) -> Result<bool> {
+        let Ok(jid) = chat.parse::<Jid>() else { return Ok(false) };
+        let mapping = match (jid.is_lid(), jid.is_pn()) {
+            (true, _) => self.get_lid_mapping(&jid.user).await?,
+            (_, true) => self.get_pn_mapping(&jid.user).await?,
+            _ => None,
+        };
+        Ok(self.registered(&[Some(jid)]) || mapping.is_some_and(|mapping| self.registered_mapping(&mapping)))
+    }
+
     fn registered_mapping(&self, entry: &LidPnMappingEntry) -> bool {
         self.registered(&[Some(Jid::lid(entry.lid.as_str())), Some(Jid::pn(entry.phone_number.as_str()))])
+    }
+
+    /// Counts a sent message; returns the oldest if that makes too many.
+    async fn one_too_many(&self, chat: &str, id: &str) -> Option<(String, String)> {
+        let (mut sent, newest) = (self.sent.lock().await, (chat.to_owned(), id.to_owned()));
+        sent.retain(|before| *before != newest);
+        sent.push_back(newest);
+        if sent.len() > SENT { sent.pop_front() } else { None }
     }
 
     fn veil(&self, name: &str) -> String {
@@ -212,9 +236,6 @@ forward! { ProtocolStore to memory {
     fn delete_expired_tc_tokens(token_cutoff: i64, sender_cutoff: i64) -> Result<u32>;
     fn touch_tc_token_sender_timestamp(jid: &str, sender_timestamp: i64) -> Result<()>;
     fn store_received_tc_token(jid: &str, token: &[u8], token_timestamp: i64) -> Result<()>;
-    fn store_sent_message(chat_jid: &str, message_id: &str, payload: &[u8]) -> Result<()>;
-    fn take_sent_message(chat_jid: &str, message_id: &str) -> Result<Option<Vec<u8>>>;
-    fn delete_expired_sent_messages(cutoff_timestamp: i64) -> Result<u32>;
 } own {
     async fn get_lid_mapping(&self, lid: &str) -> Result<Option<LidPnMappingEntry>> {
         match self.memory.get_lid_mapping(lid).await? {
@@ -243,6 +264,27 @@ forward! { ProtocolStore to memory {
         let mut all = self.disk.get_all_lid_mappings().await?;
         all.extend(self.memory.get_all_lid_mappings().await?);
         Ok(all)
+    }
+    // A phone that cannot decrypt what was sent asks for it again, perhaps after a restart.
+    async fn store_sent_message(&self, chat: &str, id: &str, message: &[u8]) -> Result<()> {
+        if !self.registered_by_any_name(chat).await? {
+            return self.memory.store_sent_message(chat, id, message).await;
+        }
+        self.sees(self.disk.store_sent_message(chat, id, message)).await?;
+        match self.one_too_many(chat, id).await {
+            Some((chat, id)) => self.sees(self.disk.take_sent_message(&chat, &id)).await.map(drop),
+            None => Ok(()),
+        }
+    }
+    async fn take_sent_message(&self, chat: &str, id: &str) -> Result<Option<Vec<u8>>> {
+        match self.memory.take_sent_message(chat, id).await? {
+            Some(message) => Ok(Some(message)),
+            None => self.sees(self.disk.take_sent_message(chat, id)).await,
+        }
+    }
+    async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
+        let forgotten = self.memory.delete_expired_sent_messages(cutoff_timestamp).await?;
+        Ok(forgotten + self.disk.delete_expired_sent_messages(cutoff_timestamp).await?)
     }
     // A decrypted message, until it is acknowledged.
     async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
@@ -276,3 +318,59 @@ forward! { ProtocolStore to memory {
         self.sees(self.disk.delete_pending_inbound_batch(keys)).await
     }
 } }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const REGISTERED: &str = "491701111111@s.whatsapp.net";
+    const LID: &str = "20001112223@lid";
+
+    async fn store(folder: &std::path::Path) -> Store {
+        let disk = SqliteStore::new(folder.join("session.db").to_str().unwrap()).await.unwrap();
+        disk.save(&Device::new()).await.unwrap();
+        let chats = Chats::default();
+        chats.replace(&[REGISTERED.to_owned()]);
+        Store::new(disk, chats, [7; 32], mpsc::unbounded_channel().0)
+    }
+
+    async fn kept(store: &Store, chat: &str, id: usize) -> bool {
+        store.disk.take_sent_message(chat, &id.to_string()).await.unwrap().is_some()
+    }
+
+    #[tokio::test]
+    async fn the_last_sent_messages_of_registered_chats_are_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, other) = (store(folder.path()).await, "491709999999@s.whatsapp.net");
+        store.store_sent_message(other, "0", b"text").await.unwrap();
+        assert!(!kept(&store, other, 0).await);
+        assert!(store.take_sent_message(other, "0").await.unwrap().is_some());
+
+        for id in 0..=SENT {
+            store.store_sent_message(REGISTERED, &id.to_string(), b"text").await.unwrap();
+            // Sent once more, it is the same message.
+            store.store_sent_message(REGISTERED, &id.to_string(), b"text").await.unwrap();
+        }
+        assert!(!kept(&store, REGISTERED, 0).await);
+        for id in 1..=SENT {
+            assert!(kept(&store, REGISTERED, id).await, "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_to_the_other_name_of_a_registered_chat_is_kept_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let names = LidPnMappingEntry {
+            lid: LID.trim_end_matches("@lid").to_owned(),
+            phone_number: "491701111111".to_owned(),
+            created_at: 1,
+            updated_at: 1,
+            learning_source: "usync".to_owned(),
+        };
+        store.put_lid_mapping(&names).await.unwrap();
+        store.store_sent_message(LID, "0", b"text").await.unwrap();
+        assert!(kept(&store, LID, 0).await);
+    }
+}
