@@ -31,11 +31,14 @@ struct Registered {
 }
 
 impl Chats {
-    /// Replaces the list. Entries that name no chat are left out: nothing can match them.
-    pub(crate) fn replace(&self, words: &[String]) {
+    /// Replaces the list. Entries that name no chat are left out: nothing can match them. Returns
+    /// whether a chat has gone.
+    pub(crate) fn replace(&self, words: &[String]) -> bool {
         let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = registered.words.iter().any(|word| !words.contains(word));
         registered.words = words.to_vec();
         registered.index();
+        gone
     }
 
     /// Registers one more.

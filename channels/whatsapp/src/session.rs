@@ -7,7 +7,7 @@ use channel_protocol::{ChannelState, ToChannel};
 use tokio::sync::{mpsc, watch};
 use whatsapp_rust::prelude::Client;
 
-use crate::account::Account;
+use crate::account::{Account, Sent};
 use crate::arguments::Mode;
 use crate::chats::Chats;
 use crate::daemon::{self, Daemon, Ear};
@@ -36,7 +36,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     let chats = Chats::default();
     chats.set_own(account.own());
     chats.replace(&registered);
-    let (ids, recent) = (account.ids(), Recent::default());
+    let (ids, recent, sent) = (account.ids(), Recent::default(), account.sent());
     let timers = Timers::open(&folder.timers(), chats.clone());
     let (reporter, changes) = mpsc::unbounded_channel();
     let (breaks_off, broken) = mpsc::unbounded_channel();
@@ -63,7 +63,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     let (breaking, breaks) = watch::channel(0);
     let post =
         Post { client: Arc::clone(&client), daemon: daemon.clone(), chats: chats.clone(), ids, recent, timers, breaks };
-    let listening = tokio::spawn(listen(ear, post));
+    let listening = tokio::spawn(listen(ear, post, sent));
     let ended = tokio::select! {
         ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle) => ended,
         // Unacknowledged messages arrive again with the next connection.
@@ -136,14 +136,18 @@ fn hide(client: &Arc<Client>) {
     });
 }
 
-async fn listen(mut ear: Ear, post: Post) -> anyhow::Result<()> {
+async fn listen(mut ear: Ear, post: Post, sent: Sent) -> anyhow::Result<()> {
     let mut typing = Typing::new(Arc::clone(&post.client));
     let (daemon, chats, client) = (post.daemon.clone(), post.chats.clone(), Arc::clone(&post.client));
     let mut sending = Sending::new(post);
     while let Some(line) = ear.next().await? {
         match line {
             ToChannel::Welcome { .. } => anyhow::bail!("the daemon said welcome twice"),
-            ToChannel::Chats { chats: registered } => chats.replace(&registered),
+            ToChannel::Chats { chats: registered } => {
+                if chats.replace(&registered) {
+                    sent.forget().await?;
+                }
+            }
             // Either way WhatsApp need not deliver it again.
             ToChannel::Accepted { id } | ToChannel::Ignored { id, .. } => daemon.answered(&id),
             ToChannel::Send(message) => {

@@ -7,17 +7,18 @@
 //!
 //! What it is not: encryption. Whoever has the folder has WhatsApp's keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use whatsapp_rust::Jid;
 use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::wacore::appstate::hash::HashState;
 use whatsapp_rust::wacore::appstate::processor::AppStateMutationMAC;
-use whatsapp_rust::wacore::store::error::Result;
+use whatsapp_rust::wacore::store::error::{Result, StoreError};
 use whatsapp_rust::wacore::store::traits::{
     AppStateSyncKey, AppSyncStore, DeviceListRecord, DeviceStore, LidPnMappingEntry, MsgSecretEntry, MsgSecretStore,
     PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore, TcTokenEntry,
@@ -27,6 +28,9 @@ use whatsapp_rust_sqlite_storage::SqliteStore;
 
 use crate::chats::Chats;
 
+/// How many sent messages are kept for phones that cannot decrypt them.
+const SENT: usize = 512;
+
 /// The store.
 pub(crate) struct Store {
     disk: SqliteStore,
@@ -34,19 +38,31 @@ pub(crate) struct Store {
     chats: Chats,
     /// Key for hashing names: without the folder's keys, numbers cannot be found by brute force.
     salt: [u8; 32],
+    /// Whether something could not be stored or read.
+    ended: Mutex<bool>,
     broken: mpsc::UnboundedSender<()>,
+    /// The messages sent to registered chats since the start: chat and id.
+    sent: Mutex<VecDeque<(String, String)>>,
 }
 
 impl Store {
     /// `broken` is notified when something could not be stored or read.
     pub(crate) fn new(disk: SqliteStore, chats: Chats, salt: [u8; 32], broken: mpsc::UnboundedSender<()>) -> Self {
-        Store { disk, memory: InMemoryBackend::new(), chats, salt, broken }
+        let (ended, sent) = (Mutex::default(), Mutex::default());
+        Store { disk, memory: InMemoryBackend::new(), chats, salt, ended, broken, sent }
     }
 
-    /// If a session could not be stored, its message is not acknowledged, and WhatsApp redelivers
-    /// it only with the next connection.
-    fn sees<T>(&self, done: Result<T>) -> Result<T> {
+    /// What cannot be stored or read ends the session, and from then on nothing is: as if the program
+    /// had died here. A disk with room again would keep that a message was decrypted, and not the
+    /// message itself: redelivered, it would pass for a duplicate and be acknowledged.
+    async fn sees<T>(&self, doing: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let mut ended = self.ended.lock().await;
+        if *ended {
+            return Err(StoreError::Io(io::Error::other("the account's folder failed before; nothing is stored now")));
+        }
+        let done = doing.await;
         if done.is_err() {
+            *ended = true;
             // An error means that the session is ending anyway.
             let _ = self.broken.send(());
         }
@@ -62,8 +78,26 @@ impl Store {
         chat.parse().is_ok_and(|chat: Jid| self.chats.is_known(&chat) || self.chats.is_own(&chat))
     }
 
+    async fn registered_by_any_name(&self, chat: &str) -> Result<bool> {
+        let Ok(jid) = chat.parse::<Jid>() else { return Ok(false) };
+        let mapping = match (jid.is_lid(), jid.is_pn()) {
+            (true, _) => self.get_lid_mapping(&jid.user).await?,
+            (_, true) => self.get_pn_mapping(&jid.user).await?,
+            _ => None,
+        };
+        Ok(self.registered(&[Some(jid)]) || mapping.is_some_and(|mapping| self.registered_mapping(&mapping)))
+    }
+
     fn registered_mapping(&self, entry: &LidPnMappingEntry) -> bool {
         self.registered(&[Some(Jid::lid(entry.lid.as_str())), Some(Jid::pn(entry.phone_number.as_str()))])
+    }
+
+    /// Counts a sent message; returns the oldest if that makes too many.
+    async fn one_too_many(&self, chat: &str, id: &str) -> Option<(String, String)> {
+        let (mut sent, newest) = (self.sent.lock().await, (chat.to_owned(), id.to_owned()));
+        sent.retain(|before| *before != newest);
+        sent.push_back(newest);
+        if sent.len() > SENT { sent.pop_front() } else { None }
     }
 
     fn veil(&self, name: &str) -> String {
@@ -86,7 +120,7 @@ macro_rules! forward {
     ($trait:ident to $store:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } own { $($own:item)* }) => {
         #[async_trait]
         impl $trait for Store {
-            $(async fn $name(&self, $($arg: $type),*) -> $out { self.sees(self.$store.$name($($arg),*).await) })*
+            $(async fn $name(&self, $($arg: $type),*) -> $out { self.sees(self.$store.$name($($arg),*)).await })*
             $($own)*
         }
     };
@@ -106,49 +140,49 @@ forward! { SignalStore to disk {
     fn remove_signed_prekey(id: u32) -> Result<()>;
 } own {
     async fn put_identity(&self, address: &str, key: [u8; 32]) -> Result<()> {
-        self.sees(self.disk.put_identity(&self.address(address), key).await)
+        self.sees(self.disk.put_identity(&self.address(address), key)).await
     }
     async fn put_identities_batch(&self, identities: &[(Arc<str>, [u8; 32])]) -> Result<()> {
         let veiled: Vec<_> = identities.iter().map(|(address, key)| (self.address(address).into(), *key)).collect();
-        self.sees(self.disk.put_identities_batch(&veiled).await)
+        self.sees(self.disk.put_identities_batch(&veiled)).await
     }
     async fn load_identity(&self, address: &str) -> Result<Option<[u8; 32]>> {
-        self.sees(self.disk.load_identity(&self.address(address)).await)
+        self.sees(self.disk.load_identity(&self.address(address))).await
     }
     async fn delete_identity(&self, address: &str) -> Result<()> {
-        self.sees(self.disk.delete_identity(&self.address(address)).await)
+        self.sees(self.disk.delete_identity(&self.address(address))).await
     }
     async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
-        self.sees(self.disk.get_session(&self.address(address)).await)
+        self.sees(self.disk.get_session(&self.address(address))).await
     }
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
-        self.sees(self.disk.put_session(&self.address(address), session).await)
+        self.sees(self.disk.put_session(&self.address(address), session)).await
     }
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
         let veiled: Vec<_> = sessions.iter().map(|(at, session)| (self.address(at).into(), session.clone())).collect();
-        self.sees(self.disk.put_sessions_batch(&veiled).await)
+        self.sees(self.disk.put_sessions_batch(&veiled)).await
     }
     async fn delete_session(&self, address: &str) -> Result<()> {
-        self.sees(self.disk.delete_session(&self.address(address)).await)
+        self.sees(self.disk.delete_session(&self.address(address))).await
     }
     async fn has_session(&self, address: &str) -> Result<bool> {
-        self.sees(self.disk.has_session(&self.address(address)).await)
+        self.sees(self.disk.has_session(&self.address(address))).await
     }
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
-        self.sees(self.disk.has_signal_state_for_user(&self.veil(user)).await)
+        self.sees(self.disk.has_signal_state_for_user(&self.veil(user))).await
     }
     async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
-        self.sees(self.disk.put_sender_key(&self.veil(address), record).await)
+        self.sees(self.disk.put_sender_key(&self.veil(address), record)).await
     }
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
         let veiled: Vec<_> = sender_keys.iter().map(|(at, key)| (self.veil(at).into(), key.clone())).collect();
-        self.sees(self.disk.put_sender_keys_batch(&veiled).await)
+        self.sees(self.disk.put_sender_keys_batch(&veiled)).await
     }
     async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
-        self.sees(self.disk.get_sender_key(&self.veil(address)).await)
+        self.sees(self.disk.get_sender_key(&self.veil(address))).await
     }
     async fn delete_sender_key(&self, address: &str) -> Result<()> {
-        self.sees(self.disk.delete_sender_key(&self.veil(address)).await)
+        self.sees(self.disk.delete_sender_key(&self.veil(address))).await
     }
 } }
 
@@ -202,9 +236,6 @@ forward! { ProtocolStore to memory {
     fn delete_expired_tc_tokens(token_cutoff: i64, sender_cutoff: i64) -> Result<u32>;
     fn touch_tc_token_sender_timestamp(jid: &str, sender_timestamp: i64) -> Result<()>;
     fn store_received_tc_token(jid: &str, token: &[u8], token_timestamp: i64) -> Result<()>;
-    fn store_sent_message(chat_jid: &str, message_id: &str, payload: &[u8]) -> Result<()>;
-    fn take_sent_message(chat_jid: &str, message_id: &str) -> Result<Option<Vec<u8>>>;
-    fn delete_expired_sent_messages(cutoff_timestamp: i64) -> Result<u32>;
 } own {
     async fn get_lid_mapping(&self, lid: &str) -> Result<Option<LidPnMappingEntry>> {
         match self.memory.get_lid_mapping(lid).await? {
@@ -234,10 +265,31 @@ forward! { ProtocolStore to memory {
         all.extend(self.memory.get_all_lid_mappings().await?);
         Ok(all)
     }
+    // A phone that cannot decrypt what was sent asks for it again, perhaps after a restart.
+    async fn store_sent_message(&self, chat: &str, id: &str, message: &[u8]) -> Result<()> {
+        if !self.registered_by_any_name(chat).await? {
+            return self.memory.store_sent_message(chat, id, message).await;
+        }
+        self.sees(self.disk.store_sent_message(chat, id, message)).await?;
+        match self.one_too_many(chat, id).await {
+            Some((chat, id)) => self.sees(self.disk.take_sent_message(&chat, &id)).await.map(drop),
+            None => Ok(()),
+        }
+    }
+    async fn take_sent_message(&self, chat: &str, id: &str) -> Result<Option<Vec<u8>>> {
+        match self.memory.take_sent_message(chat, id).await? {
+            Some(message) => Ok(Some(message)),
+            None => self.sees(self.disk.take_sent_message(chat, id)).await,
+        }
+    }
+    async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
+        let forgotten = self.memory.delete_expired_sent_messages(cutoff_timestamp).await?;
+        Ok(forgotten + self.disk.delete_expired_sent_messages(cutoff_timestamp).await?)
+    }
     // A decrypted message, until it is acknowledged.
     async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
         if self.registered_chat(chat) {
-            self.sees(self.disk.store_pending_inbound(chat, sender, id, message).await)
+            self.sees(self.disk.store_pending_inbound(chat, sender, id, message)).await
         } else {
             self.memory.store_pending_inbound(chat, sender, id, message).await
         }
@@ -245,12 +297,12 @@ forward! { ProtocolStore to memory {
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
         match self.memory.get_pending_inbound(chat, sender, id).await? {
             Some(message) => Ok(Some(message)),
-            None => self.disk.get_pending_inbound(chat, sender, id).await,
+            None => self.sees(self.disk.get_pending_inbound(chat, sender, id)).await,
         }
     }
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
         self.memory.delete_pending_inbound(chat, sender, id).await?;
-        self.sees(self.disk.delete_pending_inbound(chat, sender, id).await)
+        self.sees(self.disk.delete_pending_inbound(chat, sender, id)).await
     }
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
         let forgotten = self.memory.delete_expired_pending_inbound(cutoff_timestamp).await?;
@@ -259,10 +311,66 @@ forward! { ProtocolStore to memory {
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
         let (durable, other): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| self.registered_chat(row.chat));
         self.memory.store_pending_inbound_batch(&other).await?;
-        self.sees(self.disk.store_pending_inbound_batch(&durable).await)
+        self.sees(self.disk.store_pending_inbound_batch(&durable)).await
     }
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
         self.memory.delete_pending_inbound_batch(keys).await?;
-        self.sees(self.disk.delete_pending_inbound_batch(keys).await)
+        self.sees(self.disk.delete_pending_inbound_batch(keys)).await
     }
 } }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const REGISTERED: &str = "491701111111@s.whatsapp.net";
+    const LID: &str = "20001112223@lid";
+
+    async fn store(folder: &std::path::Path) -> Store {
+        let disk = SqliteStore::new(folder.join("session.db").to_str().unwrap()).await.unwrap();
+        disk.save(&Device::new()).await.unwrap();
+        let chats = Chats::default();
+        chats.replace(&[REGISTERED.to_owned()]);
+        Store::new(disk, chats, [7; 32], mpsc::unbounded_channel().0)
+    }
+
+    async fn kept(store: &Store, chat: &str, id: usize) -> bool {
+        store.disk.take_sent_message(chat, &id.to_string()).await.unwrap().is_some()
+    }
+
+    #[tokio::test]
+    async fn the_last_sent_messages_of_registered_chats_are_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, other) = (store(folder.path()).await, "491709999999@s.whatsapp.net");
+        store.store_sent_message(other, "0", b"text").await.unwrap();
+        assert!(!kept(&store, other, 0).await);
+        assert!(store.take_sent_message(other, "0").await.unwrap().is_some());
+
+        for id in 0..=SENT {
+            store.store_sent_message(REGISTERED, &id.to_string(), b"text").await.unwrap();
+            // Sent once more, it is the same message.
+            store.store_sent_message(REGISTERED, &id.to_string(), b"text").await.unwrap();
+        }
+        assert!(!kept(&store, REGISTERED, 0).await);
+        for id in 1..=SENT {
+            assert!(kept(&store, REGISTERED, id).await, "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_to_the_other_name_of_a_registered_chat_is_kept_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let names = LidPnMappingEntry {
+            lid: LID.trim_end_matches("@lid").to_owned(),
+            phone_number: "491701111111".to_owned(),
+            created_at: 1,
+            updated_at: 1,
+            learning_source: "usync".to_owned(),
+        };
+        store.put_lid_mapping(&names).await.unwrap();
+        store.store_sent_message(LID, "0", b"text").await.unwrap();
+        assert!(kept(&store, LID, 0).await);
+    }
+}

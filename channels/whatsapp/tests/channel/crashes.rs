@@ -1,9 +1,12 @@
 //! A crash, a cut or a silent daemon loses nothing, and repeats nothing.
 
 use channel_protocol::{ChannelState, ToChannel};
+use whatsapp_rust::NodeBuilder;
 use whatsapp_rust::prelude::MessageBuilderExt;
+use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::waproto::whatsapp as wa;
 
+use super::party::REGISTRATION;
 use super::program::{House, command, holds};
 use super::server::{OWN, Seen, bare};
 use super::{ANNA, said};
@@ -200,4 +203,35 @@ async fn what_a_death_left_unreadable_is_asked_for_and_comes_once() {
     assert_eq!(program.take().await.id, "G4");
     house.until(Seen::Receipt { id: "G4".into() }).await;
     assert_eq!(house.asked_again().len(), 0);
+}
+
+/// A phone may find out only after a restart that it cannot decrypt an answer.
+#[tokio::test]
+async fn what_a_phone_cannot_decrypt_is_sent_again_after_a_restart_too() {
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    house.server.group(GROUP, &[ANNA, &bare(OWN)]).await;
+    for (number, chat) in [(7, ANNA), (8, GROUP)] {
+        let mut program = house.run("own-number", &[ANNA, GROUP]).await;
+        program.send(number, chat, "read me", None).await;
+        let (_, id, _) = house.message().await;
+        program.outcome(number).await.unwrap();
+        program.kill().await;
+        let program = house.run("own-number", &[ANNA, GROUP]).await;
+        for _ in 0..2 {
+            house.server.send(asks_again(chat, ANNA, &id)).await;
+            let (to, again, message) = house.message().await;
+            assert_eq!((to.as_str(), &again, said(&message)), (ANNA, &id, "read me"));
+        }
+        program.close().await;
+    }
+}
+
+/// A phone that cannot decrypt the program's message asks for it again.
+fn asks_again(chat: &str, from: &str, id: &str) -> Node {
+    let number = |tag: &'static str, number: u32| NodeBuilder::new(tag).bytes(number.to_be_bytes().to_vec()).build();
+    let retry = NodeBuilder::new("retry").attr("v", "1").attr("count", "1").attr("id", id).attr("t", "1").build();
+    let receipt = NodeBuilder::new("receipt").attr("from", chat).attr("id", id).attr("type", "retry").attr("t", "1");
+    let receipt = if chat == from { receipt } else { receipt.attr("participant", from) };
+    receipt.children([retry, number("registration", REGISTRATION)]).build()
 }

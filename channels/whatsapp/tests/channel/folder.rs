@@ -2,11 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use channel_protocol::ToChannel;
+use rusqlite::Connection;
 use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::ANNA;
-use super::program::{House, command};
+use super::program::{House, command, words};
 use super::server::{OWN, Seen};
 
 #[tokio::test]
@@ -51,4 +53,43 @@ async fn unlinking_deletes_the_keys() {
     assert!(!house.path().join("session.db").exists());
     let (code, _) = command(house.path(), None, &["status", "--json"]).await;
     assert_eq!(code, 3);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_kept_for_two_hours() {
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    let mut program = house.run("own-number", &[ANNA]).await;
+    program.send(1, ANNA, "old", None).await;
+    program.outcome(1).await.unwrap();
+    program.send(2, ANNA, "new", None).await;
+    program.outcome(2).await.unwrap();
+    program.close().await;
+
+    let database = Connection::open(house.path().join("session.db")).unwrap();
+    assert_eq!(sent(&database), 2);
+    let age = "UPDATE sent_messages SET created_at = created_at - 7201
+               WHERE rowid = (SELECT min(rowid) FROM sent_messages)";
+    database.execute(age, []).unwrap();
+    house.run("own-number", &[ANNA]).await.close().await;
+    assert_eq!(sent(&database), 1);
+}
+
+#[tokio::test]
+async fn what_was_sent_goes_with_a_chat() {
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    let mut program = house.run("own-number", &[ANNA]).await;
+    program.send(1, ANNA, "for Anna", None).await;
+    program.outcome(1).await.unwrap();
+    let database = Connection::open(house.path().join("session.db")).unwrap();
+    assert_eq!(sent(&database), 1);
+    program.tell(&ToChannel::Chats { chats: words(&[ANNA, "120363000000000001@g.us"]) }).await;
+    program.tell(&ToChannel::Chats { chats: words(&["120363000000000001@g.us"]) }).await;
+    program.close().await;
+    assert_eq!(sent(&database), 0);
+}
+
+fn sent(database: &Connection) -> u32 {
+    database.query_row("SELECT count(*) FROM sent_messages", [], |row| row.get(0)).unwrap()
 }

@@ -26,6 +26,7 @@ mod groups;
 mod own;
 mod proving;
 mod refusals;
+mod room;
 mod signs;
 mod states;
 mod strangers;

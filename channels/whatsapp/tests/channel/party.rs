@@ -20,7 +20,7 @@ use whatsapp_rust::waproto::whatsapp as wa;
 
 type Result<T> = std::result::Result<T, SignalProtocolError>;
 
-const REGISTRATION: u32 = 4711;
+pub(crate) const REGISTRATION: u32 = 4711;
 
 /// A phone.
 pub(crate) struct Party {

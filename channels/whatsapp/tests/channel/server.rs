@@ -348,9 +348,11 @@ impl State {
                     self.tell(Seen::Message { to: member, id: id.to_owned(), message });
                 }
             } else {
-                let party = self.party(to).unwrap_or_else(|| panic!("no phone {to}"));
+                // Sent again to one member of a group.
+                let to = node.attrs.get("participant").map_or(to.to_owned(), |member| member.as_str().into_owned());
+                let party = self.party(&to).unwrap_or_else(|| panic!("no phone {to}"));
                 let message = Box::new(party.decrypt(&kind, &sealed).await);
-                self.tell(Seen::Message { to: to.to_owned(), id: id.to_owned(), message });
+                self.tell(Seen::Message { to, id: id.to_owned(), message });
             }
         }
         if self.silent {
