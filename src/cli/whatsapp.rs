@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
-use super::{Failure, environment, group, refused, show, usage};
+use super::{Failure, environment, refused, show, usage};
 use crate::channels::lines::LineReader;
 use crate::channels::program;
 use crate::config::{Config, WHATSAPP, WHATSAPP_PROGRAM, WhatsappMode};
 use crate::home::Home;
 use crate::registration::whatsapp as ids;
-use crate::store::Group;
+use crate::store::{Group, Store};
 
 /// Link a WhatsApp account, see how it stands, give it up.
 ///
@@ -133,7 +133,11 @@ pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Fai
         WhatsappCommand::Status { json: false } | WhatsappCommand::Chats { json: false } | WhatsappCommand::Unlink
     );
     let registered = match args.command {
-        WhatsappCommand::Link { .. } | WhatsappCommand::Chats { .. } => registered(&group::open_store(home)?.groups()?),
+        WhatsappCommand::Link { .. } | WhatsappCommand::Chats { .. } => {
+            let store = Store::open_existing(&home.main_db()).map_err(anyhow::Error::from)?;
+            let groups = store.map(|store| store.groups()).transpose().map_err(anyhow::Error::from)?;
+            registered(&groups.unwrap_or_default())
+        }
         WhatsappCommand::Status { .. } | WhatsappCommand::Unlink => Vec::new(),
     };
     let words = words(args.command, &registered)?;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use channel_protocol::ChannelState;
+use diesel::{RunQueryDsl, sql_query};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use whatsapp_rust::bot::{Bot, BotBuilder, Provided};
@@ -14,14 +15,14 @@ use whatsapp_rust::wacore::store::traits::{DeviceStore, ProtocolStore};
 use whatsapp_rust::wacore::store::{Device, DevicePropsOverride};
 use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::{CacheConfig, Jid, MsgSecretPolicy};
-use whatsapp_rust_sqlite_storage::SqliteStore;
+use whatsapp_rust_sqlite_storage::{SqliteStore, SqliteStoreConfig};
 
 use crate::chats::Chats;
 use crate::events::NOT_LINKED;
 use crate::folder::Folder;
 use crate::ids::Ids;
 use crate::status;
-use crate::store::Store;
+use crate::store::{Ended, Store};
 
 /// For a test server, which ignores it.
 const TEST_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
@@ -68,6 +69,7 @@ pub(crate) struct Account {
     disk: SqliteStore,
     /// The secret of this link; deleted with the keys.
     secret: [u8; 32],
+    ended: Ended,
 }
 
 impl Account {
@@ -75,7 +77,11 @@ impl Account {
     pub(crate) async fn open(folder: &Folder) -> anyhow::Result<Self> {
         let path = folder.session();
         let name = path.to_str().ok_or_else(|| anyhow!("the folder's path is not UTF-8: {}", path.display()))?;
-        let disk = SqliteStore::new(name).await.with_context(|| format!("cannot open {}", path.display()))?;
+        // What is deleted is overwritten.
+        let config = SqliteStoreConfig::default()
+            .with_connection_init(|disk| Ok(sql_query("PRAGMA secure_delete = ON").execute(disk).map(drop)?));
+        let disk = SqliteStore::with_config(name, config).await;
+        let disk = disk.with_context(|| format!("cannot open {}", path.display()))?;
         let device = disk.load().await.with_context(|| format!("cannot read {}", path.display()))?;
         // The library does this later too, every few minutes; on a full disk that is early enough.
         let _ = disk.delete_expired_sent_messages(sent_before(SystemTime::now())).await;
@@ -85,7 +91,7 @@ impl Account {
             // The file exists from now on, linked or not.
             status::write(folder, ChannelState::LoggedOut, NOT_LINKED);
         }
-        Ok(Account { device, disk, secret })
+        Ok(Account { device, disk, secret, ended: Ended::default() })
     }
 
     /// Our own names: phone number first.
@@ -96,6 +102,11 @@ impl Account {
     /// The ids of the messages that this device sends.
     pub(crate) fn ids(&self) -> Ids {
         Ids::new(&self.secret)
+    }
+
+    /// Ends the store.
+    pub(crate) fn ended(&self) -> Ended {
+        self.ended.clone()
     }
 
     /// What was sent, and is kept for phones that cannot decrypt it.
@@ -111,7 +122,7 @@ impl Account {
             transport = transport.with_url(url);
         }
         let builder = Bot::builder()
-            .with_backend(Store::new(self.disk, chats, salt, broken))
+            .with_backend(Store::new(self.disk, chats, salt, self.ended, broken))
             .with_transport_factory(transport)
             .with_cache_config(CacheConfig {
                 msg_secret_policy: MsgSecretPolicy::Disabled,

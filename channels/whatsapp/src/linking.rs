@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use channel_protocol::ChannelState;
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
@@ -23,11 +23,15 @@ use crate::events::{Change, NOT_LINKED, Reporter};
 use crate::folder::Folder;
 use crate::intake::Leaving;
 use crate::screen::show;
-use crate::session::NOT_LINKED_CODE;
+use crate::session::{NOT_LINKED_CODE, fails};
 use crate::status;
+use crate::store::Ended;
 
 /// How long to wait for a connection: of a linked account, or for the first code.
 const CONNECT: Duration = Duration::from_secs(60);
+
+const NOT_STORED: &str = "the account's keys cannot be stored; is the disk full? When there is room: remove “Doorward” \
+                          under Linked devices on the phone, `doorward whatsapp unlink`, and link again";
 
 /// What happens while linking.
 enum Step {
@@ -50,10 +54,11 @@ pub(crate) async fn link(
         return Ok(ExitCode::SUCCESS);
     }
     let (steps, mut next) = mpsc::unbounded_channel();
+    let (breaks, mut broken) = mpsc::unbounded_channel();
     let chats = Chats::default();
     chats.replace(registered);
     let builder = account
-        .builder(chats.clone(), server, mpsc::unbounded_channel().0)
+        .builder(chats.clone(), server, breaks)
         .with_device_props(Account::props())
         .with_inbound_durability_hook(Leaving(chats));
     let watch = Steps { steps, by_number: phone.is_some() };
@@ -69,7 +74,10 @@ pub(crate) async fn link(
     let bot = builder.with_event_handler(watch).build().await?;
     let client = bot.client();
     let handle = bot.spawn();
-    let linked = follow(&mut next, CONNECT).await;
+    let linked = tokio::select! {
+        linked = follow(&mut next, CONNECT) => linked,
+        Some(()) = broken.recv() => Err(anyhow!(NOT_STORED)),
+    };
     if linked.is_ok() {
         status::write(folder, ChannelState::Connecting, "linked; the channel has not run since");
         show("Linked.\n")?;
@@ -80,7 +88,11 @@ pub(crate) async fn link(
         }
     }
     handle.shutdown().await;
-    linked.map(|()| ExitCode::SUCCESS)
+    linked?;
+    if broken.try_recv().is_ok() {
+        bail!(NOT_STORED)
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Lists the chats that can be registered.
@@ -94,9 +106,13 @@ pub(crate) async fn chats(
     let chats = Chats::default();
     chats.replace(registered);
     let leaving = Leaving(chats.clone());
-    let connected = connect(folder, server, chats, |builder| builder.with_inbound_durability_hook(leaving)).await?;
-    let Some((client, handle, _)) = connected else { return not_linked() };
-    let listed = if json { list_as_json(&client).await } else { list(&client).await };
+    let connected = connect(folder, server, chats, |builder, _| builder.with_inbound_durability_hook(leaving)).await?;
+    let Some(Connected { client, handle, broken, .. }) = connected else { return not_linked() };
+    let list = async { if json { list_as_json(&client).await } else { list(&client).await } };
+    let listed = tokio::select! {
+        listed = list => listed,
+        why = fails(broken) => Err(why),
+    };
     handle.shutdown().await;
     listed.map(|()| ExitCode::SUCCESS)
 }
@@ -104,8 +120,8 @@ pub(crate) async fn chats(
 /// Unlinks the account. The keys are deleted even if WhatsApp cannot be told.
 pub(crate) async fn unlink(folder: &Folder, server: Option<&str>) -> anyhow::Result<ExitCode> {
     let _taken = folder.take()?;
-    let told = match connect(folder, server, Chats::default(), |builder| builder).await {
-        Ok(Some((client, handle, _))) => {
+    let told = match connect(folder, server, Chats::default(), |builder, _| builder).await {
+        Ok(Some(Connected { client, handle, .. })) => {
             client.logout().await;
             handle.shutdown().await;
             true
@@ -139,14 +155,22 @@ async fn follow(next: &mut mpsc::UnboundedReceiver<Step>, patience: Duration) ->
     bail!("the WhatsApp library has stopped; try again")
 }
 
-pub(crate) type Connected = (Arc<Client>, BotHandle, mpsc::UnboundedReceiver<Change>);
+/// A connected account.
+pub(crate) struct Connected {
+    pub(crate) client: Arc<Client>,
+    pub(crate) handle: BotHandle,
+    /// Notified when something could not be stored or read: what runs has to end.
+    pub(crate) broken: mpsc::UnboundedReceiver<()>,
+    /// The handler's other end.
+    _changes: mpsc::UnboundedReceiver<Change>,
+}
 
 /// Connects with the linked account; `None` if there is none. `more` registers further handlers.
 pub(crate) async fn connect(
     folder: &Folder,
     server: Option<&str>,
     chats: Chats,
-    more: impl FnOnce(Builder) -> Builder,
+    more: impl FnOnce(Builder, Ended) -> Builder,
 ) -> anyhow::Result<Option<Connected>> {
     let account = Account::open(folder).await?;
     if account.device.is_none() {
@@ -154,7 +178,9 @@ pub(crate) async fn connect(
     }
     let (reporter, mut changes) = mpsc::unbounded_channel();
     chats.set_own(account.own());
-    let builder = more(account.builder(chats, server, mpsc::unbounded_channel().0));
+    let (breaks, broken) = mpsc::unbounded_channel();
+    let ended = account.ended();
+    let builder = more(account.builder(chats, server, breaks), ended);
     let bot = builder.with_event_handler(Reporter(reporter)).build().await?;
     let client = bot.client();
     let handle = bot.spawn();
@@ -167,7 +193,9 @@ pub(crate) async fn connect(
         None
     });
     match first.await {
-        Ok(Some(change)) if change.state == ChannelState::Connected => Ok(Some((client, handle, changes))),
+        Ok(Some(change)) if change.state == ChannelState::Connected => {
+            Ok(Some(Connected { client, handle, broken, _changes: changes }))
+        }
         Ok(Some(change)) => {
             handle.shutdown().await;
             status::write(folder, change.state, &change.detail);

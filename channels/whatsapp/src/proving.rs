@@ -17,13 +17,16 @@ use whatsapp_rust::anyhow as library;
 use whatsapp_rust::prelude::{Client, InboundMessage};
 use whatsapp_rust::{InboundDurabilityHook, Jid, async_trait};
 
+use crate::account::Builder;
 use crate::arguments::Mode;
 use crate::chats::{Chats, SELF};
 use crate::content;
 use crate::folder::Folder;
 use crate::intake::{chat_names, keep, other_names, own_names};
-use crate::linking::{connect, not_linked};
+use crate::linking::{Connected, connect, not_linked};
 use crate::screen::aside;
+use crate::session::fails;
+use crate::store::Ended;
 
 /// How long a person may take to find their phone.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -56,11 +59,19 @@ pub(crate) async fn expect(
     chats.replace(registered);
     let (heard, mut hears) = mpsc::unbounded_channel();
     let (code, folder_of, tried) = (digits(code), folder.clone(), Mutex::default());
-    let wanted = Wanted { code, mode, chats: chats.clone(), folder: folder_of, tried, heard };
-    let connected = connect(folder, server, chats, |builder| builder.with_inbound_durability_hook(wanted)).await?;
-    let Some((_client, handle, _changes)) = connected else { return not_linked() };
+    let known = chats.clone();
+    let wanted = |ended| Wanted { code, mode, chats: known, folder: folder_of, tried, ended, heard };
+    let hear = |builder: Builder, ended| builder.with_inbound_durability_hook(wanted(ended));
+    let connected = connect(folder, server, chats, hear).await?;
+    let Some(Connected { handle, broken, .. }) = connected else { return not_linked() };
     print(&Heard::Listens {})?;
-    let proven = tokio::time::timeout(PATIENCE, follow(&mut hears)).await;
+    let proven = tokio::time::timeout(PATIENCE, async {
+        tokio::select! {
+            proven = follow(&mut hears) => proven,
+            why = fails(broken) => Err(why),
+        }
+    });
+    let proven = proven.await;
     handle.shutdown().await;
     match proven {
         Ok(proven) => proven.map(|()| ExitCode::SUCCESS),
@@ -98,12 +109,16 @@ struct Wanted {
     folder: Folder,
     /// The ids of what was sent to this program: the code, and what was no code.
     tried: Mutex<Vec<String>>,
+    ended: Ended,
     heard: mpsc::UnboundedSender<Heard>,
 }
 
 #[async_trait]
 impl InboundDurabilityHook for Wanted {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> library::Result<()> {
+        if self.ended.has_ended().await {
+            library::bail!("the daemon takes it");
+        }
         self.chats.set_own(own_names(&client));
         let (mut heard, mut for_the_daemon) = (Vec::new(), Vec::new());
         for inbound in batch {
@@ -120,6 +135,11 @@ impl InboundDurabilityHook for Wanted {
             if let Err(error) = keep(&client, &self.chats, word, inbound).await {
                 aside(&format!("What was sent after the code may be lost; send it again ({error:#})."));
             }
+        }
+        // What comes next may be decrypted already and not be stored yet: the end of this program would keep the one and
+        // not the other. So it keeps neither, and the daemon gets it again as it came.
+        if heard.iter().any(|said| matches!(said, Heard::Proven { .. })) {
+            self.ended.end().await;
         }
         for said in heard {
             // Fails once the code has come.

@@ -67,7 +67,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     let ended = tokio::select! {
         ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle) => ended,
         // Unacknowledged messages arrive again with the next connection.
-        () = hears(broken) => Err(anyhow::anyhow!("the account's folder cannot be written; is the disk full?")),
+        why = fails(broken) => Err(why),
     };
     daemon.gone();
     handle.shutdown().await;
@@ -123,10 +123,11 @@ async fn serve(
 }
 
 /// Waits until the store reports a failure.
-async fn hears(mut broken: mpsc::UnboundedReceiver<()>) {
+pub(crate) async fn fails(mut broken: mpsc::UnboundedReceiver<()>) -> anyhow::Error {
     if broken.recv().await.is_none() {
         std::future::pending::<()>().await;
     }
+    anyhow::anyhow!("the account's folder cannot be written; is the disk full?")
 }
 
 fn hide(client: &Arc<Client>) {

@@ -8,7 +8,7 @@ use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::ANNA;
-use super::program::{House, command, words};
+use super::program::{House, command, holds, words};
 use super::server::{OWN, Seen};
 
 #[tokio::test]
@@ -88,6 +88,8 @@ async fn what_was_sent_goes_with_a_chat() {
     program.tell(&ToChannel::Chats { chats: words(&["120363000000000001@g.us"]) }).await;
     program.close().await;
     assert_eq!(sent(&database), 0);
+    drop(database);
+    assert_eq!(holds(house.path(), &["for Anna"]), []);
 }
 
 fn sent(database: &Connection) -> u32 {

@@ -6,9 +6,11 @@ use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::ANNA;
-use super::program::House;
+use super::program::{House, Program};
 use super::server::{OWN, Seen, bare};
 
+const BEN: &str = "491702222222@s.whatsapp.net";
+const CLEO: &str = "491703333333@s.whatsapp.net";
 const GROUP: &str = "120363000000000001@g.us";
 
 impl House {
@@ -70,4 +72,36 @@ async fn a_message_without_room_comes_again_in_a_group_too() {
     let message = program.take().await;
     assert_eq!((message.id.as_str(), message.text.as_str()), ("G2", "do not lose me"));
     assert_eq!(program.take().await.id, "G3");
+}
+
+/// The next message is not taken for one that nobody can decrypt, which WhatsApp would drop.
+#[tokio::test]
+async fn a_message_without_room_takes_no_other_with_it() {
+    let mut house = House::linked().await;
+    let people = [ANNA, BEN, CLEO];
+    let mut program = house.run("own-number", &people).await;
+    for (person, id) in people.into_iter().zip(["A1", "B1", "C1"]) {
+        house.server.phone(person).await;
+        house.server.write(person, id, &wa::Message::text("there is room"), &[]).await;
+        assert_eq!(program.take().await.id, id);
+        house.until(Seen::Receipt { id: id.into() }).await;
+    }
+    program.close().await;
+
+    house.room(false);
+    for (person, id) in people.into_iter().zip(["A2", "B2", "C2"]) {
+        house.server.write(person, id, &wa::Message::text("do not lose me"), &[]).await;
+    }
+    let mut program = Program::start(house.path(), Some(&house.server.url), "own-number");
+    program.greet(&people).await;
+    assert_eq!(program.ended().await, 1);
+    house.room(true);
+
+    let mut program = house.run("own-number", &people).await;
+    let mut came = Vec::new();
+    for _ in people {
+        came.push(program.take().await.id);
+    }
+    came.sort();
+    assert_eq!(came, ["A2", "B2", "C2"]);
 }

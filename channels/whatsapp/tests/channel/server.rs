@@ -90,7 +90,20 @@ pub(crate) struct State {
 struct Written {
     from: String,
     group: Option<String>,
+    /// More of its stanza's attributes.
+    more: Vec<(&'static str, String)>,
     message: wa::Message,
+}
+
+impl Written {
+    fn stanza(&self, id: &str) -> NodeBuilder {
+        match &self.group {
+            Some(group) => group_stanza(group, &self.from, id),
+            None => {
+                self.more.iter().fold(stanza(&self.from, id), |stanza, (key, value)| stanza.attr(key, value.as_str()))
+            }
+        }
+    }
 }
 
 /// A command to the connection.
@@ -157,24 +170,23 @@ impl Server {
     /// `from` writes to the program; `more` are attributes that WhatsApp would add.
     pub(crate) async fn write(&self, from: &str, id: &str, message: &wa::Message, more: &[(&'static str, &str)]) {
         let mut state = self.state.lock().await;
-        let written = Written { from: from.to_owned(), group: None, message: message.clone() };
+        let more = more.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        let written = Written { from: from.to_owned(), group: None, more, message: message.clone() };
+        let stanza = written.stanza(id);
         state.written.insert(id.to_owned(), written);
         let node = state.meet(from).await.encrypt(message).await;
-        state.deliver(
-            from,
-            id,
-            more.iter().fold(stanza(from, id), |stanza, (key, value)| stanza.attr(key, *value)),
-            vec![node],
-        );
+        state.deliver(from, id, stanza, vec![node]);
     }
 
     /// `from` writes to a group.
     pub(crate) async fn write_group(&self, group: &str, from: &str, id: &str, message: &wa::Message, with_key: bool) {
         let mut state = self.state.lock().await;
-        let written = Written { from: from.to_owned(), group: Some(group.to_owned()), message: message.clone() };
+        let (from_whom, group_of) = (from.to_owned(), Some(group.to_owned()));
+        let written = Written { from: from_whom, group: group_of, more: Vec::new(), message: message.clone() };
+        let stanza = written.stanza(id);
         state.written.insert(id.to_owned(), written);
         let nodes = state.meet(from).await.encrypt_group(group, message, with_key).await;
-        state.deliver(from, id, group_stanza(group, from, id), nodes);
+        state.deliver(from, id, stanza, nodes);
     }
 
     /// Sends any node.
@@ -306,15 +318,13 @@ impl State {
         if let Some(bundle) = bundle {
             party.meet(&bundle).await;
         }
-        let (stanza, message) = match &written.group {
-            Some(group) => {
-                (group_stanza(group, &written.from, id), party.with_sender_key(group, &written.message).await)
-            }
-            None => (stanza(&written.from, id), written.message.clone()),
+        let message = match &written.group {
+            Some(group) => party.with_sender_key(group, &written.message).await,
+            None => written.message.clone(),
         };
         let mut node = party.encrypt(&message).await;
         node.attrs.insert("count", count);
-        self.deliver(&written.from, id, stanza, vec![node]);
+        self.deliver(&written.from, id, written.stanza(id), vec![node]);
         self.tell(Seen::Retry { id: id.to_owned() });
     }
 
