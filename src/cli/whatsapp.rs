@@ -266,3 +266,32 @@ impl Expecting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn whatever_connects_is_told_of_the_registered_chats() {
+        let group = |channel: &str, chat: &str| Group {
+            name: policies::GroupName::parse(chat).unwrap(),
+            channel: channel.to_owned(),
+            chat: chat.to_owned(),
+            is_main: false,
+            created_at: 0,
+        };
+        let registered = registered(&[group(WHATSAPP, "family"), group("terminal", "notes")]);
+        assert_eq!(registered, ["--registered=family"]);
+        let phone = Some("+49 170 1111111".to_owned());
+        for command in [
+            WhatsappCommand::Link { phone: None },
+            WhatsappCommand::Link { phone },
+            WhatsappCommand::Chats { json: false },
+            WhatsappCommand::Chats { json: true },
+        ] {
+            let words = words(command, &registered).unwrap();
+            assert!(words.contains(&OsString::from("--registered=family")), "{words:?}");
+        }
+    }
+}
