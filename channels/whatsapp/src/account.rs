@@ -104,7 +104,7 @@ impl Account {
         Ids::new(&self.secret)
     }
 
-    /// Ends the store.
+    /// By which the store is ended.
     pub(crate) fn ended(&self) -> Ended {
         self.ended.clone()
     }
