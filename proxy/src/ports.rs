@@ -15,7 +15,7 @@ use gate::audit::{Identity, Tokens};
 pub use crate::operation::{Caller, Intent};
 pub use gate::Beside;
 pub use gate::audit::Pending;
-pub use gate::ports::{Budget, Held, NewResolver, NobodyToAsk, Owner, Question, Resolved, Resolver, Unresolved, Yes};
+pub use gate::ports::{Budget, Held, NewResolver, Owner, Question, Resolved, Resolver, Unresolved, Yes};
 
 /// The port to the vault.
 pub trait Secrets: Send + Sync {
@@ -129,4 +129,16 @@ pub trait Internal: Send + Sync {
     /// Answers a request that was read completely, is for the host only, and is logged. Its
     /// operations are performed with an [`Intent`] each.
     fn answer(&self, caller: Caller, request: http::Request<Bytes>) -> Pending<'_, http::Response<Bytes>>;
+}
+
+/// For doors without an owner to ask: each question is refused at once.
+#[derive(Clone, Copy, Debug)]
+pub struct NobodyToAsk;
+
+impl Owner for NobodyToAsk {
+    fn ask(&self, question: Question, _: Held) -> Pending<'_, Result<Yes, Refusal>> {
+        let why = "the owner is asked about this first, and nobody can be asked here";
+        let refusal = Refusal { why: why.to_owned(), ..question.by.unanswered() };
+        Box::pin(std::future::ready(Err(refusal)))
+    }
 }

@@ -8,35 +8,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
 use policies::{Code, Facts, Permit, Refusal};
 use secrecy::ExposeSecret;
-use tokio::time::timeout;
 
 use gate::audit::Protocol;
 use gate::{Audited, Case, Offer, Record, judge_own};
 
 use crate::body::{Body, Came, Outgoing};
-use crate::credentials::{Credential, Grant, not_the_surrogate};
+use crate::credentials::{Credential, not_the_surrogate};
 use crate::door::Door;
-use crate::keeper::{Keeper, Keys};
+use crate::endpoint;
+use crate::keeper::Keys;
 use crate::ports::{SecretUnavailable, TokenRequest};
 use crate::send::{Repeats, Sender};
-
-/// The longest request to, and answer of, a token endpoint.
-const LONGEST: usize = 64 << 10;
-
-/// The relevant parts of a sandbox's request to the token endpoint.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct RefreshRequest {
-    grant_type: String,
-    refresh_token: String,
-}
 
 /// The proof that the credential which a request will use, if any, is available.
 pub(crate) struct Ready(());
@@ -68,57 +54,12 @@ pub(crate) async fn answer(
     };
     let own = judge_own(&grant.policy, case, facts)?;
     door.gate.admit_local(case).await?;
-    let time = door.gate.limits().body_time;
-    let (body, _held) = Came::with(request).into_body().into_whole(&door.rooms, time, LONGEST as u64).await?;
-    let asked = read(&body);
-    if asked.grant_type != "refresh_token" {
-        let why = "Doorward answers for this token endpoint; it only refreshes (grant_type=refresh_token)";
-        return Err(Refusal::new(Code::SurrogateScope, why));
-    }
-    if asked.refresh_token != *grant.surrogate {
-        let finding = keys.watchlist.find_in(asked.refresh_token.as_bytes());
-        let misplaced = finding.map(|it| keys.keyring.misplaced(&keys.who, &own.permit().facts().authority, &it));
-        return Err(misplaced.unwrap_or_else(not_the_surrogate));
-    }
+    endpoint::asked(door, keys, grant, &own.permit().facts().authority, request).await?;
     fetched(door, (case, keys), credential).await?;
     let audited = record.allow_own(own, &credential.name, "oauth:surrogate").await?;
     audited.tally().mark_sent();
     audited.tally().answered(200);
-    Ok(surrogates(&door.keeper, credential, grant))
-}
-
-fn surrogates(keeper: &Keeper, credential: &Credential, grant: &Grant) -> Response<Body> {
-    let lifetime = keeper.secrets.lifetime(&credential.name);
-    let mut answer = serde_json::json!({
-        "access_token": &*credential.surrogate,
-        "token_type": "Bearer",
-        "refresh_token": &*grant.surrogate,
-    });
-    if let Some(lifetime) = lifetime {
-        answer["expires_in"] = lifetime.as_secs().into();
-    }
-    let mut response = Response::new(Body::text(Bytes::from(answer.to_string())));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// A form or JSON; anything else asks for nothing.
-fn read(body: &[u8]) -> RefreshRequest {
-    if let Ok(asked) = serde_json::from_slice(body) {
-        return asked;
-    }
-    let text = String::from_utf8_lossy(body);
-    let mut asked = RefreshRequest::default();
-    for (key, value) in text.split('&').filter_map(|one| one.split_once('=')) {
-        let value = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
-        match key {
-            "grant_type" => asked.grant_type = value,
-            "refresh_token" => asked.refresh_token = value,
-            _ => {}
-        }
-    }
-    asked
+    Ok(endpoint::surrogates(&door.keeper, credential, grant))
 }
 
 /// Waits until the secret is there, fetched by whichever request was first.
@@ -185,13 +126,7 @@ async fn ask(door: &Door, case: &Case, audited: &mut Audited, request: TokenRequ
     let (answer, lease) = sender.send(audited, head.with(outgoing), Repeats::Never).await?;
     let status = answer.status().as_u16();
     audited.tally().answered(status);
-    let reading = Limited::new(answer.into_body(), LONGEST).collect();
-    let unread = |why| Refusal::new(Code::UpstreamUnreadable, why);
-    let body = timeout(door.gate.limits().body_time, reading)
-        .await
-        .map_err(|_| unread("the token endpoint's answer did not arrive in time"))?
-        .map_err(|_| unread("the token endpoint's answer broke off or is longer than 64 KiB"))?
-        .to_bytes();
+    let body = endpoint::answered(answer.into_body(), door.gate.limits().body_time).await?;
     audited.tally().add_down(body.len());
     lease.give_back();
     Ok((status, body))

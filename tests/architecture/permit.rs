@@ -8,7 +8,7 @@ use crate::naming::Code;
 pub const MADE: [(&str, &str, usize); 4] = [
     ("Permit", "policies/src/decide.rs", 1),
     ("TunnelPermit", "policies/src/decide.rs", 1),
-    ("Asked", "proxy/gate/src/record.rs", 1),
+    ("Asked", "proxy/gate/src/audited.rs", 1),
     ("JudgedTunnel", "proxy/gate/src/judge.rs", 1),
 ];
 

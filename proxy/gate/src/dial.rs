@@ -2,23 +2,15 @@
 //! of several addresses the first to answer is used (RFC 8305).
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use policies::{Authority, CheckedAddress, Code, Host, Refusal};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::patience::Patient;
-
-/// How long one address has before the next is tried as well (RFC 8305 §5).
-const HEAD_START: Duration = Duration::from_millis(250);
-
-/// At most this many are tried at a time: each takes a file descriptor.
-const AT_ONCE: usize = 4;
+use crate::race::{first_of, in_turns};
 
 /// The time for all addresses together, as a multiple of the time for one.
 const ALTOGETHER: u32 = 3;
@@ -64,7 +56,8 @@ async fn dial(
     addresses: &[CheckedAddress],
 ) -> Result<(Dialled, CheckedAddress), Refusal> {
     let unreachable = |reason| Refusal::new(Code::UpstreamFailed, format!("{authority} cannot be reached: {reason}"));
-    let first = timeout(limits.connect_time * ALTOGETHER, first_of(limits, in_turns(addresses)));
+    let attempts = in_turns(addresses, |address| address.get().is_ipv4()).map(|address| connected(limits, address));
+    let first = timeout(limits.connect_time * ALTOGETHER, first_of(attempts));
     let (stream, address) = first.await.unwrap_or_else(|_| Err("it took too long".to_owned())).map_err(unreachable)?;
     let local = stream.local_addr().map_err(|error| unreachable(error.kind().to_string()))?;
     not_ourselves(authority, address.get(), local)?;
@@ -75,32 +68,6 @@ async fn dial(
     Ok((Patient::new(stream, limits.idle_body_time), address))
 }
 
-/// The first connection to be established; the others are dropped. Each address gets a head start,
-/// and where one fails the next begins at once.
-async fn first_of(limits: &Limits, addresses: Vec<CheckedAddress>) -> Result<(TcpStream, CheckedAddress), String> {
-    let mut reason = "it took too long".to_owned();
-    let mut waiting = addresses.into_iter().peekable();
-    let mut under_way = FuturesUnordered::new();
-    let mut goes = true;
-    loop {
-        if goes && let Some(address) = waiting.next() {
-            under_way.push(connected(limits, address));
-        }
-        let more = waiting.peek().is_some() && under_way.len() < AT_ONCE;
-        tokio::select! {
-            biased;
-            ended = under_way.next() => match ended {
-                Some(Ok(won)) => return Ok(won),
-                Some(Err(Some(why))) => reason = why,
-                Some(Err(None)) => {}
-                None => return Err(reason),
-            },
-            () = sleep(HEAD_START), if more => {}
-        }
-        goes = under_way.len() < AT_ONCE;
-    }
-}
-
 /// The error is the reason, where there is one.
 #[expect(clippy::disallowed_methods, reason = "the gate is the way out: an address that a permit has checked")]
 async fn connected(limits: &Limits, address: CheckedAddress) -> Result<(TcpStream, CheckedAddress), Option<String>> {
@@ -109,22 +76,6 @@ async fn connected(limits: &Limits, address: CheckedAddress) -> Result<(TcpStrea
         Ok(Err(error)) => Err(Some(error.kind().to_string())),
         Err(_) => Err(None),
     }
-}
-
-/// Alternates the address families, each in the order received (RFC 8305 §4): where one family
-/// leads nowhere, the other is tried at once.
-fn in_turns(addresses: &[CheckedAddress]) -> Vec<CheckedAddress> {
-    let first_is_v4 = addresses.first().is_some_and(|address| address.get().is_ipv4());
-    let (one, other): (Vec<CheckedAddress>, Vec<_>) =
-        addresses.iter().copied().partition(|address| address.get().is_ipv4() == first_is_v4);
-    let (mut one, mut other) = (one.into_iter(), other.into_iter());
-    std::iter::from_fn(|| match (one.next(), other.next()) {
-        (None, None) => None,
-        pair => Some([pair.0, pair.1]),
-    })
-    .flatten()
-    .flatten()
-    .collect()
 }
 
 /// A connection to this machine has one address at both ends. A public one reaches the same

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -38,6 +38,26 @@ pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send +
     let driver = Driver::here(connection);
     driver.goes_by_itself();
     driver
+}
+
+/// The same for a connection that is asked something while it goes on: the answer is the last known
+/// one while it is being polled, and 0 once it has ended.
+pub(crate) fn drive_asked<C>(
+    connection: C,
+    ask: impl Fn(&C) -> usize + Send + Sync + 'static,
+) -> (Arc<Driver>, Arc<dyn Fn() -> usize + Send + Sync>)
+where
+    C: Future<Output = hyper::Result<()>> + Send + Unpin + 'static,
+{
+    let driven = Driven(Arc::new(Mutex::new(Some(connection))));
+    let (asked, last) = (driven.0.clone(), AtomicUsize::new(1));
+    let answer = move || {
+        if let Ok(connection) = asked.try_lock() {
+            last.store(connection.as_ref().map_or(0, &ask), Ordering::Relaxed);
+        }
+        last.load(Ordering::Relaxed)
+    };
+    (drive(driven), Arc::new(answer))
 }
 
 /// How many rounds of polling the connection and its waiter take before other tasks get a turn.
@@ -138,6 +158,26 @@ impl Drop for Driver {
     }
 }
 
+/// A connection that is driven here and asked elsewhere. When it ends it is dropped at once,
+/// even if others still hold it, so that everything waiting in it is answered.
+struct Driven<C>(Arc<Mutex<Option<C>>>);
+
+impl<C: Future<Output = hyper::Result<()>> + Unpin> Future for Driven<C> {
+    type Output = hyper::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        let mut driven = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        driven.as_mut().map_or(Poll::Ready(Ok(())), |connection| Pin::new(connection).poll(cx))
+    }
+}
+
+impl<C> Drop for Driven<C> {
+    fn drop(&mut self) {
+        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(ended);
+    }
+}
+
 /// Wakes the task once the connection, or its waiter, can make progress. A wake-up while both are
 /// being polled only causes another round.
 #[derive(Default)]
@@ -229,7 +269,6 @@ impl Body for Arriving {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
     use std::task::ready;
 
     use super::*;

@@ -2,23 +2,22 @@
 //! names, made only here; nothing can be written to it until it becomes a line (`line.rs`) or a
 //! tunnel.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use policies::{Authority, CheckedAddress, Code, Host, Permit, Refusal, Scheme, TunnelPermit};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::ahead::Ahead;
+use crate::audited::{Audited, AuditedTunnel};
 use crate::dial::{Dialled, reach};
-use crate::ends::Ends;
 use crate::gate::Gate;
-use crate::record::{Audited, AuditedTunnel};
 use crate::tls::H2;
+use crate::unverified::{failed, why_failed};
 
 /// A connection to a host, dialled at an address that the permit checked, and with a verified
 /// certificate if the request uses TLS.
@@ -81,13 +80,15 @@ impl Exit {
         }
         Exit::verified(gate, &tls.any, permit)
             .await?
-            .ok_or_else(|| failed(permit, "it speaks nothing of what it was offered"))
+            .ok_or_else(|| failed(&permit.facts().authority, "it speaks nothing of what it was offered"))
     }
 
     /// For protocols that need HTTP/1.1.
     pub(crate) async fn open_http1(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
         let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
-        let exit = exit.ok_or_else(|| failed(audited.permit(), "it does not speak HTTP/1.1, as WebSockets do"))?;
+        let exit = exit.ok_or_else(|| {
+            failed(&audited.permit().facts().authority, "it does not speak HTTP/1.1, as WebSockets do")
+        })?;
         gate.upholds(audited.permit(), exit.address.get())?;
         audited.tally().goes_to(exit.address.get());
         Ok(exit)
@@ -113,9 +114,7 @@ impl Exit {
         }
         let Some(stream) = verify(gate, tls, permit, stream).await? else { return Ok(None) };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-        // HTTP/2 frames say where each answer ends.
-        let stream: Box<dyn Stream> = if is_http2 { Box::new(stream) } else { Box::new(Ends(stream)) };
-        Ok(Some(Exit { stream, destination, address, is_http2 }))
+        Ok(Some(Exit { stream: Box::new(stream), destination, address, is_http2 }))
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -136,29 +135,14 @@ async fn verify(
 ) -> Result<Option<TlsStream<Ahead<Dialled>>>, Refusal> {
     let authority = &permit.facts().authority;
     let name = match &authority.host {
-        Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|error| failed(permit, error))?,
+        Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|error| failed(authority, error))?,
         Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
     };
     let connector = TlsConnector::from(tls.clone());
     let shaken = timeout(gate.limits().handshake_time, connector.connect(name, Ahead::new(stream))).await;
-    let error = match shaken {
-        Ok(Ok(stream)) => return Ok(Some(stream)),
-        Ok(Err(error)) => error,
-        Err(_) => return Err(Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long"))),
-    };
-    Err(match error.get_ref().and_then(|error| error.downcast_ref()) {
-        // RFC 7301 §3.2.
-        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => return Ok(None),
-        Some(rustls::Error::InvalidMessage(_)) => failed(permit, "what it says is no TLS"),
-        // The names in it are the host's own words and could hold a secret: only the kind of flaw is passed on.
-        Some(rustls::Error::InvalidCertificate(flaw)) => {
-            let kind: String = format!("{flaw:?}").chars().take_while(char::is_ascii_alphanumeric).collect();
-            failed(permit, format!("its certificate is not valid: {}", kind.trim_end_matches("Context")))
-        }
-        _ => failed(permit, &error),
-    })
-}
-
-fn failed(permit: &Permit, why: impl Display) -> Refusal {
-    Refusal::new(Code::TlsVerify, format!("TLS with {} failed: {why}", permit.facts().authority))
+    match shaken {
+        Ok(Ok(stream)) => Ok(Some(stream)),
+        Ok(Err(error)) => why_failed(authority, &error).map_or(Ok(None), Err),
+        Err(_) => Err(Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long"))),
+    }
 }

@@ -1,20 +1,19 @@
-//! The gate of one door: who is asking, under which policy, and every check before the way out. It
-//! knows nothing about secrets or bodies.
+//! The gate of one door: who is asking, under which policy, and on what else it depends. It knows
+//! nothing about secrets or bodies. What can only keep a request back is in `bars.rs`.
 
-use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
-use policies::{Clock, Code, HeadHash, Host, Moment, Permit, Policy, Refusal, TunnelPermit};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use policies::{Clock, HeadHash, Host, Moment, Policy, Refusal};
 
 use crate::audit::{Identity, Ledger};
+use crate::bars::Bars;
 use crate::case::{Case, Newest};
 use crate::check::Clean;
-use crate::inflight::InFlight;
 use crate::judge::{Judged, JudgedTunnel};
-use crate::latch::{self, Latch};
+use crate::latch::Latch;
 use crate::limits::Limits;
 use crate::ports::{Budget, Owner, Resolver};
 use crate::request::Intercepted;
@@ -51,15 +50,18 @@ pub struct Gate {
     outside: Outside,
     tls: DoorTls,
     limits: Limits,
-    in_flight: InFlight,
-    /// Why nothing goes through any more, once the door is shut.
-    shut: OnceLock<Refusal>,
-    /// Notified when that happens.
-    shutting: Notify,
+    bars: Bars,
     /// The agent's current run; 0 for none.
     run: AtomicU64,
-    /// Requests in flight; HTTP/2 streams count one by one.
-    requests: Arc<Semaphore>,
+}
+
+/// What can keep its requests back.
+impl Deref for Gate {
+    type Target = Bars;
+
+    fn deref(&self) -> &Bars {
+        &self.bars
+    }
 }
 
 impl Gate {
@@ -71,17 +73,15 @@ impl Gate {
         tls: DoorTls,
         limits: Limits,
     ) -> Arc<Self> {
+        let refusing = (&outside.now, &outside.latch, &outside.budget);
         Arc::new(Gate {
+            bars: Bars::new(&who.group, Newest::of(policy.clone()), refusing, limits.requests),
             who,
             policy: Newest::of(policy),
             outside,
             tls,
             limits,
-            in_flight: InFlight::default(),
-            shut: OnceLock::new(),
-            shutting: Notify::new(),
             run: AtomicU64::new(0),
-            requests: Arc::new(Semaphore::new(limits.requests)),
         })
     }
 
@@ -106,10 +106,6 @@ impl Gate {
 
     pub(crate) fn tls(&self) -> &DoorTls {
         &self.tls
-    }
-
-    pub(crate) fn in_flight(&self) -> &InFlight {
-        &self.in_flight
     }
 
     /// What to log in place of a text that must not be logged.
@@ -138,76 +134,8 @@ impl Gate {
         Some(self.run.load(Ordering::Relaxed)).filter(|run| *run != 0)
     }
 
-    /// Shuts the door for good and cuts everything in flight. The first reason stands; returns
-    /// whether this was it.
-    pub fn shut(&self, why: &str) -> bool {
-        let refusal = Refusal::new(Code::Revoked, why);
-        let first = self.shut.set(refusal.clone()).is_ok();
-        if first {
-            self.shutting.notify_waiters();
-            self.in_flight.cut(&refusal);
-        }
-        first
-    }
-
-    /// Why the door was shut, if it was.
-    pub fn why_shut(&self) -> Option<&str> {
-        self.shut.get().map(|refusal| refusal.why.as_str())
-    }
-
-    /// The same as a refusal.
-    pub fn is_shut(&self) -> Option<Refusal> {
-        self.shut.get().cloned()
-    }
-
-    /// Waits until the group's held requests must end, and returns why.
-    pub(crate) async fn until_shut(&self) -> Refusal {
-        loop {
-            let shutting = self.shutting.notified();
-            match self.holds_back(false) {
-                Some(refusal) => return refusal,
-                None => shutting.await,
-            }
-        }
-    }
-
     pub(crate) fn owner(&self) -> &dyn Owner {
         &*self.outside.owner
-    }
-
-    /// Why nothing from the group may go on: the door is shut, or the owner has locked the group.
-    pub fn lets_nothing(&self) -> Option<Refusal> {
-        self.is_shut().or_else(|| self.locked().err())
-    }
-
-    /// Whether the group is locked now.
-    fn locked(&self) -> Result<(), Refusal> {
-        if self.outside.latch.holds(&self.who.group) { Err(latch::refusal()) } else { Ok(()) }
-    }
-
-    /// The same, and the owner's absence too unless the request asks a model.
-    pub(crate) fn holds_back(&self, asks_model: bool) -> Option<Refusal> {
-        let away = !asks_model && self.outside.latch.is_away();
-        self.lets_nothing().or_else(|| away.then(latch::away))
-    }
-
-    /// Cuts everything in flight if the group is locked, and all but models if the owner is away.
-    pub fn cut_if_locked(&self) {
-        if let Err(refusal) = self.locked() {
-            self.in_flight.cut(&refusal);
-        } else if self.outside.latch.is_away() {
-            self.in_flight.cut_but_models(&latch::away());
-        }
-        self.shutting.notify_waiters();
-    }
-
-    /// A place among the requests in flight.
-    pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        if let Some(shut) = self.is_shut() {
-            return Err(shut);
-        }
-        let full = "the sandbox has too many requests under way; let some of them end";
-        self.requests.clone().try_acquire_owned().map_err(|_| Refusal::new(Code::GroupLimit, full))
     }
 
     /// Counts a request against what the group may use over time.
@@ -242,36 +170,5 @@ impl Gate {
     /// The policy in force, for anything that outlives one request.
     pub fn policy_now(&self) -> Guard<Arc<Policy>> {
         self.policy.now()
-    }
-
-    /// The `[limits]` that are in force now.
-    pub(crate) fn limits_in_force(&self) -> policies::Limits {
-        *self.policy.now().limits()
-    }
-
-    /// Counts bytes of a body before they are sent.
-    pub(crate) fn spend(&self, limits: &policies::Limits, bytes: u64) -> Result<(), Refusal> {
-        self.outside.budget.spend(&self.who.group, limits, bytes)
-    }
-
-    /// Checks a permit again when it is used: the policy may have been tightened since it was
-    /// given.
-    pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
-        self.holds_back(permit.model()).map_or(Ok(()), Err)?;
-        let policy = self.policy.now();
-        let policy = policy.at(self.now());
-        policy.upholds(permit, Some(address))?;
-        policy.upholds_search(permit)
-    }
-
-    /// The same for a tunnel.
-    pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
-        self.holds_back(false).map_or(Ok(()), Err)?;
-        self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
-    }
-
-    /// Cuts what the policy in force no longer allows, and what is stuck.
-    pub fn review(&self) {
-        self.in_flight.review(self.policy.now().at(self.now()));
     }
 }

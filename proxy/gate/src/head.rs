@@ -1,17 +1,18 @@
 //! Request headers, rebuilt by listed rules: those that address the next hop, name a network, or
 //! override what was judged are not passed on.
 
-use http::header::{
-    ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
-};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
-use policies::{HeadHash, Refusal, normal_name};
+use policies::{HeadHash, normal_name};
 
 use crate::anew::is_left_out;
 
 mod spelt;
+mod told;
 
-pub(crate) use spelt::{refuse_other_methods, refuse_second_spellings};
+pub(crate) use spelt::{refuse_dns, refuse_other_methods, refuse_second_spellings};
+pub use told::Beside;
+pub(crate) use told::beside;
 
 /// The header that carried a surrogate, and the text beside it there, which is sent as it is:
 /// `Bearer` and the like, or the other half of Basic credentials.
@@ -21,15 +22,6 @@ pub struct Carrier {
     pub header: HeaderName,
     /// The text beside the surrogate.
     pub beside: String,
-}
-
-/// The part of a head that goes beyond what every client sends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Beside {
-    /// Names of its headers.
-    pub names: Vec<String>,
-    /// Bytes in total.
-    pub bytes: u64,
 }
 
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
@@ -86,26 +78,11 @@ const NOT_OUT_BEGINNINGS: [&str; 7] =
 /// Read by Astro (CVE-2026-33768), and by Next.js (CVE-2025-29927) and its hosts.
 const OF_FRAMEWORKS: [&str; 4] = ["x_astro_", "x_invoke_", "x_matched_", "x_middleware_"];
 
-/// What every client sends, with short values.
-const ORDINARY: [&str; 8] = [
-    "accept",
-    "accept-charset",
-    "accept-encoding",
-    "accept-language",
-    "content-length",
-    "content-type",
-    "host",
-    "user-agent",
-];
-
 /// The longest value of a header that a yes leaves out, or that is not worth showing: a longer one could say anything.
 const SHORT: usize = 256;
 
 /// The total length of the values that a yes leaves out: more could say anything.
 const SHORT_IN_ALL: usize = 2048;
-
-/// The most header names that are shown.
-const TOLD: usize = 16;
 
 /// What a yes binds of an outgoing head. A credential is bound by its name, because its surrogate
 /// differs in the next sandbox.
@@ -121,21 +98,6 @@ pub(crate) fn bound(headers: &HeaderMap, carrier: Option<&Carrier>) -> HeadHash 
     // Fields of one name stay in order, because the order has a meaning.
     fields.sort_by_key(|(name, _)| *name);
     HeadHash::of(fields)
-}
-
-/// The part of a head that goes beyond what every client sends.
-pub(crate) fn beside(headers: &HeaderMap, carrier: Option<&Carrier>) -> Beside {
-    let is_carrier = |name: &HeaderName| carrier.is_some_and(|carrier| carrier.header == *name);
-    let is_ordinary = |name: &HeaderName| ORDINARY.contains(&name.as_str()) || is_carrier(name);
-    let said = spoken(headers, carrier).filter(|(name, value)| !is_ordinary(name) || value.len() > SHORT);
-    let mut told = Beside::default();
-    for (name, value) in said {
-        told.bytes += value.len() as u64;
-        if told.names.len() < TOLD && told.names.last().is_none_or(|last| last != name.as_str()) {
-            told.names.push(name.as_str().to_owned());
-        }
-    }
-    told
 }
 
 /// All fields; the one with the credential as the text beside it.
@@ -188,19 +150,6 @@ pub(crate) fn says_json(headers: &HeaderMap, body: &[u8]) -> bool {
 pub(crate) fn packs(headers: &HeaderMap) -> Option<&'static str> {
     let said = headers.get(CONTENT_ENCODING)?.as_bytes();
     ["gzip", "x-gzip", "deflate", "br", "zstd"].into_iter().find(|coding| said.eq_ignore_ascii_case(coding.as_bytes()))
-}
-
-/// DNS over HTTPS, recognised by its media types, to a host that is allowed for another purpose.
-/// The verdict refuses it by its URL (attack C10; RFC 8484 §4.1, RFC 9230).
-pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
-    let speaks = |value: &HeaderValue| {
-        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-        ["application/dns-", "application/oblivious-dns-"].iter().any(|kind| value.contains(kind))
-    };
-    match [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks)) {
-        true => Err(Refusal::dns_over_https()),
-        false => Ok(()),
-    }
 }
 
 /// HTTP/2 may send cookies in several fields; HTTP/1.1 has one (RFC 9113 §8.2.3).

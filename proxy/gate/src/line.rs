@@ -4,42 +4,36 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{CheckedAddress, Code, Refusal};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{join, split};
 use tokio::time::timeout;
 
-use crate::driver::{Arriving, Driver, drive};
+use crate::audited::Audited;
+use crate::driver::{Arriving, Driver, drive_asked};
+use crate::ends::Ends;
 use crate::exit::{Destination, Exit};
 use crate::gate::Gate;
 use crate::hold::Hold;
 use crate::limits::STREAM_WINDOW;
 use crate::outbound::{Carried, Outbound};
-use crate::record::Audited;
 use crate::streams::{Leash, Streams, Wait};
-
-/// How much of one connection is buffered when its reader is slow.
-const BUFFER: usize = 64 << 10;
+use crate::unanswered::{
+    BUFFER, Unanswered, answers, broken_off, lost_alone, lost_among_others, without_second_length,
+};
 
 /// At most this many requests at a time on one HTTP/2 connection; its window has room for all of
 /// theirs.
 const STREAMS: usize = 8;
-
-/// The most header fields in an answer.
-const ANSWER_HEADERS: usize = 256;
 
 /// A connection to an upstream.
 pub enum Line<B> {
@@ -92,22 +86,6 @@ pub enum Over<'l, B> {
     /// Over a stream. The place it takes is kept until the request has ended completely; the last
     /// part says since when the host has taken nothing of the body.
     Among(&'l mut Shared<B>, Box<dyn Any + Send + Sync>, Arc<Wait>),
-}
-
-/// Why a request got no answer.
-pub enum Unanswered<B> {
-    /// Not a byte was written: it can be sent elsewhere.
-    Unsent(Box<Outbound<B>>),
-    /// The host said that it did not process it.
-    NotDone,
-    /// The connection ended before a byte of the answer.
-    Ended,
-    /// It may have reached the host.
-    Broken,
-    /// The head of the answer cannot be read.
-    Unreadable,
-    /// It was not sent, or the answer is no longer awaited.
-    Refused(Refusal),
 }
 
 type Answer<B> = Result<http::Response<Arriving>, Unanswered<B>>;
@@ -192,13 +170,12 @@ where
     }
 }
 
-/// Checks a permit again when it is used: the policy may have been tightened since it was given. No
-/// group's policy applies to the gateway's own requests.
+/// Checks a permit again when it is used: the connection may have been opened for another one, and
+/// the policy may have been tightened since it was given. No group's policy applies to the gateway's
+/// own requests.
 fn still_allowed(gate: &Gate, audited: &Audited, address: SocketAddr) -> Result<(), Refusal> {
-    if audited.is_own() {
-        return audited.permit().check_address(address).map(drop);
-    }
-    gate.upholds(audited.permit(), address)
+    audited.permit().check_address(address)?;
+    if audited.is_own() { Ok(()) } else { gate.upholds(audited.permit(), address) }
 }
 
 async fn written<B>(audited: &Audited, over: Over<'_, B>, address: SocketAddr, outbound: Outbound<B>) -> Answer<B>
@@ -252,49 +229,6 @@ where
     }
 }
 
-/// How HTTP/1.1 answers are parsed. Folded lines are joined, and blanks before a colon removed, as
-/// a proxy has to do (RFC 9112 §5.1, §5.2).
-pub(crate) fn answers() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_headers(ANSWER_HEADERS)
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true);
-    builder
-}
-
-/// Chunks decide where an answer ends, whatever its `Content-Length` says (RFC 9112 §6.3).
-fn without_second_length(headers: &mut HeaderMap) {
-    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|value| value.to_str().ok());
-    let last = last.and_then(|codings| codings.rsplit(',').next());
-    if last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked")) {
-        headers.remove(CONTENT_LENGTH);
-    }
-}
-
-/// What the end of a connection with a single request means. `nothing_came`: not a byte arrived.
-fn lost_alone<B>(nothing_came: bool) -> Unanswered<B> {
-    if nothing_came { Unanswered::Ended } else { Unanswered::Broken }
-}
-
-/// What the end of a stream, or of its connection, means.
-fn lost_among_others<B>(error: &hyper::Error) -> Unanswered<B> {
-    let source = error.source();
-    if source.is_some_and(|source| source.is::<io::Error>()) {
-        return Unanswered::Ended;
-    }
-    match source.and_then(|source| source.downcast_ref::<h2::Error>()) {
-        Some(error) if error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
-            Unanswered::NotDone
-        }
-        // The library reports this for streams above the last one that the host took.
-        Some(error) if error.is_go_away() && error.is_remote() => Unanswered::NotDone,
-        // Ended on this side, because of what arrived.
-        Some(error) if error.is_library() => Unanswered::Unreadable,
-        _ => Unanswered::Broken,
-    }
-}
-
 /// Makes an exit into a line of the protocol that was negotiated.
 pub async fn speak<B>(exit: Exit) -> Result<Line<B>, Refusal>
 where
@@ -310,8 +244,9 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (stream, destination, address) = exit.into_parts();
-    let read = Arc::<AtomicU64>::default();
-    let stream = Counted { stream, read: read.clone() };
+    let (reading, writing) = split(stream);
+    let reading = Ends::of(reading);
+    let (read, stream) = (reading.read(), join(reading, writing));
     let (sender, connection) =
         answers().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
     let spent = Arc::default();
@@ -339,91 +274,6 @@ where
         .await
         .map_err(|_| broken_off())?;
     // Only the connection knows the host's current setting.
-    let driven = Driven(Arc::new(Mutex::new(Some(connection))));
-    let (asked, last) = (driven.0.clone(), AtomicUsize::new(1));
-    let most = move || {
-        // While the connection is being polled, the last known value.
-        if let Ok(connection) = asked.try_lock() {
-            last.store(connection.as_ref().map_or(0, |one| one.current_max_send_streams()), Ordering::Relaxed);
-        }
-        last.load(Ordering::Relaxed)
-    };
-    Ok(Shared { sender, streams, most: Arc::new(most), destination, address, driver: drive(driven) })
-}
-
-/// A connection that is driven here and inspected elsewhere. When it ends it is dropped at once,
-/// even if others still hold it, so that everything waiting in it is answered.
-struct Driven<C>(Arc<Mutex<Option<C>>>);
-
-impl<C: Future<Output = hyper::Result<()>> + Unpin> Future for Driven<C> {
-    type Output = hyper::Result<()>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        let mut driven = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        driven.as_mut().map_or(Poll::Ready(Ok(())), |connection| Pin::new(connection).poll(cx))
-    }
-}
-
-impl<C> Drop for Driven<C> {
-    fn drop(&mut self) {
-        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(ended);
-    }
-}
-
-/// Counts what is read: tells an answer that never began from one that broke off.
-struct Counted<S> {
-    stream: S,
-    read: Arc<AtomicU64>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.read.fetch_add((buf.filled().len() - before) as u64, Ordering::AcqRel);
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
-/// A connection ended, and it is unknown what became of its request.
-pub fn broken_off() -> Refusal {
-    let why = "the host broke the connection off before it answered; the request may have been carried out";
-    Refusal::new(Code::UpstreamFailed, why)
-}
-
-/// The head of an answer cannot be parsed as HTTP.
-pub fn unreadable() -> Refusal {
-    let why = format!(
-        "the head of the host's answer cannot be read: it is not well-formed, its lengths contradict each other, it is longer than {} KiB, or it has more \
-         than {ANSWER_HEADERS} headers; the request may have been carried out",
-        BUFFER >> 10
-    );
-    Refusal::new(Code::UpstreamUnreadable, why)
+    let (driver, most) = drive_asked(connection, http2::Connection::current_max_send_streams);
+    Ok(Shared { sender, streams, most, destination, address, driver })
 }

@@ -116,15 +116,3 @@ pub enum Yes {
     /// The policy has changed: the request is judged by the new one.
     Anew,
 }
-
-/// For doors without an owner to ask: each question is refused at once.
-#[derive(Clone, Copy, Debug)]
-pub struct NobodyToAsk;
-
-impl Owner for NobodyToAsk {
-    fn ask(&self, question: Question, _: Held) -> Pending<'_, Result<Yes, Refusal>> {
-        let why = "the owner is asked about this first, and nobody can be asked here";
-        let refusal = Refusal { why: why.to_owned(), ..question.by.unanswered() };
-        Box::pin(std::future::ready(Err(refusal)))
-    }
-}

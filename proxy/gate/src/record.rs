@@ -1,22 +1,18 @@
-//! The audit record of one request: filled while the request is read, stored when it is decided,
-//! and the proof that it was. A record dropped before that is stored as a request that came to
-//! nothing.
+//! The audit record of one request: what the log will say about it, filled while the request is
+//! read, and stored here if it is refused. A record dropped before it was decided is stored as a
+//! request that came to nothing. What it is not: a stage. Allows are stored by `audited.rs`.
 
 use std::sync::Arc;
 
 use http::header::{HOST, HeaderValue};
-use policies::{Authority, Code, Facts, Path, Permit, PolicyHash, Refusal, RuleRef, TunnelPermit};
+use policies::{Authority, Code, Facts, GrantId, Path, Permit, PolicyHash, Refusal, RuleRef, Scheme, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{Allowed, Decision, Protocol, Tokens};
 use crate::case::Case;
-use crate::check::{BodyJudged, Clean};
-use crate::gate::{Admitted, Gate};
-use crate::inflight::Permitted;
-use crate::judge::{Asked, Judged, JudgedTunnel, Own};
-use crate::latch;
-use crate::outbound::OutboundHead;
-use crate::request;
+use crate::check::Clean;
+use crate::gate::Gate;
+use crate::request::Intercepted;
 use crate::streams::Leash;
 use crate::tally::Tally;
 
@@ -26,7 +22,7 @@ use shown::{EXCERPT, LONGEST, shortened, without_user};
 
 /// A decision in the making.
 pub struct Record {
-    gate: Arc<Gate>,
+    pub(crate) gate: Arc<Gate>,
     decision: Decision,
     /// The request line and Host, until they are parsed.
     target: Option<Target>,
@@ -35,30 +31,14 @@ pub struct Record {
     /// The path as a rule writes it, if another one is shown.
     withheld: Option<Path>,
     tally: Option<Arc<Tally>>,
-    slot: Option<OwnedSemaphorePermit>,
-    leash: Option<Leash>,
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
+    pub(crate) leash: Option<Leash>,
     /// Whether there is something that still has to be stored.
     owed: bool,
 }
 
 /// A request line and its Host, as they came.
 type Target = (http::Uri, http::Method, Vec<HeaderValue>);
-
-/// A place among the door's requests in flight.
-pub struct Entered(OwnedSemaphorePermit);
-
-/// The proof that an allow is stored: no upstream is reached without it. Made only by
-/// [`Record::allow`].
-pub struct Audited<P = Permit> {
-    permit: Arc<P>,
-    tally: Arc<Tally>,
-    /// The stored decision, for a request that may have to be stored again; nothing for the
-    /// gateway's own requests, whose permit comes from no group's policy.
-    decision: Option<Box<Decision>>,
-}
-
-/// The same for a tunnel.
-pub type AuditedTunnel = Audited<TunnelPermit>;
 
 impl Record {
     /// For a connection from which no request could be read.
@@ -108,11 +88,6 @@ impl Record {
         self.owed = false;
     }
 
-    /// Takes one of the door's places for requests in flight, before any part of the request waits.
-    pub fn enter(&self) -> Result<Entered, Refusal> {
-        self.gate.slot().map(Entered)
-    }
-
     /// Adds the request line and Host.
     pub fn target<B>(mut self, request: &http::Request<B>) -> Self {
         let hosts = request.headers().get_all(HOST).iter().cloned().collect();
@@ -150,25 +125,6 @@ impl Record {
     pub fn sni(mut self, sni: Option<String>) -> Self {
         self.decision.sni = sni.map(|sni| self.excerpt(sni.as_bytes()));
         self
-    }
-
-    /// Reads a request that came on this case's connection, the only time that it is parsed;
-    /// refused if the owner has locked the group. `shown`: the path to record if the real one must
-    /// not be written down.
-    pub fn read<B>(
-        &mut self,
-        entered: Entered,
-        case: &Case,
-        request: &http::Request<B>,
-        shown: impl FnOnce(&Facts) -> Option<Path>,
-    ) -> Result<Asked, Refusal> {
-        self.slot = Some(entered.0);
-        let facts = request::read(case.within(), request)?;
-        self.is_about(&facts, shown(&facts));
-        if case.locked {
-            return Err(latch::refusal());
-        }
-        Ok(Asked(facts))
     }
 
     /// Adds the facts of a request.
@@ -227,84 +183,60 @@ impl Record {
         }
     }
 
-    /// Stores an allow. From here on the log knows that the request may have left. `findings`: what
-    /// looks like a secret in it, and what was removed.
-    pub async fn allow(
-        &mut self,
-        judged: Judged,
-        mut clean: Clean,
-        body: BodyJudged,
-        _: Admitted,
-        findings: Vec<String>,
-    ) -> Result<(Audited, OutboundHead), Refusal> {
-        let permit = Arc::new(judged.into_permit());
-        let granted = body.granted().map(|grant| grant.0);
-        let body = clean.take_body(body)?;
-        let (credential, swap) = clean.put_on.clone().unzip();
-        let decision = Decision {
-            protocol: if permit.facts().upgrade.is_some() { Protocol::Websocket } else { self.decision.protocol },
-            credential,
-            swap,
-            head_bytes: Some(clean.bytes),
-            granted,
-            observed: permit.observed(),
-            by_wildcard: permit.by_wildcard(),
-            asks_model: permit.asks_model(),
-            findings,
-            ..self.allowed(permit.rule(), permit.policy())
-        };
-        let tally = self.store(&decision, Permitted::Request(permit.clone())).await?;
-        let head = OutboundHead::new(&permit, clean, body);
-        Ok((Audited { permit, tally, decision: Some(Box::new(decision)) }, head))
-    }
-
-    /// The same for a request that the gateway makes, or answers, for a credential.
-    pub async fn allow_own(&mut self, own: Own, credential: &Arc<str>, swap: &str) -> Result<Audited, Refusal> {
-        let permit = Arc::new(own.into_permit());
-        let decision = Decision {
-            credential: Some(credential.clone()),
-            swap: Some(swap.to_owned()),
-            ..self.allowed(permit.rule(), permit.policy())
-        };
-        let tally = self.store(&decision, Permitted::Own).await?;
-        Ok(Audited { permit, tally, decision: None })
-    }
-
-    /// The same for a tunnel.
-    pub async fn allow_tunnel(
-        &mut self,
-        judged: JudgedTunnel,
-        entered: Entered,
-        _: Admitted,
-    ) -> Result<AuditedTunnel, Refusal> {
-        self.slot = Some(entered.0);
-        let permit = judged.0;
-        let decision = Decision {
-            protocol: Protocol::Tunnel,
-            head_bytes: Some(permit.authority().host.to_string().len() as u64),
-            by_wildcard: permit.by_wildcard(),
-            ..self.allowed(permit.rule(), permit.policy())
-        };
-        let permit = Arc::new(permit);
-        let tally = self.store(&decision, Permitted::Tunnel(permit.clone())).await?;
-        Ok(Audited { permit, tally, decision: None })
-    }
-
-    /// The same for a request to the host itself, which is answered here. Returns what was stored.
-    pub async fn allow_local(&mut self, case: &Case, _: Admitted) -> Result<(Decision, Arc<Tally>), Refusal> {
-        let policy = Some(case.policy.hash().to_string());
-        let (protocol, verdict) = (Protocol::Internal, Allowed::Allow);
-        let asked = Decision { protocol, verdict, policy, ..self.stated() };
-        let tally = self.store(&asked, Permitted::Own).await?;
-        Ok((asked, tally))
-    }
-
     /// Marks the request as one to the host itself.
     pub fn is_local(&mut self) {
         self.decision.protocol = Protocol::Internal;
     }
 
-    fn allowed(&self, rule: &RuleRef, policy: PolicyHash) -> Decision {
+    /// The row of a request that is allowed.
+    pub(crate) fn allowed(
+        &self,
+        permit: &Permit,
+        clean: &Clean,
+        granted: Option<GrantId>,
+        findings: Vec<String>,
+    ) -> Decision {
+        let (credential, swap) = clean.put_on.clone().unzip();
+        Decision {
+            protocol: if permit.facts().upgrade.is_some() { Protocol::Websocket } else { self.decision.protocol },
+            credential,
+            swap,
+            head_bytes: Some(clean.bytes),
+            granted: granted.map(|grant| grant.0),
+            observed: permit.observed(),
+            by_wildcard: permit.by_wildcard(),
+            asks_model: permit.asks_model(),
+            findings,
+            ..self.allowed_by(permit.rule(), permit.policy())
+        }
+    }
+
+    /// The same for a request that the gateway makes, or answers, for a credential.
+    pub(crate) fn allowed_own(&self, permit: &Permit, credential: &Arc<str>, swap: &str) -> Decision {
+        Decision {
+            credential: Some(credential.clone()),
+            swap: Some(swap.to_owned()),
+            ..self.allowed_by(permit.rule(), permit.policy())
+        }
+    }
+
+    /// The same for a tunnel.
+    pub(crate) fn allowed_tunnel(&self, permit: &TunnelPermit) -> Decision {
+        Decision {
+            protocol: Protocol::Tunnel,
+            head_bytes: Some(permit.authority().host.to_string().len() as u64),
+            by_wildcard: permit.by_wildcard(),
+            ..self.allowed_by(permit.rule(), permit.policy())
+        }
+    }
+
+    /// The same for a request to the host itself.
+    pub(crate) fn allowed_here(&self, case: &Case) -> Decision {
+        let policy = Some(case.policy.hash().to_string());
+        Decision { protocol: Protocol::Internal, verdict: Allowed::Allow, policy, ..self.stated() }
+    }
+
+    fn allowed_by(&self, rule: &RuleRef, policy: PolicyHash) -> Decision {
         Decision {
             verdict: Allowed::Allow,
             rule: Some(rule.clone()),
@@ -313,21 +245,10 @@ impl Record {
         }
     }
 
-    /// From now on the outcome belongs to this allow.
-    pub fn follows(&mut self, audited: &Audited) {
-        self.tally = Some(audited.tally.clone());
-    }
-
-    async fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
-        let slot = self.slot.take().map_or_else(|| self.gate.slot(), Ok)?;
-        let seq = self.gate.ledger().decided_together(decision).await.map_err(|down| {
-            tracing::error!(error = %down, "Audit log is down, requests are refused");
-            Refusal::from(down)
-        })?;
+    /// From now on the outcome belongs to this allow, and nothing else has to be stored.
+    pub(crate) fn ends_with(&mut self, tally: &Arc<Tally>) {
         self.owed = false;
-        let tally = Tally::begin(&self.gate, seq, slot, self.leash.take(), permitted);
         self.tally = Some(tally.clone());
-        Ok(tally)
     }
 
     /// Stores a refusal: as a decision of its own, or as the outcome of an allow that came to
@@ -375,6 +296,16 @@ impl Record {
     }
 }
 
+impl Intercepted {
+    /// The protocol of the requests that are read inside.
+    pub fn protocol(&self) -> Protocol {
+        match self.scheme {
+            Scheme::Http => Protocol::Http,
+            Scheme::Https => Protocol::Https,
+        }
+    }
+}
+
 /// A request that was read and got no further: its client has gone, or its door was shut.
 impl Drop for Record {
     fn drop(&mut self) {
@@ -382,53 +313,6 @@ impl Drop for Record {
             let gone = || Refusal::new(Code::Framing, "the client went away before the request was judged");
             self.settle(self.gate.is_shut().unwrap_or_else(gone));
         }
-    }
-}
-
-impl Audited {
-    /// The same allow again, before the request is resent: counted and stored like the first, with
-    /// a note. Nothing if the first was not under a group's policy.
-    pub async fn again(&self, gate: &Arc<Gate>, case: &Case) -> Option<Result<Audited, Refusal>> {
-        let first = self.decision.as_deref()?;
-        let mut decision = Box::new(first.clone());
-        decision.findings.push(format!("sent once more, in place of number {}", self.tally.seq().0));
-        let by_wildcard = self.permit.by_wildcard().then(|| &self.permit.facts().authority.host);
-        if let Err(refusal) = gate.admit_bytes(case, by_wildcard, first.head_bytes.unwrap_or(0)).await {
-            return Some(Err(refusal));
-        }
-        let mut record = Record::bare(gate, case, first.protocol);
-        record.leash = self.tally.leash();
-        let stored = record.store(&decision, Permitted::Request(self.permit.clone())).await;
-        Some(stored.map(|tally| Audited { permit: self.permit.clone(), tally, decision: Some(decision) }))
-    }
-
-    /// The head of the gateway's own request, to the endpoint that the owner's policy names.
-    pub fn own_head(&self, content_type: &'static str) -> Result<OutboundHead, Refusal> {
-        if !self.is_own() {
-            return Err(Refusal::new(Code::Unsupported, "this is no request of the gateway's own"));
-        }
-        OutboundHead::own(&self.permit, content_type)
-    }
-
-    /// Whether the permit is the gateway's own, so that no group's policy can revoke it.
-    pub(crate) fn is_own(&self) -> bool {
-        self.decision.is_none()
-    }
-
-    pub(crate) fn shared_permit(&self) -> &Arc<Permit> {
-        &self.permit
-    }
-}
-
-impl<P> Audited<P> {
-    /// What was permitted.
-    pub fn permit(&self) -> &P {
-        &self.permit
-    }
-
-    /// The tally of the request.
-    pub fn tally(&self) -> &Arc<Tally> {
-        &self.tally
     }
 }
 

@@ -5,8 +5,6 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
 use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
-use crate::audit::Protocol;
-
 /// The inside of an opened CONNECT tunnel: after a TLS handshake, or plain.
 pub struct Intercepted {
     /// The CONNECT target, and the name in the TLS handshake if there is one.
@@ -17,16 +15,6 @@ pub struct Intercepted {
     pub sni: Option<String>,
     /// Whether CONNECT spelt the host's own name as required.
     pub to_ourselves: bool,
-}
-
-impl Intercepted {
-    /// The protocol of the requests that are read inside.
-    pub fn protocol(&self) -> Protocol {
-        match self.scheme {
-            Scheme::Http => Protocol::Http,
-            Scheme::Https => Protocol::Https,
-        }
-    }
 }
 
 /// The destination of a request.

@@ -8,14 +8,12 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use policies::{Code, Facts, Path, Refusal};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::head;
 
-/// Everything but the unreserved characters (RFC 3986 §2.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+mod inserted;
 
 /// Where in a request a value is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,20 +42,10 @@ pub struct Swap {
 
 /// The target as it was judged, with the secret in it if that is its place.
 pub(crate) fn target(facts: &Facts, swap: Option<&Swap>) -> Result<PathAndQuery, Refusal> {
-    let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(|query| query.as_str()));
-    let (text, slot) = match swap {
-        Some(Swap { slot: Slot::Path(at), secret, credential, .. }) => {
-            let path = replaced(path, at, segment(secret, credential)?)?;
-            (query.map_or_else(|| path.clone(), |query| format!("{path}?{query}")), swap)
-        }
-        Some(Swap { slot: Slot::Query(at), secret, .. }) => {
-            let secret = utf8_percent_encode(secret.expose_secret(), ESCAPED).to_string();
-            (format!("{path}?{}", replaced(query.unwrap_or_default(), at, &secret)?), swap)
-        }
-        _ => (facts.path_and_query(), None),
-    };
+    let text = swap.map_or_else(|| Ok(facts.path_and_query()), |swap| inserted::target(facts, swap))?;
     let target = PathAndQuery::try_from(text).map_err(|_| unwritable())?;
-    if same_but_for_one_value(facts, slot.map(|swap| &swap.slot), &target) { Ok(target) } else { Err(unwritable()) }
+    let same = same_but_for_one_value(facts, swap.map(|swap| &swap.slot), &target);
+    if same { Ok(target) } else { Err(unwritable()) }
 }
 
 /// Puts the secret on the headers, if it goes there. Never on a header that says what the request
@@ -86,23 +74,6 @@ pub(crate) fn put_in_body(headers: &mut HeaderMap, body: &Bytes, swap: &Swap) ->
     let body = Bytes::from([before, written.expose_secret().as_bytes(), behind].concat());
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     Ok(body)
-}
-
-/// Refuses a secret that would be read as more than one segment, or as another one.
-fn segment<'s>(secret: &'s SecretString, credential: &str) -> Result<&'s str, Refusal> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
-    let secret = secret.expose_secret();
-    if !secret.bytes().all(plain) || matches!(secret, "." | "..") {
-        return Err(unfit(credential, "a segment of a path"));
-    }
-    Ok(secret)
-}
-
-fn replaced(text: &str, at: &Range<usize>, by: &str) -> Result<String, Refusal> {
-    match (text.get(..at.start), text.get(at.end..)) {
-        (Some(before), Some(behind)) => Ok(format!("{before}{by}{behind}")),
-        _ => Err(unwritable()),
-    }
 }
 
 /// Whether the target says what was judged: the same path and query, except for one segment if the

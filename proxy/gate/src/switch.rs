@@ -1,9 +1,6 @@
 //! A request to switch the protocol, and the connection once the host has agreed.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::UPGRADE;
@@ -12,23 +9,17 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use policies::{Code, Refusal};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{join, split};
 
+use crate::audited::Audited;
 use crate::driver::{Driver, drive};
+use crate::ends::Ends;
 use crate::exit::Exit;
 use crate::gate::Gate;
-use crate::line::{answers, unreadable};
 use crate::outbound::OutboundHead;
-use crate::record::Audited;
 use crate::tally::Tally;
-
-/// A connection that has switched its protocol. It ends once its request is cut.
-pub struct Upgraded {
-    stream: TokioIo<hyper::upgrade::Upgraded>,
-    tally: Arc<Tally>,
-    /// Drives the connection until it is handed over.
-    _driver: Arc<Driver>,
-}
+use crate::unanswered::{answers, unreadable};
+use crate::upgraded::Upgraded;
 
 /// A host's answer to a request to switch the protocol.
 pub struct Switching {
@@ -43,7 +34,8 @@ pub async fn upgrade(gate: &Gate, audited: &Audited, head: OutboundHead) -> Resu
         return Err(Refusal::new(Code::AuthorityMismatch, "the request would go where it was not judged to go"));
     }
     let (stream, ..) = Exit::open_http1(gate, audited).await?.into_parts();
-    let shaken = answers().handshake(TokioIo::new(stream)).await;
+    let (reading, writing) = split(stream);
+    let shaken = answers().handshake(TokioIo::new(join(Ends::of(reading), writing))).await;
     let (mut sender, driver) = shaken.map_err(|_| websocket_broke_off())?;
     let driver = drive(driver.with_upgrades());
     let request = head.upgrading(Empty::<Bytes>::new()).into_http1(audited.tally(), &Arc::default())?;
@@ -74,33 +66,10 @@ impl Switching {
     pub async fn switched(self) -> Result<Upgraded, Refusal> {
         let Switching { answer, tally, driver } = self;
         let stream = hyper::upgrade::on(answer).await.map_err(|_| websocket_broke_off())?;
-        Ok(Upgraded { stream: TokioIo::new(stream), tally, _driver: driver })
+        Ok(Upgraded::of(stream, tally, driver))
     }
 }
 
 fn websocket_broke_off() -> Refusal {
     Refusal::new(Code::UpstreamFailed, "the WebSocket broke off")
-}
-
-impl AsyncRead for Upgraded {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Upgraded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.tally.is_cut() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

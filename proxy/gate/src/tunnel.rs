@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
+use crate::audited::AuditedTunnel;
 use crate::exit::{Exit, Stream};
 use crate::gate::Gate;
 use crate::patience::until_both;
-use crate::record::AuditedTunnel;
 use crate::tally::Tally;
 
 /// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).
@@ -90,30 +90,35 @@ where
 {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_server, mut to_server) = tokio::io::split(server);
-    let up = async {
-        let mut block = vec![0; BLOCK];
-        loop {
-            let length = from_client.read(&mut block).await.map_err(|_| broken_off())?;
-            if length == 0 {
-                tally.mark_sent();
-                return to_server.shutdown().await.map_err(|_| broken_off());
-            }
-            tally.add_up(length)?;
-            to_server.write_all(&block[..length]).await.map_err(|_| broken_off())?;
+    let up = copied(&mut from_client, &mut to_server, |length| match length {
+        0 => {
+            tally.mark_sent();
+            Ok(())
         }
-    };
-    let down = async {
-        let mut block = vec![0; BLOCK];
-        loop {
-            let length = from_server.read(&mut block).await.map_err(|_| broken_off())?;
-            if length == 0 {
-                return to_client.shutdown().await.map_err(|_| broken_off());
-            }
-            tally.add_down(length);
-            to_client.write_all(&block[..length]).await.map_err(|_| broken_off())?;
-        }
-    };
+        _ => tally.add_up(length),
+    });
+    let down = copied(&mut from_server, &mut to_client, |length| {
+        tally.add_down(length);
+        Ok(())
+    });
     until_both(pin!(up), pin!(down), time).await
+}
+
+/// Copies in one direction. `counted` is told of each piece before it goes on, and of the end as 0.
+async fn copied(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    counted: impl Fn(usize) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let mut block = vec![0; BLOCK];
+    loop {
+        let length = from.read(&mut block).await.map_err(|_| broken_off())?;
+        counted(length)?;
+        if length == 0 {
+            return to.shutdown().await.map_err(|_| broken_off());
+        }
+        to.write_all(&block[..length]).await.map_err(|_| broken_off())?;
+    }
 }
 
 fn broken_off() -> Refusal {

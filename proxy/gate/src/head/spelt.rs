@@ -1,8 +1,8 @@
-//! Header names in the spellings that servers accept: those that ask for another method, and other
-//! spellings of headers that are read here.
+//! Headers that are refused: those that ask for another method, in all spellings that servers
+//! accept, other spellings of headers that are read here, and DNS over HTTPS.
 
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use policies::{Code, Method, Refusal, normal_name};
 
 /// Headers that name a method.
@@ -64,6 +64,19 @@ pub(crate) fn refuse_second_spellings(came: &HeaderMap) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// DNS over HTTPS, recognised by its media types, to a host that is allowed for another purpose.
+/// The verdict refuses it by its URL (attack C10; RFC 8484 §4.1, RFC 9230).
+pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
+    let speaks = |value: &HeaderValue| {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        ["application/dns-", "application/oblivious-dns-"].iter().any(|kind| value.contains(kind))
+    };
+    match [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks)) {
+        true => Err(Refusal::dns_over_https()),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
