@@ -4,23 +4,37 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use policies::{Fingerprint, GrantId, GroupName, HeadHash, Path, PolicyHash};
+use policies::{Fingerprint, GroupName, HeadHash};
 use proxy::ports::Question;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::open::Open;
 use super::pace::Pace;
-use super::rules::Rules;
 use super::times::{At, Span};
 use crate::store::AskId;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// How long a no holds for similar requests, which are refused without a question.
+const NO_STANDS: Duration = Duration::from_secs(120);
+
+/// After this many noes to a group within this time, the owner is asked nothing more for it until the time is over.
+pub(super) const NOES: usize = 5;
+pub(super) const NOES_WITHIN: Duration = Duration::from_secs(600);
+
+/// The most open questions of one group, and the most requests that wait for answers, of one group and of all.
+pub(super) const OF_ONE_GROUP: usize = 64;
+pub(super) const OF_ALL: usize = 1024;
+
+/// The most new questions of a group per minute.
+pub(super) const NEW_A_MINUTE: usize = 128;
+
 /// What a waiting request is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// A yes to take.
-    Yes,
+    /// Their question was answered, not with a no.
+    Answered,
     /// The policy has changed: be judged again.
     Anew,
     /// The owner said no.
@@ -32,16 +46,9 @@ pub(super) enum Outcome {
     },
 }
 
-/// A question that can be answered.
-pub(super) struct Open {
-    pub(super) code: String,
-    pub(super) question: Question,
-    /// Why its agent asked for it (`request_access`), in its words.
-    pub(super) reason: Option<String>,
-    /// What `always` and `never` would write.
-    pub(super) rules: Rules,
-    /// How long it can be answered.
-    pub(super) span: Span,
+/// A question, and who waits for its answer.
+pub(super) struct Entry {
+    pub(super) open: Open,
     /// Whether a message has put it to the owner.
     put: bool,
     /// The waiting requests, each with the end of its wait.
@@ -57,21 +64,12 @@ pub(super) struct No {
     span: Span,
 }
 
-/// A yes, once given.
-struct Given {
-    group: GroupName,
-    /// The policy under which it was given.
-    policy: PolicyHash,
-    span: Span,
-}
-
 #[derive(Default)]
 pub(super) struct Book {
-    pub(super) open: BTreeMap<AskId, Open>,
+    pub(super) open: BTreeMap<AskId, Entry>,
     /// Those that no message has put yet.
     pub(super) unput: Vec<AskId>,
     pub(super) pace: Pace,
-    grants: HashMap<GrantId, Given>,
     noes: HashMap<(GroupName, Fingerprint), No>,
     /// How long each of a group's recent noes counts towards the limit.
     noes_to: HashMap<GroupName, Vec<Span>>,
@@ -84,76 +82,60 @@ pub(super) struct Book {
     waits: u64,
 }
 
-impl Open {
-    pub(super) fn new(code: String, question: Question, (reason, rules): (Option<String>, Rules), now: At) -> Self {
-        let span = Span::new(now, super::LATE);
-        Open { code, question, reason, rules, span, put: false, waiting: BTreeMap::new(), judged_anew: Vec::new() }
-    }
-
-    /// Whether an answer still counts.
-    pub(super) fn can_be_answered(&self, now: At) -> bool {
-        self.span.holds(now) && self.judged_anew.is_empty()
-    }
-
-    /// Removes all that others chose except the host: it may not be shown.
-    pub(super) fn hide(&mut self) {
-        let why = "it holds what must not leave the group";
-        self.question.says = format!("send a request that cannot be shown here: {why}");
-        (self.question.fields, self.question.beside.names) = (Vec::new(), Vec::new());
-        self.question.shown = Path::root();
-        self.rules = Rules::none(why);
-    }
-}
-
 impl Book {
     /// The open question about exactly this request.
     pub(super) fn of(&mut self, question: &Question, now: At) -> Option<AskId> {
-        let same = |open: &Open| {
-            open.question.who.group == question.who.group
-                && open.question.fingerprint == question.fingerprint
-                && open.question.body == question.body
-                && (open.judged_anew.is_empty() || open.judged_anew.contains(&question.until))
+        let same = |entry: &Entry| {
+            entry.open.is_about(question)
+                && (entry.judged_anew.is_empty() || entry.judged_anew.contains(&question.until))
         };
-        self.open.iter().find(|(_, open)| same(open) && open.span.holds(now)).map(|(ask, _)| *ask)
+        self.open.iter().find(|(_, entry)| same(entry) && entry.open.holds(now)).map(|(ask, _)| *ask)
     }
 
     /// How many requests wait: of the group, and of all.
     pub(super) fn waiting(&self, group: &GroupName) -> (usize, usize) {
         let mut sums = (0, 0);
-        for open in self.open.values() {
-            let waiting = open.waiting.len();
+        for entry in self.open.values() {
+            let waiting = entry.waiting.len();
             sums.1 += waiting;
-            if open.question.who.group == *group {
+            if entry.open.question().who.group == *group {
                 sums.0 += waiting;
             }
         }
         sums
     }
 
-    pub(super) fn begin(&mut self, ask: AskId, open: Open, now: At) {
-        self.begun.entry(open.question.who.group.clone()).or_default().push_back(now.steady);
-        self.open.insert(ask, open);
+    pub(super) fn begin(&mut self, open: Open, now: At) -> AskId {
+        let ask = open.ask();
+        self.begun.entry(open.question().who.group.clone()).or_default().push_back(now.steady);
+        self.open.insert(ask, Entry { open, put: false, waiting: BTreeMap::new(), judged_anew: Vec::new() });
         self.unput.push(ask);
+        ask
     }
 
-    /// A question's code, if it was asked under another policy than this one.
-    pub(super) fn code_under_another_policy(&self, ask: AskId, question: &Question) -> Option<String> {
-        let open = self.open.get(&ask).filter(|open| open.question.policy != question.policy)?;
-        Some(open.code.clone())
+    /// A question that can be answered now.
+    pub(super) fn to_answer(&self, ask: AskId, now: At) -> Option<&Open> {
+        let entry = self.open.get(&ask).filter(|entry| entry.judged_anew.is_empty());
+        entry.map(|entry| &entry.open).filter(|open| open.holds(now))
     }
 
-    /// Replaces its text and rules by those under the current policy.
+    /// A question, if it was asked under another policy than this one.
+    pub(super) fn under_another_policy(&self, ask: AskId, question: &Question) -> Option<&Open> {
+        self.open.get(&ask).map(|entry| &entry.open).filter(|open| open.question().policy != question.policy)
+    }
+
+    /// Replaces it by the same in other words.
     pub(super) fn is_told_anew(&mut self, ask: AskId, anew: Open) {
-        if let Some(open) = self.open.get_mut(&ask) {
-            (open.question, open.reason, open.rules) = (anew.question, anew.reason, anew.rules);
+        if let Some(entry) = self.open.get_mut(&ask) {
+            entry.open = anew;
         }
     }
 
     /// Its request was sent again: the owner is told, unless they have been.
     pub(super) fn begin_again(&mut self, ask: AskId) {
-        let Some(open) = self.open.get_mut(&ask) else { return };
-        open.judged_anew.clear();
-        if !open.put && !self.unput.contains(&ask) {
+        let Some(entry) = self.open.get_mut(&ask) else { return };
+        entry.judged_anew.clear();
+        if !entry.put && !self.unput.contains(&ask) {
             self.unput.push(ask);
         }
     }
@@ -164,8 +146,8 @@ impl Book {
         let mut before: HashMap<&GroupName, usize> = HashMap::new();
         let mut in_turn = Vec::new();
         for ask in std::mem::take(&mut self.unput) {
-            let Some(open) = self.open.get(&ask) else { continue };
-            let turn = before.entry(&open.question.who.group).or_default();
+            let Some(entry) = self.open.get(&ask) else { continue };
+            let turn = before.entry(&entry.open.question().who.group).or_default();
             in_turn.push((*turn, ask));
             *turn += 1;
         }
@@ -176,8 +158,8 @@ impl Book {
     /// A message has put these.
     pub(super) fn are_put(&mut self, asks: &[AskId]) {
         for ask in asks {
-            if let Some(open) = self.open.get_mut(ask) {
-                open.put = true;
+            if let Some(entry) = self.open.get_mut(ask) {
+                entry.put = true;
             }
         }
     }
@@ -188,14 +170,14 @@ impl Book {
             times.retain(|began| *began + MINUTE > now.steady);
             !times.is_empty()
         });
-        self.begun.get(group).is_some_and(|times| times.len() >= super::NEW_A_MINUTE)
+        self.begun.get(group).is_some_and(|times| times.len() >= NEW_A_MINUTE)
     }
 
     /// Makes room for another question of a group by dropping the oldest one without waiters. Returns those dropped.
     pub(super) fn make_room(&mut self, group: &GroupName) -> Vec<AskId> {
-        let own = self.open.iter().filter(|(_, open)| open.question.who.group == *group);
-        let (waited, left): (Vec<_>, Vec<_>) = own.partition(|(_, open)| !open.waiting.is_empty());
-        let over = (waited.len() + left.len() + 1).saturating_sub(super::OF_ONE_GROUP);
+        let own = self.open.iter().filter(|(_, entry)| entry.open.question().who.group == *group);
+        let (waited, left): (Vec<_>, Vec<_>) = own.partition(|(_, entry)| !entry.waiting.is_empty());
+        let over = (waited.len() + left.len() + 1).saturating_sub(OF_ONE_GROUP);
         let gone: Vec<_> = left.into_iter().take(over).map(|(ask, _)| *ask).collect();
         self.remove(&gone);
         gone
@@ -210,57 +192,46 @@ impl Book {
 
     /// Joins the waiters of a question. `None`: it no longer exists.
     pub(super) fn wait(&mut self, ask: AskId, until: Instant) -> Option<(u64, oneshot::Receiver<Outcome>)> {
-        let open = self.open.get_mut(&ask)?;
+        let entry = self.open.get_mut(&ask)?;
         self.waits += 1;
         let (tell, told) = oneshot::channel();
-        open.waiting.insert(self.waits, (until, tell));
+        entry.waiting.insert(self.waits, (until, tell));
         Some((self.waits, told))
     }
 
     /// Leaves the waiters. Returns whether none is left.
     pub(super) fn leave(&mut self, ask: AskId, wait: u64) -> bool {
-        let Some(open) = self.open.get_mut(&ask) else { return false };
-        open.waiting.remove(&wait).is_some() && open.waiting.is_empty()
+        let Some(entry) = self.open.get_mut(&ask) else { return false };
+        entry.waiting.remove(&wait).is_some() && entry.waiting.is_empty()
     }
 
     /// Whether any request waits for the answer.
     pub(super) fn is_waited_for(&self, ask: AskId) -> bool {
-        self.open.get(&ask).is_some_and(|open| !open.waiting.is_empty())
+        self.open.get(&ask).is_some_and(|entry| !entry.waiting.is_empty())
     }
 
     /// Settles the question and tells its waiters. Returns whether there were any.
     pub(super) fn settle(&mut self, ask: AskId, outcome: &Outcome) -> bool {
         self.unput.retain(|unput| *unput != ask);
-        let Some(open) = self.open.remove(&ask) else { return false };
+        let Some(entry) = self.open.remove(&ask) else { return false };
         let mut heard = false;
-        for (_, tell) in open.waiting.into_values() {
+        for (_, tell) in entry.waiting.into_values() {
             heard |= tell.send(outcome.clone()).is_ok();
         }
         heard
     }
 
-    pub(super) fn gives(&mut self, question: &Question, grant: GrantId, now: At, lasts: Duration) {
-        let (group, policy) = (question.who.group.clone(), question.policy);
-        self.grants.insert(grant, Given { group, policy, span: Span::new(now, lasts) });
-    }
-
-    /// Whether a yes counts by both clocks, and was given under the policy that asks. That may have been replaced
-    /// while the owner answered.
-    pub(super) fn counts(&self, grant: GrantId, question: &Question, now: At) -> bool {
-        self.grants.get(&grant).is_some_and(|given| given.policy == question.policy && given.span.holds(now))
-    }
-
     pub(super) fn says_no(&mut self, question: &Question, because: Option<String>, now: At) {
-        let no = No { because, span: Span::new(now, super::NO_STANDS) };
+        let no = No { because, span: Span::new(now, NO_STANDS) };
         self.noes.insert((question.who.group.clone(), kind(question)), no);
-        self.noes_to.entry(question.who.group.clone()).or_default().push(Span::new(now, super::NOES_WITHIN));
+        self.noes_to.entry(question.who.group.clone()).or_default().push(Span::new(now, NOES_WITHIN));
     }
 
     /// Whether the owner has said no so often lately that nothing more of the group is worth a question.
     pub(super) fn has_enough_noes(&mut self, group: &GroupName, now: At) -> bool {
         let Some(noes) = self.noes_to.get_mut(group) else { return false };
         noes.retain(|no| no.holds(now));
-        noes.len() >= super::NOES
+        noes.len() >= NOES
     }
 
     /// A recent no to a request like this one.
@@ -271,9 +242,8 @@ impl Book {
 
     /// Forgets what nobody can answer or use any more; returns those questions.
     pub(super) fn forget(&mut self, now: At) -> Vec<AskId> {
-        self.grants.retain(|_, given| given.span.holds(now));
-        let over = |open: &Open| open.waiting.is_empty() && !open.span.holds(now);
-        let gone: Vec<_> = self.open.iter().filter(|(_, open)| over(open)).map(|(ask, _)| *ask).collect();
+        let over = |entry: &Entry| entry.waiting.is_empty() && !entry.open.holds(now);
+        let gone: Vec<_> = self.open.iter().filter(|(_, entry)| over(entry)).map(|(ask, _)| *ask).collect();
         self.remove(&gone);
         gone
     }
@@ -283,19 +253,18 @@ impl Book {
     pub(super) fn policy_changed(&mut self, group: &GroupName) -> Vec<AskId> {
         self.noes.retain(|(of, _), _| of != group);
         self.noes_to.remove(group);
-        self.grants.retain(|_, given| given.group != *group);
         let mut closed = Vec::new();
-        for (ask, open) in &mut self.open {
-            if open.question.who.group != *group || self.ruled == Some(*ask) {
+        for (ask, entry) in &mut self.open {
+            if entry.open.question().who.group != *group || self.ruled == Some(*ask) {
                 continue;
             }
             closed.push(*ask);
-            for (until, tell) in std::mem::take(&mut open.waiting).into_values() {
-                open.judged_anew.push(until);
+            for (until, tell) in std::mem::take(&mut entry.waiting).into_values() {
+                entry.judged_anew.push(until);
                 let _ = tell.send(Outcome::Anew);
             }
         }
-        let asked_no_more = |ask: &&AskId| self.open.get(ask).is_none_or(|open| open.judged_anew.is_empty());
+        let asked_no_more = |ask: &&AskId| self.open.get(ask).is_none_or(|entry| entry.judged_anew.is_empty());
         let gone: Vec<_> = closed.iter().filter(asked_no_more).copied().collect();
         self.remove(&gone);
         closed

@@ -13,7 +13,7 @@ use proxy::audit::Identity;
 use proxy::ports::{Beside, Question, Yes};
 use tokio::time::Instant;
 
-use super::asking::cannot_ask;
+use super::telling::cannot_ask;
 use super::{Approvals, words};
 
 /// The host under which such a question is stored.

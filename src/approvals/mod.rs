@@ -19,13 +19,17 @@ mod book;
 mod code;
 mod deed;
 mod hearing;
+mod open;
+mod owner;
 mod pace;
+mod queue;
 mod quiet;
 pub mod reading;
 mod rules;
-mod taking;
+mod telling;
 mod times;
 mod words;
+mod yes;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -34,32 +38,18 @@ use desk::lock;
 use policies::GroupName;
 use tokio::sync::{Notify, Semaphore};
 
-pub use self::answering::By;
 use self::book::Book;
 pub use self::deed::{Deed, is_of_an_operation};
-pub use self::hearing::Heard;
+pub use self::telling::Heard;
 pub use self::times::Times;
+use self::yes::Yeses;
 use crate::home::Home;
-use crate::store::ledger::{AuditLog, Notice};
+use crate::store::ledger::AuditLog;
 use crate::store::{AskId, Say, Store, StoreError};
 
 /// How long a question can be answered. A yes after its request has gone is for the same request sent again, and holds
 /// as long again.
 pub const LATE: Duration = Duration::from_secs(600);
-
-/// How long a no holds for similar requests, which are refused without a question.
-const NO_STANDS: Duration = Duration::from_secs(120);
-
-/// After this many noes to a group within this time, the owner is asked nothing more for it until the time is over.
-const NOES: usize = 5;
-const NOES_WITHIN: Duration = Duration::from_secs(600);
-
-/// The most open questions of one group, and the most requests that wait for answers, of one group and of all.
-const OF_ONE_GROUP: usize = 64;
-const OF_ALL: usize = 1024;
-
-/// The most new questions of a group per minute.
-const NEW_A_MINUTE: usize = 128;
 
 /// The questions of an installation.
 pub struct Approvals {
@@ -67,6 +57,7 @@ pub struct Approvals {
     store: Arc<Store>,
     ledger: Arc<AuditLog>,
     times: Times,
+    yeses: Yeses,
     book: Mutex<Book>,
     /// Requests that no longer wait, until the book is next looked at: leaving does not block on it.
     leaving: Mutex<Vec<(AskId, u64)>>,
@@ -108,12 +99,9 @@ impl Approvals {
     /// Opens the questions of a home. Those open when the last daemon ended are lost.
     pub fn open(home: &Home, store: Arc<Store>, ledger: Arc<AuditLog>, times: Times) -> Result<Arc<Self>, StoreError> {
         let lost = store.lose_asks()?;
-        if lost > 0 {
-            let text = format!("{lost} questions to the owner were open when Doorward ended; no answer to them counts");
-            ledger.note(&Notice { count: Some(lost as u64), ..Notice::new("asks_lost", None, text) });
-        }
-        Ok(Arc::new(Approvals {
+        let approvals = Approvals {
             home: home.clone(),
+            yeses: Yeses::new(store.clone()),
             store,
             ledger,
             times,
@@ -123,7 +111,9 @@ impl Approvals {
             asking: Semaphore::new(1),
             changed: Notify::new(),
             around: OnceLock::new(),
-        }))
+        };
+        approvals.log_lost(lost);
+        Ok(Arc::new(approvals))
     }
 
     /// Sets the surroundings, once.
@@ -135,25 +125,8 @@ impl Approvals {
     /// no longer be answered unless a request waits.
     pub fn policy_changed(&self, group: &GroupName) {
         self.forget(self.times.now());
-        let ended = self.store.end_grants(group, "the policy has changed");
-        match ended {
-            Ok(0) => {}
-            Ok(ended) => {
-                let text = format!("{ended} yeses of the owner's ended: the policy has changed");
-                self.ledger
-                    .note(&Notice { count: Some(ended as u64), ..Notice::new("grants_ended", Some(group), text) });
-            }
-            // Those of this daemon are known in memory as well.
-            Err(error) => {
-                tracing::error!(%group, %error, "Grants of an earlier policy could not be ended in the store")
-            }
-        }
-        let gone = self.book().policy_changed(group);
-        for ask in gone {
-            if let Err(error) = self.store.leave_ask(ask, crate::store::AskState::Lost) {
-                tracing::error!(%group, %error, "A question of an earlier policy could not be closed");
-            }
-        }
+        self.log_ended(group, self.yeses.end(group));
+        self.close(group);
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

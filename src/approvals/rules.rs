@@ -7,10 +7,10 @@ use policy_file::Smallest;
 use proxy::ports::{Held, Question};
 
 use super::Approvals;
-use super::answering::{By, NotAnswered};
+use super::answering::NotAnswered;
+use super::open::Open;
 use crate::edit::{Edit, EditError, OfPolicy, Rule};
-use crate::store::ledger::Notice;
-use crate::store::{Answered, AskId};
+use crate::store::Answered;
 
 /// The rule that would be written for a request, or why there is none.
 #[derive(Clone, Debug)]
@@ -51,22 +51,16 @@ pub(super) struct Ruled {
 
 impl Approvals {
     /// The permanent rule of an answer; `None` for an answer that asks for none.
-    pub(super) fn rule(
-        &self,
-        ask: AskId,
-        question: &Question,
-        answer: Answered,
-        by: By<'_>,
-    ) -> Result<Option<Ruled>, NotAnswered> {
-        let rules = self.book().open.get(&ask).map(|open| open.rules.clone());
-        let rule = match (rules, answer) {
-            (Some(rules), Answered::Always) => rules.always,
-            (Some(rules), Answered::Never) => rules.never,
-            _ => return Ok(None),
+    pub(super) fn rule(&self, open: &Open, answer: Answered, how: &str) -> Result<Option<Ruled>, NotAnswered> {
+        let rules = open.shown().rules.clone();
+        let rule = match answer {
+            Answered::Always => rules.always,
+            Answered::Never => rules.never,
+            Answered::Once | Answered::Answer | Answered::No => return Ok(None),
         };
         let none = |why| NotAnswered::Impossible(format!("No rule can be written for this: {why}."));
         let rule = rule.map_err(none)?;
-        let edit = self.edit(&question.who.group, answer, &rule, &self.note(answer, by)).map_err(unwritten)?;
+        let edit = self.edit(&open.question().who.group, answer, &rule, &self.note(answer, how)).map_err(unwritten)?;
         let name = edit.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let wider =
             if answer == Answered::Always { format!(" It also covers {}.", wider(&rule)) } else { String::new() };
@@ -75,20 +69,15 @@ impl Approvals {
     }
 
     /// Writes the rule, which is then in force. Returns where it is, in words.
-    pub(super) fn write_rule(&self, question: &Question, ask: AskId, rule: Ruled) -> Result<String, NotAnswered> {
-        self.book().ruled = Some(ask);
+    pub(super) fn write_rule(&self, open: &Open, rule: Ruled) -> Result<String, NotAnswered> {
+        let question = open.question();
+        self.book().ruled = Some(open.ask());
         let written = rule.edit.write();
         if written.is_ok() {
             self.look_at_policy(&question.who.group);
         }
         self.book().ruled = None;
         written.map(|_| rule.told).inspect_err(|error| self.came_to_nothing(question, error)).map_err(unwritten)
-    }
-
-    /// Logs that the owner's answer had no effect.
-    pub(super) fn came_to_nothing(&self, question: &Question, error: &dyn std::error::Error) {
-        let text = format!("what the owner said last came to nothing: {error}");
-        self.ledger.note(&Notice::of("not_an_answer", &question.who, text));
     }
 
     fn edit(
@@ -107,9 +96,9 @@ impl Approvals {
         Ok(edit)
     }
 
-    fn note(&self, answer: Answered, by: By<'_>) -> String {
+    fn note(&self, answer: Answered, how: &str) -> String {
         let at = Timestamp::from_millisecond(self.times.now().wall).unwrap_or_default();
-        format!("{} by the owner, {}, {}", answer.as_str(), by.how(), at.strftime("%Y-%m-%d %H:%M UTC"))
+        format!("{} by the owner, {how}, {}", answer.as_str(), at.strftime("%Y-%m-%d %H:%M UTC"))
     }
 
     /// When this returns, the file just written is in force.

@@ -18,7 +18,11 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answering::NotAnswered;
+use super::book::{NEW_A_MINUTE, NOES, NOES_WITHIN, OF_ONE_GROUP};
+use super::open::Message;
+use super::owner::By;
 use super::reading::Answer;
+use super::yes::Counted;
 use super::*;
 use crate::channels::protocol::{Incoming, Quote, Sender};
 use crate::store::{Answered, Ask, AskState, Group, MARK, NewGroup, RunId};
@@ -142,7 +146,7 @@ impl Scene {
     }
 
     fn say(&self, what: Answered) -> Result<String, NotAnswered> {
-        self.now.approvals.answer(&self.last(), &answer(what), By::Command)
+        self.now.approvals.answer(self.last().id, &answer(what), By::command())
     }
 
     /// The log's entries of this kind of event.
@@ -158,7 +162,7 @@ impl Scene {
 
     /// A message in a chat, from its only other person.
     fn hears(&self, chat: &str, message: Incoming) -> Heard {
-        self.now.approvals.hears(&self.group(chat), &message).unwrap()
+        self.now.approvals.hears_answer(&self.group(chat), &message).unwrap()
     }
 
     /// Puts what is due; returns the message's id on the network.

@@ -5,13 +5,10 @@ use percent_encoding::percent_decode_str;
 use policies::{Bounds, Code, Refusal};
 use proxy::ports::Question;
 
-use super::book::{Book, Open};
+use super::open::Shown;
 use super::reading::Answer;
 use super::{deed, rules};
-use crate::store::{Answered, Ask, AskId};
-
-/// The most questions listed in one message.
-const LISTED: usize = 10;
+use crate::store::{Answered, Ask};
 
 /// The most characters that a question shows of others' text.
 const PATH: usize = 120;
@@ -103,20 +100,9 @@ fn facts(question: &Question) -> String {
     )
 }
 
-/// The message that puts questions, without its mark, and the questions in it. A long list is cut; the rest follows in
-/// the next message.
-pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
-    let open: Vec<_> = asks.iter().filter_map(|ask| Some((*ask, book.open.get(ask)?))).take(LISTED).collect();
-    let text = match open[..] {
-        [(_, one)] => single(one),
-        _ => list(&open, asks.len().saturating_sub(open.len())),
-    };
-    (text, open.into_iter().map(|(ask, _)| ask).collect())
-}
-
 /// One question in full.
-pub(super) fn single(open: &Open) -> String {
-    let Open { code, question, rules, .. } = open;
+pub(super) fn single(shown: &Shown) -> String {
+    let Shown { code, question, rules, .. } = shown;
     if deed::operation(question).is_some() {
         return format!(
             "{} wants to {}\n\nReply to this message, or with its code {code}:\n1 or \u{1f44d} \u{2013} yes, this once\nno or \
@@ -135,7 +121,7 @@ pub(super) fn single(open: &Open) -> String {
         .as_deref()
         .map(|why| format!("\nAsked because{whose}: {}", quotation(why, REASON)))
         .unwrap_or_default();
-    let reason = match &open.reason {
+    let reason = match &shown.reason {
         Some(reason) => format!("\n\nIts agent says:\n\u{201c}{}\u{201d}", quotation(reason, REASON)),
         None => String::new(),
     };
@@ -163,17 +149,17 @@ pub(super) fn single(open: &Open) -> String {
 }
 
 /// The parts of a question that others chose, as they wrote them.
-pub(super) fn as_it_came(open: &Open) -> String {
-    let Open { question, reason, .. } = open;
+pub(super) fn as_it_came(shown: &Shown) -> String {
+    let Shown { question, reason, .. } = shown;
     let beside = [question.says.as_str(), question.shown.as_str(), reason.as_deref().unwrap_or_default()];
     let asked = question.facts.query.as_ref().map(|query| parameters(query.as_str())).unwrap_or_default();
     let names = question.fields.iter().chain(&question.beside.names).chain(&asked).map(String::as_str);
     beside.into_iter().chain(names).collect::<Vec<_>>().join("\n")
 }
 
-fn list(open: &[(AskId, &Open)], more: usize) -> String {
-    let one = |(_, open): &(AskId, &Open)| {
-        let Open { code, question, .. } = open;
+/// Several, and how many more wait.
+pub(super) fn list<'a>(shown: impl Iterator<Item = &'a Shown>, more: usize) -> String {
+    let one = |Shown { code, question, .. }: &Shown| {
         let wants = format!("{code} \u{2013} {} wants to {}", question.who.group, sentence(question));
         match deed::operation(question) {
             Some(_) => wants,
@@ -183,13 +169,13 @@ fn list(open: &[(AskId, &Open)], more: usize) -> String {
             }
         }
     };
-    let lines: Vec<_> = open.iter().map(one).collect();
+    let lines: Vec<_> = shown.map(one).collect();
     let more = if more == 0 { String::new() } else { format!("\n{more} more wait; `doorward ask` lists them.") };
     format!(
         "{} requests wait for an answer:\n\n{}{more}\n\nAnswer each with its code: \u{201c}yes CODE\u{201d}, \u{201c}no CODE: because \
          \u{2026}\u{201d}, or 2, 3, never. Replying \u{201c}yes all\u{201d} or \u{201c}no\u{201d} to this message answers all that it \
          lists.",
-        open.len(),
+        lines.len(),
         lines.join("\n")
     )
 }

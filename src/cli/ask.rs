@@ -42,7 +42,7 @@ enum AskCommand {
         code: String,
         /// This once, until this answer of the agent's ends, or from now on
         #[arg(default_value = "once")]
-        how: Yes,
+        how: Allowed,
     },
     /// Refuse it
     No {
@@ -60,7 +60,7 @@ enum AskCommand {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Yes {
+enum Allowed {
     Once,
     Answer,
     Always,
@@ -98,9 +98,9 @@ async fn answer(home: &Home, command: AskCommand) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::FAILURE);
     };
     let (code, answer, because) = match command {
-        AskCommand::Yes { code, how: Yes::Once } => (code, Answered::Once, None),
-        AskCommand::Yes { code, how: Yes::Answer } => (code, Answered::Answer, None),
-        AskCommand::Yes { code, how: Yes::Always } => (code, Answered::Always, None),
+        AskCommand::Yes { code, how: Allowed::Once } => (code, Answered::Once, None),
+        AskCommand::Yes { code, how: Allowed::Answer } => (code, Answered::Answer, None),
+        AskCommand::Yes { code, how: Allowed::Always } => (code, Answered::Always, None),
         AskCommand::No { code, because } => (code, Answered::No, Some(because.join(" "))),
         AskCommand::Never { code } => (code, Answered::Never, None),
     };

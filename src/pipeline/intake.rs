@@ -55,7 +55,7 @@ impl Pipeline {
         if group.is_main && self.approvals.is_owner(group, &message) && !self.is_known(group, &message.id)? {
             self.absence.heard();
         }
-        match self.approvals.hears(group, &message)? {
+        match self.approvals.hears_answer(group, &message)? {
             Heard::Other => {}
             Heard::Taken(told) => return self.tell_sender(group, &message, told.map(Phrases::from)),
             Heard::Wish(told) => return self.tell_sender(group, &message, Some(told)),

@@ -12,6 +12,7 @@
 //! - Ids of messages, runs and outgoing messages are never reused, even after their group was removed: the audit log
 //!   and the channels keep them.
 
+mod asked;
 mod asks;
 mod copy;
 mod digests;
@@ -44,7 +45,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use desk::lock;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-pub use asks::{Answered, Ask, AskId, AskState, NewAsk};
+pub use asked::{Answered, Ask, AskState, NewAsk};
+pub use asks::AskId;
 pub use copy::{copy_database, is_a_database, is_beside_a_database};
 pub use digests::LastDigest;
 pub use error::StoreError;

@@ -5,14 +5,16 @@ use crate::reach::Ways;
 use crate::sums::Promise;
 
 /// What only the way out may make, and what becomes one of these: who can refuse and no more has none of it to give.
-const PROOFS: [&str; 20] = [
+const PROOFS: [&str; 23] = [
     "Admitted",
     "Asked",
     "Audited",
     "AuditedTunnel",
     "BodyJudged",
+    "By",
     "CheckedAddress",
     "Clean",
+    "Counted",
     "Entered",
     "Exit",
     "Grant",
@@ -26,10 +28,11 @@ const PROOFS: [&str; 20] = [
     "Sayable",
     "SayableFile",
     "TunnelPermit",
+    "Yes",
 ];
 
 /// Calls that no type keeps to one place, with the files or folders that may have them.
-const ONE_PLACE: [(&str, &[&str]); 9] = [
+const ONE_PLACE: [(&str, &[&str]); 19] = [
     // By a policy that no group's file says.
     ("judge_own", &["proxy/src/refresh.rs"]),
     ("Policy::new", &["policies/file/src/compile.rs"]),
@@ -37,6 +40,20 @@ const ONE_PLACE: [(&str, &[&str]); 9] = [
     ("Door::new", &["src/gateway.rs"]),
     // A yes, of a question that the decision put.
     ("Grant::kept", &["policies/src/ask.rs"]),
+    // What an owner's answer gives, and who uses it: the gate for the request that it holds, a deed for itself.
+    ("Yes::Once", &["src/approvals/yes.rs", "src/approvals/deed.rs", "proxy/gate/src/asking.rs"]),
+    ("Yes::Answer", &["src/approvals/yes.rs", "src/approvals/deed.rs", "proxy/gate/src/asking.rs"]),
+    // The store keeps it.
+    ("answer_ask", &["src/approvals/yes.rs"]),
+    ("take_grant", &["src/approvals/yes.rs"]),
+    // What is asked, and which message asks it.
+    ("begin_ask", &["src/approvals/open.rs"]),
+    ("put_asks", &["src/approvals/open.rs"]),
+    // Who answers: whoever sends a message, and whoever is at the machine.
+    ("said_by_owner", &["src/approvals/hearing.rs"]),
+    ("By::command", &["src/approvals/hearing.rs"]),
+    ("hears_answer", &["src/pipeline/intake.rs"]),
+    ("answer_by_code", &["src/control/server.rs"]),
     ("Sayable::stored", &["src/store/outbox.rs"]),
     ("SayableFile::stored", &["src/store/outbox.rs"]),
     // Weaker than it should be, for the drill: who starts sandboxes for people and agents cannot.
@@ -131,6 +148,9 @@ fn a_call_in_another_place_is_found() {
         "let gateway = Gateway::open_with_one_resolver(home);\n",
         "let sandbox = sandboxes.start_with_hole(&group, hole).await?;\n",
         "let text = Sayable::stored(row, 2)?;\n",
+        "Ok(Some(Yes::Once(id)))\n",
+        "let id = self.store.answer_ask(ask, what, how, at, Some(&grant))?;\n",
+        "let told = self.answer(ask, &answer, super::owner::By::command());\n",
     ] {
         assert_eq!(found("src/control/server.rs", text), 1, "{text}");
     }

@@ -41,7 +41,7 @@ async fn a_late_yes_is_for_the_same_request_for_ten_minutes() {
         drop(waits);
         scene.steady.fetch_add(steady, Ordering::SeqCst);
         scene.wall.fetch_add(wall, Ordering::SeqCst);
-        let told = scene.now.approvals.answer(&scene.asked_last(), &answer(Answered::Once), By::Command);
+        let told = scene.now.approvals.answer(scene.asked_last().id, &answer(Answered::Once), By::command());
         assert!(matches!(told, Err(NotAnswered::Closed(_))), "{steady} {wall}: {told:?}");
     }
 }
@@ -105,7 +105,7 @@ async fn a_no_stands_for_a_while() {
     let scene = Scene::new();
     let waits = scene.waits(form("a"));
     let no = Answer { what: Answered::No, because: Some("not on Sundays".to_owned()), all: false };
-    scene.now.approvals.answer(&scene.last(), &no, By::Command).unwrap();
+    scene.now.approvals.answer(scene.last().id, &no, By::command()).unwrap();
     let refusal = waits.await.unwrap_err();
     assert_eq!(
         (refusal.code, &*refusal.why),
@@ -128,7 +128,7 @@ async fn what_changes_the_policy_ends_what_was_given_and_has_what_waits_judged_a
     scene.now.approvals.policy_changed(&group("family"));
     assert_eq!(waits.await, Ok(Yes::Anew));
     assert!(scene.ask(form("a")).is_err());
-    let told = scene.now.approvals.answer(&left, &answer(Answered::Once), By::Command);
+    let told = scene.now.approvals.answer(left.id, &answer(Answered::Once), By::command());
     assert!(matches!(told, Err(NotAnswered::Closed(_))));
 }
 
@@ -144,7 +144,7 @@ async fn what_a_new_policy_does_not_ask_can_be_answered_no_more() {
     assert_eq!(waits.await, Ok(Yes::Anew));
     assert_eq!(scene.now.approvals.open_asks().unwrap(), []);
     for what in Answered::ALL {
-        let told = scene.now.approvals.answer(&ask, &answer(what), By::Command);
+        let told = scene.now.approvals.answer(ask.id, &answer(what), By::command());
         assert!(matches!(told, Err(NotAnswered::Closed(_))), "{what:?}: {told:?}");
     }
     let file = Home::at(scene.dir.path()).unwrap().policy_file(&group("family"));
@@ -230,7 +230,7 @@ async fn a_yes_that_cannot_be_written_down_is_none() {
     // Somebody moved the log away.
     let log = scene.dir.path().join("data/audit");
     std::fs::remove_dir_all(&log).unwrap();
-    let told = scene.now.approvals.answer(&ask, &answer(Answered::Once), By::Command);
+    let told = scene.now.approvals.answer(ask.id, &answer(Answered::Once), By::command());
     assert!(matches!(told, Err(NotAnswered::Impossible(_))), "{told:?}");
     assert_eq!(scene.now.store.ask(ask.id).unwrap().unwrap().state, AskState::Waiting);
     drop(waits);
@@ -272,5 +272,22 @@ async fn always_writes_the_smallest_rule_and_says_what_else_it_covers() {
     std::fs::write(&file, "nonsense = [").unwrap();
     assert!(matches!(scene.say(Answered::Never), Err(NotAnswered::Impossible(_))));
     assert_eq!(scene.logged("ask_answered").len(), 1);
+    drop(waits);
+}
+
+/// Whoever keeps a question cannot make its answer count for another one, for another request, or too late.
+#[tokio::test]
+async fn an_answer_is_for_the_question_that_was_put() {
+    let scene = Scene::new();
+    let waits = (scene.waits(form("a")), scene.waits(form("b")));
+    let approvals = &scene.now.approvals;
+    let (asks, now) = (approvals.open_asks().unwrap(), approvals.times.now());
+    let open = approvals.as_it_stands(asks[0].id, now).unwrap();
+    let counts = |ask: &Ask, at| Counted::of((ask.id, &open), Answered::Once, By::command(), at).is_ok();
+    assert!(counts(&asks[0], now) && !counts(&asks[1], now));
+    assert!(approvals.asked_anew(&open, &form("a"), None).unwrap().is_some());
+    assert!(approvals.asked_anew(&open, &form("b"), None).unwrap().is_none());
+    scene.goes_on(600);
+    assert!(!counts(&asks[0], approvals.times.now()));
     drop(waits);
 }

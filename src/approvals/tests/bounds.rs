@@ -168,7 +168,7 @@ async fn a_thousand_wait_in_fifty_groups_and_each_gets_its_own_answer() {
     let other = scene.waits(form("other"));
     // Every other one is allowed.
     for (number, ask) in asks.iter().enumerate().filter(|(number, _)| number % 2 == 0) {
-        let told = scene.now.approvals.answer(ask, &answer(Answered::Once), By::Command);
+        let told = scene.now.approvals.answer(ask.id, &answer(Answered::Once), By::command());
         assert_eq!(told.unwrap(), "Allowed, this once.", "{number}");
     }
     for (number, waiting) in waits.into_iter().enumerate() {

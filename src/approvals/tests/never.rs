@@ -121,15 +121,16 @@ fn run(steps: Vec<Step>) {
                 let Some(id) = open.get(ask % open.len().max(1)) else { continue };
                 let ask = scene.now.store.ask(*id).unwrap().unwrap();
                 let main_group = scene.now.store.main_group().unwrap();
-                let by = main_group.as_ref().filter(|_| from_chat).map_or(By::Command, |main| By::Reply(main, "anna"));
+                let by =
+                    main_group.as_ref().filter(|_| from_chat).map_or(By::command(), |main| By::reply(main, "anna"));
                 let (what, of) = (Answered::ALL[what], asked[id]);
-                if scene.now.approvals.answer(&ask, &answer(what), by).is_ok() {
+                if scene.now.approvals.answer(ask.id, &answer(what), by).is_ok() {
                     let gives = match what {
                         Answered::Once => Some((false, 1)),
                         Answered::Answer => Some((true, 10)),
                         Answered::Always | Answered::No | Answered::Never => None,
                     };
-                    let main = matches!(by, By::Reply(..)).then_some(model.main);
+                    let main = by.main().map(|_| model.main);
                     let at = now(&scene);
                     model.yeses.extend(gives.map(|(of_answer, left)| Yeses {
                         question: of,

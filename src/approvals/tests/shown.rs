@@ -65,7 +65,7 @@ async fn what_may_not_be_shown_hides_no_question() {
     assert!(text.contains("family wants to send a request that cannot be shown here"), "{text}");
     assert!(text.contains("family wants to send it to forms[.]example (1)"), "{text}");
     let asks = scene.now.approvals.open_asks().unwrap();
-    let told = scene.now.approvals.answer(&asks[1], &answer(Answered::Always), By::Command);
+    let told = scene.now.approvals.answer(asks[1].id, &answer(Answered::Always), By::command());
     assert!(matches!(told, Err(NotAnswered::Impossible(_))), "{told:?}");
     // An operation is shown in full, or not asked about.
     let who = question("https://a.test/", "", None).who;
@@ -88,7 +88,8 @@ async fn what_is_said_for_want_of_a_question_is_no_question() {
     assert!(text.contains("family wants to send a request that cannot be shown here"), "{text}");
     // Also if it may no longer be shown when it is put.
     let ask = scene.last().id;
-    scene.now.approvals.put(&format!("family wants to send {one}{MARK}{other}"), &[ask]).unwrap();
+    let message = Message::forged(format!("family wants to send {one}{MARK}{other}"), vec![ask]);
+    scene.now.approvals.put(&message).unwrap();
     let row = scene.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap().unwrap();
     scene.now.store.mark_sent(row.id, Some("NET-W")).unwrap();
     assert!(row.text.as_str().contains("withheld") && !row.text.as_str().contains(MARK), "{}", row.text);

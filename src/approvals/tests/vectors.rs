@@ -183,7 +183,7 @@ impl Play {
         let words = reading::coded(text).map_or_else(|| text.to_owned(), |coded| coded.words);
         let answer = reading::answer(&words).or_else(|| reading::reaction(text))?;
         let open = self.scene.now.approvals.open_asks().unwrap().pop()?;
-        let told = self.scene.now.approvals.answer(&open, &answer, By::Command);
+        let told = self.scene.now.approvals.answer(open.id, &answer, By::command());
         Some(Heard::Taken(Some(told.unwrap_or_else(|not| not.to_string()))))
     }
 

@@ -1,8 +1,6 @@
 //! What reaches beyond a group: the owner is asked, and a yes is for exactly that, once.
 
 use super::*;
-use crate::approvals::By;
-use crate::approvals::reading::Answer;
 use crate::store::{Answered, Ask, AskState};
 
 impl House {
@@ -30,7 +28,7 @@ impl House {
         let answers = async {
             self.until_asked(open + 1).await;
             let ask = self.owner.open_asks().unwrap().pop().unwrap();
-            self.owner.answer(&ask, &Answer { what, because: None, all: false }, By::Command).unwrap();
+            self.owner.answer_by_code(&ask.code, what, None).unwrap();
             ask
         };
         let (called, ask) = tokio::join!(self.call(name, tool, arguments), answers);
@@ -86,11 +84,11 @@ async fn no_answer_but_once_and_no_is_one_for_an_operation() {
         house.until_asked(1).await;
         let ask = house.owner.open_asks().unwrap().pop().unwrap();
         for what in [Answered::Answer, Answered::Always, Answered::Never] {
-            let told = house.owner.answer(&ask, &Answer { what, because: None, all: false }, By::Command).unwrap_err();
-            assert!(told.to_string().contains("once or not at all"), "{told}");
+            let told = house.owner.answer_by_code(&ask.code, what, None).unwrap_err();
+            assert!(told.contains("once or not at all"), "{told}");
         }
         let because = Some("not on Sundays".to_owned());
-        house.owner.answer(&ask, &Answer { what: Answered::No, because, all: false }, By::Command).unwrap();
+        house.owner.answer_by_code(&ask.code, Answered::No, because).unwrap();
     };
     let (called, ()) = tokio::join!(call, answers);
     assert!(called.unwrap_err().contains("not on Sundays"));
@@ -120,7 +118,7 @@ async fn a_yes_is_for_the_run_and_the_words_it_was_asked_in() {
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
-    house.owner.answer(&ask, &Answer { what: Answered::Once, because: None, all: false }, By::Command).unwrap();
+    house.owner.answer_by_code(&ask.code, Answered::Once, None).unwrap();
     let (_, other) = house.asks("family", "send_message", message("hi!"), Answered::Once).await;
     other.unwrap();
     assert_eq!(house.of_group("club"), ["hi!"]);

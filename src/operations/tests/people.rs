@@ -1,8 +1,6 @@
 //! An agent that knows people by stand-ins: its texts have names in its chat, and what it reads has none.
 
 use super::*;
-use crate::approvals::By;
-use crate::approvals::reading::Answer;
 use crate::channels::protocol::Sender;
 use crate::store::{Answered, Means, NewMessage};
 
@@ -67,7 +65,7 @@ async fn a_yes_is_not_for_what_has_changed_meanwhile() {
         let (family, means) = (group("family"), Means::Talk);
         let new = NewMessage { group: &family, id: "m2", sender: &sender, text: "hi", at: 2, means, quote: None };
         house.store.insert_message(&new).unwrap();
-        house.owner.answer(&ask, &Answer { what: Answered::Once, because: None, all: false }, By::Command).unwrap();
+        house.owner.answer_by_code(&ask.code, Answered::Once, None).unwrap();
     };
     let (called, ()) = tokio::join!(call, answers);
     assert!(called.unwrap_err().contains("has changed meanwhile"));

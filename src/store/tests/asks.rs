@@ -62,7 +62,8 @@ fn a_question_is_answered_once() {
     let first = scene.yes(ask, &once(&family, None)).unwrap().unwrap();
     assert_eq!(scene.yes(ask, &once(&family, None)), None);
     assert!(!scene.store.leave_ask(ask, AskState::Gone).unwrap());
-    let ask = scene.store.ask_of_code("k7q2mx").unwrap().unwrap();
+    assert_eq!(scene.store.ask_of_code("k7q2mx").unwrap(), Some(ask));
+    let ask = scene.store.ask(ask).unwrap().unwrap();
     assert_eq!(
         (ask.state, ask.answer, ask.how.as_deref()),
         (AskState::Yes, Some(Answered::Once), Some("on the command line"))
@@ -128,8 +129,7 @@ fn a_message_is_known_by_what_it_asked() {
     let put = scene.store.put_asks(&owner, &reply("two questions"), &asks).unwrap();
     assert_eq!(scene.store.asks_of_message(&owner, "NET-1").unwrap(), []);
     scene.store.mark_sent(put, Some("NET-1")).unwrap();
-    let found: Vec<_> = scene.store.asks_of_message(&owner, "NET-1").unwrap().into_iter().map(|ask| ask.id).collect();
-    assert_eq!(found, asks);
+    assert_eq!(scene.store.asks_of_message(&owner, "NET-1").unwrap(), asks);
     assert_eq!(scene.store.asks_of_message(&name("family"), "NET-1").unwrap(), []);
 }
 
@@ -189,7 +189,7 @@ fn questions_that_nobody_answers_are_bounded() {
     let many = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
                 INSERT INTO asks (code, group_name, sandbox, method, authority, path, exact, shape, says, state, asked_at)
                 SELECT 'c' || n, 'family', 's', 'GET', 'a', '/', 'e', 's', 'x', 'lost', 1 FROM numbers";
-    Connection::open(scene.path()).unwrap().execute(many, [super::super::asks::UNANSWERED_AT_MOST]).unwrap();
+    Connection::open(scene.path()).unwrap().execute(many, [super::super::asked::UNANSWERED_AT_MOST]).unwrap();
     let open = scene.ask("k7q2mz", None);
     let is_there = |ask| scene.store.ask(ask).unwrap().is_some();
     assert!(!is_there(old) && is_there(answered) && is_there(open));
