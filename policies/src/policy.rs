@@ -1,21 +1,16 @@
 //! A compiled policy: the rules of one group, ready to judge.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use crate::ask_rule::AskRule;
 use crate::asking::Asking;
 use crate::grant::{Grant, HeadHash};
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
-use crate::narrow::{self, Narrow};
+use crate::narrow::Narrow;
 use crate::observe::Observe;
-use crate::rules::{AllowRule, DenyRule, Reading, TunnelRule};
-use crate::say::{Say, Showing, Teller, Telling};
+use crate::rules::{AllowRule, DenyRule, TunnelRule};
+use crate::say::{Say, Teller};
 use crate::segments::Outline;
-use crate::{
-    Adviser, Authority, Date, Facts, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay,
-};
+use crate::{Adviser, Authority, GroupName, Host, Limits, Moment, PolicyHash, RequestPattern};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -23,7 +18,7 @@ pub struct Policy {
     pub(crate) group: GroupName,
     pub(crate) hash: PolicyHash,
     pub(crate) adviser: Adviser,
-    teller: Teller,
+    pub(crate) teller: Teller,
     rules: Rules,
     /// The part that a helper may ask for; `None`: this is the group's own policy.
     narrow: Option<Narrow>,
@@ -139,66 +134,9 @@ impl Policy {
         &self.group
     }
 
-    /// Every credential that a rule puts on, once each, sorted; for a helper, those it can come to use.
-    pub fn credentials(&self) -> Vec<Arc<str>> {
-        // A request to a model may get its key from another rule for that host.
-        let models = || self.rules.allows.iter().filter(|rule| rule.model);
-        let within = |rule: &&AllowRule| {
-            let thinks = || models().any(|model| narrow::may_meet(&model.host, &rule.host));
-            self.narrow.as_ref().is_none_or(|narrow| narrow.may_meet(&rule.host) || thinks())
-        };
-        let mut names: Vec<_> =
-            self.rules.allows.iter().filter(within).filter_map(|rule| rule.credential.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// What a request does, in one line: in the words of the rules that cover it, or else in plain ones.
-    /// Anything taken from the request is shown as data.
-    pub fn sentence(&self, facts: &Facts, body: Option<Showing<'_>>) -> String {
-        let telling = self.telling(facts, body);
-        (self.teller.said)(&telling).unwrap_or_else(|| (self.teller.plain)(&telling))
-    }
-
-    /// The same in the words of the rules that cover it, for a request of which only the facts are known; `None`
-    /// if they have none.
-    pub fn said(&self, facts: &Facts) -> Option<String> {
-        (self.teller.said)(&self.telling(facts, None))
-    }
-
-    fn telling<'a>(&'a self, facts: &'a Facts, body: Option<Showing<'a>>) -> Telling<'a> {
-        let reading = Reading::new(facts);
-        let rules = self.allows_of(&facts.authority.host).filter(|rule| rule.names(&reading)).collect();
-        Telling { says: &self.rules.says, rules, facts, body }
-    }
-
-    /// What the group may use up.
-    pub fn limits(&self) -> &Limits {
-        &self.rules.limits
-    }
-
-    /// Whether what only looks like a secret stops a request (`leaks = "block"`).
-    pub fn blocks_lookalikes(&self) -> bool {
-        self.rules.blocks_lookalikes
-    }
-
-    /// The last day on which the group is observed, where `mode = "observe"` stands.
-    pub fn observe_until(&self) -> Option<Date> {
-        self.rules.observe.as_ref().map(|observe| observe.until)
-    }
-
     /// All that judges.
     pub fn rules(&self) -> &Rules {
         &self.rules
-    }
-
-    /// The times of day at which a rule for a host begins or ends, midnight included; empty if all
-    /// rules for it always hold.
-    pub fn borders_of(&self, host: &Host) -> BTreeSet<TimeOfDay> {
-        let allows = self.allows_of(host).filter_map(|rule| rule.hours.as_ref());
-        let hours = allows.chain(self.tunnels_of(host).filter_map(|rule| rule.hours.as_ref()));
-        hours.flat_map(Hours::borders).collect()
     }
 
     /// Whether connections there are opened although a rule says `tls = "tunnel"`: because of a
@@ -208,12 +146,6 @@ impl Policy {
         let (host, port) = (&authority.host, authority.port);
         let looks = |rule: &AllowRule| (rule.credential.is_some() || rule.asks()) && rule.ports.contains(&port);
         is_reserved(host) || self.denies_of(host).any(|deny| deny.touches(port)) || self.allows_of(host).any(looks)
-    }
-
-    /// Whether the host is the door's own name (`doorward.internal`), which no
-    /// policy can name and no verdict allows.
-    pub fn host_is_reserved(host: &Host) -> bool {
-        is_reserved(host)
     }
 
     /// The allows and asks that name a host, unordered, whatever their hours.

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::asks::Asks;
 use crate::body::Condition;
 use crate::host_pattern::HostPattern;
 use crate::hours::Hours;
 use crate::request_pattern::Methods;
 use crate::segments::{Outline, Segments};
-use words::{parameter_asks, parameter_writes};
-
 use crate::{Facts, Method, Moment, Query, RequestPattern, RuleRef, Scheme};
 
 /// Whose rule it is, and so who can take it back.
@@ -127,15 +126,6 @@ pub struct DenyRule {
     pub why: Option<String>,
 }
 
-/// A rule that would allow something at another time.
-#[derive(Clone, Copy, Debug)]
-pub enum Closed<'a> {
-    /// A rule whose requests are judged.
-    Allow(&'a AllowRule, &'a Hours),
-    /// A tunnel.
-    Tunnel(&'a TunnelRule, &'a Hours),
-}
-
 /// How well an allow rule fits a request to its host; a later variant is closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
@@ -160,19 +150,6 @@ pub struct Reading<'a> {
     exact: Segments,
     wide: Vec<Segments>,
     asks: Asks,
-}
-
-/// What a request asks for besides what its method says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// Nothing: it means what its method says.
-    Nothing,
-    /// Another method, by a parameter.
-    OtherMethod,
-    /// A GraphQL mutation, although its method only reads.
-    Mutation,
-    /// Another method, by a field of its body.
-    OtherMethodInBody,
 }
 
 impl<'a> Reading<'a> {
@@ -221,26 +198,6 @@ impl<'a> Reading<'a> {
     fn bound_by(&self, pattern: &RequestPattern) -> bool {
         (self.asks != Asks::Nothing || pattern.methods.cover_widely(self.facts.method))
             && pattern.covers_path_either_way(&self.exact, &self.wide)
-    }
-}
-
-impl Asks {
-    fn of(facts: &Facts) -> Self {
-        let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(Query::as_str).unwrap_or_default());
-        let asks = |pair: &str| parameter_asks(pair, facts.method);
-        // `/x;_method=DELETE`: some servers take parameters there too.
-        let undone = facts.path.undone();
-        let pieces = || path.split('/').chain(undone.split('/'));
-        let in_path = || pieces().flat_map(|segment| segment.split(';').skip(1)).any(asks);
-        if (path.contains(';') && in_path()) || query.split(['&', ';']).any(asks) {
-            return Asks::OtherMethod;
-        }
-        // A `;` may be part of a value for servers that split at `&` only.
-        let writes = || query.split('&').chain(query.split(['&', ';'])).any(parameter_writes);
-        if facts.method.is_read() && writes() {
-            return Asks::Mutation;
-        }
-        Asks::Nothing
     }
 }
 
@@ -337,32 +294,10 @@ impl TunnelRule {
     }
 }
 
-impl<'a> Closed<'a> {
-    /// Where it stands.
-    pub fn at(self) -> &'a RuleRef {
-        match self {
-            Closed::Allow(rule, _) => &rule.at,
-            Closed::Tunnel(rule, _) => &rule.at,
-        }
-    }
-
-    /// When it holds.
-    pub fn hours(self) -> &'a Hours {
-        match self {
-            Closed::Allow(_, hours) | Closed::Tunnel(_, hours) => hours,
-        }
-    }
-}
-
 impl DenyRule {
     /// Whether it covers the request, matched widely; the host is known to match.
     pub(crate) fn covers(&self, request: &Reading<'_>) -> bool {
         self.touches(request.facts.authority.port) && self.requests.iter().any(|pattern| request.bound_by(pattern))
-    }
-
-    /// Whether it covers everything on its host.
-    pub fn covers_everything(&self) -> bool {
-        self.ports.is_empty() && self.json.is_none() && self.requests.contains(&RequestPattern::anything())
     }
 
     /// Whether it forbids anything on this port. A tunnel could not be checked against it, so there
