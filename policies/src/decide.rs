@@ -14,6 +14,7 @@ use crate::ask_rule::AskRule;
 use crate::asks::Asks;
 use crate::body::{BodyConditions, Does};
 use crate::host_pattern::is_reserved;
+use crate::hours::hold_now;
 use crate::narrow::Narrow;
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, Fit, Leave, Origin, Reading};
@@ -96,7 +97,7 @@ impl PolicyAt<'_> {
             return None;
         }
         let (host, port) = (&authority.host, authority.port);
-        let holds = |rule: &&TunnelRule| rule.ports.contains(&port) && rule.holds(self.now());
+        let holds = |rule: &&TunnelRule| rule.ports.contains(&port) && hold_now(rule.hours.as_ref(), self.now());
         let rules: Vec<_> = self.policy().tunnels_of(host).filter(holds).collect();
         let rule = rules.iter().max_by(|a, b| (a.host.weight(), &b.at).cmp(&(b.host.weight(), &a.at)))?;
         (!self.policy().wants_opening(authority)).then(|| TunnelPermit {
@@ -120,7 +121,7 @@ impl PolicyAt<'_> {
         if request.facts.asks_for_names() {
             return Err(Refusal::dns_over_https());
         }
-        let near = self.policy().allows_near(host, request.outline());
+        let near = self.policy().allows_near(host, Some(request.outline()));
         let fits = near.map(|allow| (allow.fit(request, self.now()), allow));
         let fits: Vec<_> = fits.filter(|(fit, _)| matches!(fit, Fit::Fits(..))).collect();
         if let Some((_, rule)) = fits.iter().copied().max_by(says_more) {
@@ -147,13 +148,9 @@ impl PolicyAt<'_> {
     /// The asks that bind a request that rules open; none if an allow says that nobody is to be
     /// asked. A request with two readings or an upgrade cannot be described to a person, so it is
     /// refused.
-    fn asks<'a>(&'a self, request: &Reading<'_>, fitting: &[&'a AllowRule]) -> Result<Vec<Bound<'a>>, Refusal> {
-        let path = request.wide_outline();
-        // An ask that opens the request also binds it, however it was found.
-        let opens = |rule: &AllowRule| fitting.iter().any(|other| std::ptr::eq(*other, rule));
-        let binds =
-            |(ask, rule): &Bound<'_>| ask.outline.meets(&path) && rule.binds(request, self.now()) || opens(rule);
-        let mut asks: Vec<_> = self.policy().asks_of(&request.facts.authority.host).filter(binds).collect();
+    fn asks<'a>(&'a self, request: &Reading<'_>, fitting: &[&AllowRule]) -> Result<Vec<Bound<'a>>, Refusal> {
+        let near = self.policy().asks_near(&request.facts.authority.host, request.wide_outline());
+        let mut asks: Vec<_> = near.filter(|(_, rule)| rule.binds(request, self.now())).collect();
         let unasked = |rule: &&AllowRule| rule.leave == Leave::Unasked && rule.json.is_none();
         if asks.is_empty() || fitting.iter().any(unasked) {
             return Ok(Vec::new());
@@ -171,7 +168,7 @@ impl PolicyAt<'_> {
         let mut body = BodyConditions::new(facts.method.is_read() || facts.method == Method::Delete);
         let mut denies: Vec<_> = self
             .policy()
-            .denies_near(&facts.authority.host, request.wide_outline())
+            .denies_near(&facts.authority.host, Some(request.wide_outline()))
             .filter(|deny| deny.covers(request))
             .collect();
         denies.sort_by(|a, b| binds_more(b, a));

@@ -71,19 +71,18 @@ impl Hours {
 
     /// Whether they are over for good.
     pub fn have_ended(&self, now: Moment) -> bool {
-        match self.standing(now) {
-            Standing::Over => true,
-            Standing::Ahead | Standing::Holds | Standing::Closed => false,
-        }
+        self.standing(now) == Standing::Over
     }
 
     /// Whether a moment is in them.
     pub fn include(&self, moment: Moment) -> bool {
-        match self.standing(moment) {
-            Standing::Holds => true,
-            Standing::Ahead | Standing::Closed | Standing::Over => false,
-        }
+        self.standing(moment) == Standing::Holds
     }
+}
+
+/// Whether a rule with these hours holds; one without always does.
+pub(crate) fn hold_now(hours: Option<&Hours>, now: Moment) -> bool {
+    hours.is_none_or(|hours| hours.include(now))
 }
 
 /// Whether a time of a day is in a span on some days.

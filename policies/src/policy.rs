@@ -10,7 +10,7 @@ use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, TunnelRule};
 use crate::say::{Say, Teller};
 use crate::segments::Outline;
-use crate::{Adviser, Authority, GroupName, Host, Limits, Moment, PolicyHash, RequestPattern};
+use crate::{Adviser, Authority, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -23,12 +23,9 @@ pub struct Policy {
     /// The part that a helper may ask for; `None`: this is the group's own policy.
     narrow: Option<Narrow>,
     allow_hosts: HostIndex,
-    /// Kept apart from the rules, because every request scans them.
-    allow_outlines: Vec<Outline>,
     /// Only the asks.
     asks: Vec<AskRule>,
     ask_hosts: HostIndex,
-    deny_outlines: Vec<Outline>,
     tunnel_hosts: HostIndex,
     deny_hosts: HostIndex,
 }
@@ -74,18 +71,14 @@ impl Rules {
 impl Policy {
     /// A policy of these rules. `hash` names what they were made from.
     pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, (adviser, teller): (Adviser, Teller)) -> Self {
-        let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
-        let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
-        let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| &rule.host));
-        let allow_outlines = rules.allows.iter().map(|rule| outline(&rule.requests, RequestPattern::outline)).collect();
-        let deny_outlines =
-            rules.denies.iter().map(|rule| outline(&rule.requests, RequestPattern::wide_outline)).collect();
-        let asks: Vec<_> = rules.allows.iter().enumerate().filter(|(_, rule)| rule.asks()).collect();
-        let ask_hosts = HostIndex::new(asks.iter().map(|(_, rule)| &rule.host));
-        let of_ask = |(place, rule): (usize, &AllowRule)| {
-            AskRule::new(place, rule, outline(&rule.requests, RequestPattern::wide_outline), &rules.asking, adviser)
-        };
-        let asks = asks.into_iter().map(of_ask).collect();
+        let exactly = |rule: &AllowRule| outline(&rule.requests, RequestPattern::outline);
+        let widely = |requests: &[RequestPattern]| outline(requests, RequestPattern::wide_outline);
+        let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| (&rule.host, exactly(rule))));
+        let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| (&rule.host, Outline::ANYTHING)));
+        let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| (&rule.host, widely(&rule.requests))));
+        let asks = || rules.allows.iter().enumerate().filter(|(_, rule)| rule.asks());
+        let ask_hosts = HostIndex::new(asks().map(|(_, rule)| (&rule.host, widely(&rule.requests))));
+        let asks = asks().map(|(place, rule)| AskRule::new(place, rule, &rules.asking, adviser)).collect();
         Policy {
             group: group.clone(),
             hash,
@@ -94,10 +87,8 @@ impl Policy {
             rules,
             narrow: None,
             allow_hosts,
-            allow_outlines,
             asks,
             ask_hosts,
-            deny_outlines,
             tunnel_hosts,
             deny_hosts,
         }
@@ -145,38 +136,35 @@ impl Policy {
     pub fn wants_opening(&self, authority: &Authority) -> bool {
         let (host, port) = (&authority.host, authority.port);
         let looks = |rule: &AllowRule| (rule.credential.is_some() || rule.asks()) && rule.ports.contains(&port);
-        is_reserved(host) || self.denies_of(host).any(|deny| deny.touches(port)) || self.allows_of(host).any(looks)
+        is_reserved(host)
+            || self.denies_near(host, None).any(|deny| deny.touches(port))
+            || self.allows_of(host).any(looks)
     }
 
     /// The allows and asks that name a host, unordered, whatever their hours.
     pub fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
-        self.allow_hosts.find_own(host).into_iter().map(|place| &self.rules.allows[place])
+        self.allows_near(host, None)
     }
 
-    /// The allows for a host that may cover a path with this outline.
-    pub(crate) fn allows_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
-        let near = move |place: &usize| self.allow_outlines[*place].meets(&path);
-        self.allow_hosts.find_own(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
+    /// Those that may cover a path with this outline.
+    pub(crate) fn allows_near(&self, host: &Host, path: Option<Outline>) -> impl Iterator<Item = &AllowRule> {
+        self.allow_hosts.find_own(host, path).into_iter().map(|place| &self.rules.allows[place])
     }
 
-    /// The asks for a host, matched as widely as denials, so at least those of `allows_of`; each with its rule.
-    pub(crate) fn asks_of(&self, host: &Host) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
-        let asks = self.ask_hosts.find(host).into_iter().map(|place| &self.asks[place]);
+    /// The asks for a host that may cover a path with this outline, matched as widely as denials, so at least those of
+    /// `allows_near`; each with its rule.
+    pub(crate) fn asks_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
+        let asks = self.ask_hosts.find(host, Some(path)).into_iter().map(|place| &self.asks[place]);
         asks.map(|ask| (ask, &self.rules.allows[ask.place]))
     }
 
-    /// The denies for a host that may cover a path with this outline.
-    pub(crate) fn denies_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &DenyRule> {
-        let near = move |place: &usize| self.deny_outlines[*place].meets(&path);
-        self.deny_hosts.find(host).into_iter().filter(near).map(|place| &self.rules.denies[place])
+    /// The denies for a host that may cover a path with this outline (none: any).
+    pub(crate) fn denies_near(&self, host: &Host, path: Option<Outline>) -> impl Iterator<Item = &DenyRule> {
+        self.deny_hosts.find(host, path).into_iter().map(|place| &self.rules.denies[place])
     }
 
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &TunnelRule> {
-        self.tunnel_hosts.find_own(host).into_iter().map(|place| &self.rules.tunnels[place])
-    }
-
-    pub(crate) fn denies_of(&self, host: &Host) -> impl Iterator<Item = &DenyRule> {
-        self.deny_hosts.find(host).into_iter().map(|place| &self.rules.denies[place])
+        self.tunnel_hosts.find_own(host, None).into_iter().map(|place| &self.rules.tunnels[place])
     }
 }
 
@@ -214,13 +202,13 @@ impl<'a> PolicyAt<'a> {
     /// The allows and asks that name a host, except those that have ended for good.
     pub(crate) fn allows_of(&self, host: &Host) -> impl Iterator<Item = &'a AllowRule> {
         let now = self.now;
-        self.policy.allows_of(host).filter(move |rule| !rule.has_ended(now))
+        self.policy.allows_of(host).filter(move |rule| !has_ended(rule.hours.as_ref(), now))
     }
 
     /// The same for tunnels.
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &'a TunnelRule> {
         let now = self.now;
-        self.policy.tunnels_of(host).filter(move |rule| !rule.has_ended(now))
+        self.policy.tunnels_of(host).filter(move |rule| !has_ended(rule.hours.as_ref(), now))
     }
 
     /// The same for a request with this head, if yeses to it are passed in.
@@ -246,4 +234,8 @@ impl<'a> PolicyAt<'a> {
 
 fn outline(requests: &[RequestPattern], of: fn(&RequestPattern) -> Outline) -> Outline {
     Outline::of_all(requests.iter().map(of))
+}
+
+fn has_ended(hours: Option<&Hours>, now: Moment) -> bool {
+    hours.is_some_and(|hours| hours.have_ended(now))
 }

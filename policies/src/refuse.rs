@@ -9,6 +9,7 @@ use crate::asking::{ASKED_AT_MOST, AskedBy};
 use crate::asks::Asks;
 use crate::body::{Condition, Finding};
 use crate::decide::Reach;
+use crate::hours::hold_now;
 use crate::rules::{AllowRule, DenyRule, Fit, Reading, TunnelRule};
 use crate::{
     Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, Resolved, RuleRef, Scheme, Standing,
@@ -61,7 +62,8 @@ impl PolicyAt<'_> {
 
     /// The tunnel that would let a connection through unopened at another time.
     pub(crate) fn closed_tunnel(&self, authority: &Authority) -> Option<Closed<'_>> {
-        let closed = |rule: &&TunnelRule| rule.ports.contains(&authority.port) && !rule.holds(self.now());
+        let closed =
+            |rule: &&TunnelRule| rule.ports.contains(&authority.port) && !hold_now(rule.hours.as_ref(), self.now());
         let rule = self.tunnels_of(&authority.host).filter(closed).min_by(|a, b| a.at.cmp(&b.at));
         let closed = rule.and_then(|rule| Some(Closed::Tunnel(rule, rule.hours.as_ref()?)));
         closed.filter(|_| !self.policy().wants_opening(authority))
@@ -103,7 +105,7 @@ impl PolicyAt<'_> {
         let has_two_readings = !request.facts.path.is_plain() && rule.credential.is_some();
         let undone = || {
             let mut all = self.policy().allows_of(&request.facts.authority.host).filter(is_other);
-            all.find(|allow| allow.holds(self.now()) && allow.touches(request))
+            all.find(|allow| hold_now(allow.hours.as_ref(), self.now()) && allow.touches(request))
         };
         let other = fitting.iter().copied().find(is_other);
         let other = other.or_else(|| has_two_readings.then(undone).flatten());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::asks::Asks;
 use crate::body::Condition;
 use crate::host_pattern::HostPattern;
-use crate::hours::Hours;
+use crate::hours::{Hours, hold_now};
 use crate::request_pattern::Methods;
 use crate::segments::{Outline, Segments};
 use crate::{Facts, Method, Moment, Query, RequestPattern, RuleRef, Scheme};
@@ -217,7 +217,7 @@ impl AllowRule {
             let (literal, length) = pattern.weight();
             match request.allowed_by(pattern.methods) {
                 true if !upgrades => Fit::NoUpgrade,
-                true if !self.holds(now) => Fit::OutsideHours,
+                true if !hold_now(self.hours.as_ref(), now) => Fit::OutsideHours,
                 true => Fit::Fits(literal, length),
                 false => Fit::OtherMethod,
             }
@@ -225,30 +225,9 @@ impl AllowRule {
         on_path.map(fit).max().unwrap_or(Fit::OtherPath)
     }
 
-    /// Whether a moment is in its hours.
-    pub(crate) fn holds(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_none_or(|hours| hours.include(now))
-    }
-
-    /// Whether it has ended for good.
-    pub(crate) fn has_ended(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
-    }
-
-    /// Whether it covers a request of its host at any time.
-    pub(crate) fn names(&self, request: &Reading<'_>) -> bool {
-        match self.fit(request, Moment::FAR) {
-            Fit::OutsideHours | Fit::Fits(..) => true,
-            Fit::OtherPort | Fit::OtherPath | Fit::OtherMethod | Fit::NoUpgrade => false,
-        }
-    }
-
     /// Whether the owner is asked first.
     pub fn asks(&self) -> bool {
-        match self.leave {
-            Leave::Asked => true,
-            Leave::Given | Leave::Unasked => false,
-        }
+        self.leave == Leave::Asked
     }
 
     /// Whether an `[[ask]]` binds a request that others allow; the host is known to match. Matched
@@ -257,7 +236,7 @@ impl AllowRule {
         self.asks()
             && self.scheme == request.facts.scheme
             && self.ports.contains(&request.facts.authority.port)
-            && self.holds(now)
+            && hold_now(self.hours.as_ref(), now)
             && self.requests.iter().any(|pattern| request.bound_by(pattern))
     }
 
@@ -279,18 +258,6 @@ impl AllowRule {
             query.as_str().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
         pairs.sort_unstable();
         pairs.into_iter().eq(wanted.iter().map(|(key, value)| (key.as_str(), value.as_str())))
-    }
-}
-
-impl TunnelRule {
-    /// Whether a moment is in its hours.
-    pub(crate) fn holds(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_none_or(|hours| hours.include(now))
-    }
-
-    /// Whether it has ended for good.
-    pub(crate) fn has_ended(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use crate::body::{Condition, Wanted, Words};
 use crate::hours::hold;
 use crate::narrow;
-use crate::rules::{AllowRule, DenyRule, Reading};
+use crate::rules::{AllowRule, DenyRule, Fit, Reading};
 use crate::say::{Showing, Telling};
 use crate::{Date, Facts, Host, Hours, Limits, Moment, Policy, RequestPattern, TimeOfDay, Times, Weekday};
 
@@ -69,6 +69,16 @@ impl Policy {
         let allows = self.allows_of(host).filter_map(|rule| rule.hours.as_ref());
         let hours = allows.chain(self.tunnels_of(host).filter_map(|rule| rule.hours.as_ref()));
         hours.flat_map(Hours::borders).collect()
+    }
+}
+
+impl AllowRule {
+    /// Whether it covers a request of its host at any time.
+    fn names(&self, request: &Reading<'_>) -> bool {
+        match self.fit(request, Moment::FAR) {
+            Fit::OutsideHours | Fit::Fits(..) => true,
+            Fit::OtherPort | Fit::OtherPath | Fit::OtherMethod | Fit::NoUpgrade => false,
+        }
     }
 }
 
