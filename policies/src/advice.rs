@@ -4,8 +4,8 @@
 
 use ipnet::IpNet;
 
-use crate::rules::{AllowRule, Closed, DenyRule, Fit, Reading};
-use crate::{Authority, Facts, Host, RuleRef};
+use crate::rules::{AllowRule, DenyRule, Fit, Reading, TunnelRule};
+use crate::{Authority, Facts, Host, Hours, RuleRef};
 
 /// What was refused.
 pub enum Refused<'a> {
@@ -49,3 +49,29 @@ pub struct Advice {
 
 /// Who is asked for advice.
 pub type Adviser = fn(&Refused<'_>) -> Advice;
+
+/// A rule that would allow something at another time.
+#[derive(Clone, Copy, Debug)]
+pub enum Closed<'a> {
+    /// A rule whose requests are judged.
+    Allow(&'a AllowRule, &'a Hours),
+    /// A tunnel.
+    Tunnel(&'a TunnelRule, &'a Hours),
+}
+
+impl<'a> Closed<'a> {
+    /// Where it stands.
+    pub fn at(self) -> &'a RuleRef {
+        match self {
+            Closed::Allow(rule, _) => &rule.at,
+            Closed::Tunnel(rule, _) => &rule.at,
+        }
+    }
+
+    /// When it holds.
+    pub fn hours(self) -> &'a Hours {
+        match self {
+            Closed::Allow(_, hours) | Closed::Tunnel(_, hours) => hours,
+        }
+    }
+}

@@ -33,7 +33,7 @@ impl Ask {
     /// Identifies the request, apart from its body.
     pub fn fingerprint(&self) -> Fingerprint {
         let terms = &self.terms;
-        Fingerprint::of(&terms.group, &terms.facts, terms.credential.as_deref(), terms.head)
+        Fingerprint::of(&terms.group, &terms.facts, terms.given.credential.as_deref(), terms.head)
     }
 
     /// The same request with this head, which a yes then covers too.

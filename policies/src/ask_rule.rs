@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::asking::{AskedBy, Asking};
 use crate::rules::AllowRule;
-use crate::segments::Outline;
 use crate::{Adviser, Refused};
 
 /// An ask's place among the rules, and its words. These are made once, because many requests may wait
@@ -13,18 +12,16 @@ use crate::{Adviser, Refused};
 pub(crate) struct AskRule {
     /// Its index among the rules that open something.
     pub(crate) place: usize,
-    /// The outline of its paths, as denials read them.
-    pub(crate) outline: Outline,
     by: Arc<AskedBy>,
     /// The same for a time when nobody is asked.
     by_in_quiet: Arc<AskedBy>,
 }
 
 impl AskRule {
-    pub(crate) fn new(place: usize, rule: &AllowRule, outline: Outline, asking: &Asking, adviser: Adviser) -> Self {
+    pub(crate) fn new(place: usize, rule: &AllowRule, asking: &Asking, adviser: Adviser) -> Self {
         let lift = adviser(&Refused::Asked(rule)).lift;
         let by = AskedBy { at: rule.at.clone(), why: rule.why.clone(), hold: asking.hold, quiet: false, lift };
-        AskRule { place, outline, by_in_quiet: Arc::new(AskedBy { quiet: true, ..by.clone() }), by: Arc::new(by) }
+        AskRule { place, by_in_quiet: Arc::new(AskedBy { quiet: true, ..by.clone() }), by: Arc::new(by) }
     }
 
     pub(crate) fn by(&self, quiet: bool) -> &Arc<AskedBy> {

@@ -1,7 +1,7 @@
 //! What makes Doorward ask the owner, and how: an `[[ask]]`, or `[ask] unlisted = true`. What it is
 //! not: the asking itself, which belongs to whoever keeps questions and grants.
 
-use crate::{Code, Hours, Moment, Refusal, RuleRef};
+use crate::{Hours, Moment, RuleRef};
 
 /// `[ask]`: what is asked besides the `[[ask]]`s, how long a request waits, and when nobody is
 /// asked.
@@ -46,28 +46,5 @@ impl Asking {
 impl Default for Asking {
     fn default() -> Self {
         Asking { unlisted: None, hold: Asking::HOLD, quiet: Vec::new() }
-    }
-}
-
-impl AskedBy {
-    /// The refusal of a request that got no yes.
-    pub fn unanswered(&self) -> Refusal {
-        let why = match (&self.why, self.quiet) {
-            (_, true) => "the owner is asked about this first, and not at this time of day".to_owned(),
-            (Some(why), false) => format!("the owner is asked about this first ({why}), and has not said yes"),
-            (None, false) => "the owner is asked about this first, and has not said yes".to_owned(),
-        };
-        let rule = Some(self.at.clone());
-        Refusal { code: Code::AskUnanswered, why, logged: None, rule, lift: self.lift.clone() }
-    }
-
-    /// The refusal of a body that is too long to be asked about.
-    pub fn too_large(&self) -> Refusal {
-        let why = format!(
-            "the owner is asked about this first, and a body of more than {} KiB cannot be described; send less at a \
-             time",
-            ASKED_AT_MOST >> 10
-        );
-        Refusal { code: Code::AskTooLarge, why, ..self.unanswered() }
     }
 }

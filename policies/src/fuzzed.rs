@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
-use crate::body::{BodyConditions, Condition, Effect, Field, Wanted, Words};
+use crate::body::{BodyConditions, Condition, Does, Effect, Field, Wanted, Words};
 use crate::host_pattern::HostPattern;
 use crate::segments::{Outline, Segments};
 use crate::{Authority, Facts, Host, Path, RequestPattern, Scheme};
@@ -68,10 +68,12 @@ pub fn body(bytes: &[u8]) {
     let check = |field: &str, words: Words, effect| {
         let condition = Condition::new(Field::read(field).unwrap(), words, effect);
         let mut conditions = BodyConditions::new(false);
-        match effect {
-            Effect::Allow => conditions.allow(&[condition].into(), &RULE.with(Clone::clone), Vec::new()),
-            Effect::Deny => conditions.deny(&[condition].into(), crate::Refusal::new(crate::Code::DeniedByRule, "no")),
-        }
+        conditions.free = effect == Effect::Deny;
+        let does = match effect {
+            Effect::Allow => Does::Open { at: RULE.with(Clone::clone), lift: Vec::new() },
+            Effect::Deny => Does::Deny(crate::Refusal::new(crate::Code::DeniedByRule, "no")),
+        };
+        conditions.add(Some(&[condition].into()), does);
         conditions.check(bytes).is_ok()
     };
     let text = || vec![Wanted::Text("web_*".to_owned()), Wanted::Bool(true)];

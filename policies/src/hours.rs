@@ -3,10 +3,6 @@
 //! What it is not: a clock. A minute that a clock change skips never occurs, and one that it
 //! repeats occurs twice.
 
-use std::fmt;
-
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
 use crate::{Moment, TimeOfDay, Weekday};
 
 /// When a rule holds: from the first minute of a span up to its end, which is not of it, on
@@ -75,100 +71,27 @@ impl Hours {
 
     /// Whether they are over for good.
     pub fn have_ended(&self, now: Moment) -> bool {
-        match self.standing(now) {
-            Standing::Over => true,
-            Standing::Ahead | Standing::Holds | Standing::Closed => false,
-        }
+        self.standing(now) == Standing::Over
     }
 
     /// Whether a moment is in them.
     pub fn include(&self, moment: Moment) -> bool {
-        match self.standing(moment) {
-            Standing::Holds => true,
-            Standing::Ahead | Standing::Closed | Standing::Over => false,
-        }
-    }
-
-    /// The times of day at which the rule begins or ends to hold, or may.
-    pub fn borders(&self) -> impl Iterator<Item = TimeOfDay> + use<> {
-        let Times { span, days: _, from, until } = &self.0;
-        let span = (*span).into_iter().flat_map(|(from, to)| [from, to]);
-        span.chain(from.map(Moment::time)).chain(until.map(Moment::time)).chain([TimeOfDay::MIDNIGHT])
-    }
-
-    /// Whether a moment may be in both.
-    pub fn meet(&self, other: &Hours) -> bool {
-        // Of two spans that meet, one begins in the other.
-        !self.end_before(other) && !other.end_before(self) && (self.begin_in(other) || other.begin_in(self))
-    }
-
-    fn end_before(&self, other: &Hours) -> bool {
-        let (Times { span: _, days: _, from: _, until }, Times { span: _, days: _, from, until: _ }) =
-            (&self.0, &other.0);
-        until.zip(*from).is_some_and(|(until, from)| until <= from)
-    }
-
-    fn begin_in(&self, other: &Hours) -> bool {
-        let Times { span, days, from: _, until: _ } = &self.0;
-        let from = span.map_or(TimeOfDay::MIDNIGHT, |(from, _)| from);
-        let days: &[Weekday] = if days.is_empty() { &Weekday::ALL } else { days };
-        let Times { span, days: others, from: _, until: _ } = &other.0;
-        days.iter().any(|day| hold(*span, others, *day, from))
+        self.standing(moment) == Standing::Holds
     }
 }
 
+/// Whether a rule with these hours holds; one without always does.
+pub(crate) fn hold_now(hours: Option<&Hours>, now: Moment) -> bool {
+    hours.is_none_or(|hours| hours.include(now))
+}
+
 /// Whether a time of a day is in a span on some days.
-fn hold(span: Option<(TimeOfDay, TimeOfDay)>, days: &[Weekday], day: Weekday, time: TimeOfDay) -> bool {
+pub(crate) fn hold(span: Option<(TimeOfDay, TimeOfDay)>, days: &[Weekday], day: Weekday, time: TimeOfDay) -> bool {
     let begin_on = |day| days.is_empty() || days.contains(&day);
     match span {
         None => begin_on(day),
         Some((from, to)) if from < to => from <= time && time < to && begin_on(day),
         Some((from, to)) => (from <= time && begin_on(day)) || (time < to && begin_on(day.yesterday())),
-    }
-}
-
-/// `07:00-21:00 on mon, tue`, `from sat 2026-12-05 08:00 until sat 2026-12-05 22:00`.
-impl fmt::Display for Hours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Times { span, days, from, until } = &self.0;
-        if let Some((from, to)) = span {
-            write!(f, "{from}-{to}")?;
-        }
-        if !days.is_empty() {
-            let names: Vec<_> = days.iter().map(|day| day.as_str()).collect();
-            let on = match span {
-                None => "on",
-                Some((from, to)) if from < to => " on",
-                Some(_) => " beginning on",
-            };
-            write!(f, "{on} {}", names.join(", "))?;
-        }
-        let mut gap = if span.is_some() || !days.is_empty() { ", " } else { "" };
-        if let Some(from) = from {
-            write!(f, "{gap}from {from}")?;
-            gap = " ";
-        }
-        until.map_or(Ok(()), |until| write!(f, "{gap}until {until}"))
-    }
-}
-
-/// `{ "from": "07:00", "to": "21:00", "days": ["mon", "tue"] }`, with `begins` where it has not always held (`from` are the
-/// hours' own) and `until` where it ends.
-impl Serialize for Hours {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Times { span, days, from, until } = &self.0;
-        let days: Vec<_> = days.iter().map(|day| day.as_str()).collect();
-        let mut shown = serializer.serialize_struct("Hours", 3 + [from, until].into_iter().flatten().count())?;
-        shown.serialize_field("from", &span.map(|(from, _)| from.to_string()))?;
-        shown.serialize_field("to", &span.map(|(_, to)| to.to_string()))?;
-        shown.serialize_field("days", &days)?;
-        if let Some(from) = from {
-            shown.serialize_field("begins", &from.written())?;
-        }
-        if let Some(until) = until {
-            shown.serialize_field("until", &until.written())?;
-        }
-        shown.end()
     }
 }
 

@@ -18,6 +18,7 @@ mod advice;
 mod ask;
 mod ask_rule;
 mod asking;
+mod asks;
 mod asks_model;
 mod body;
 mod decide;
@@ -37,28 +38,29 @@ mod rules;
 mod say;
 mod segments;
 mod shared_names;
+mod spelling;
 mod terms;
-mod tunnel;
+mod told;
 mod upheld;
-mod verdict;
 mod wildcard;
 
-pub use advice::{Advice, Adviser, Refused, Resolved};
+pub use advice::{Advice, Adviser, Closed, Refused, Resolved};
 pub use ask::Ask;
 pub use asking::{ASKED_AT_MOST, AskedBy, Asking};
+pub use asks::Asks;
 pub use body::{BodyConditions, Condition, Effect, Field, Unfit, Wanted, Words};
+pub use decide::{CheckedAddress, Permit, Searched, TunnelPermit, Verdict};
 pub use grant::{BodyHash, Bounds, Fingerprint, Grant, GrantId, Granted, HeadHash};
 pub use host_pattern::HostPattern;
 pub use hours::{Hours, Standing, Times};
 pub use narrow::{Narrow, Part};
 pub use observe::Observe;
 pub use policy::{Policy, PolicyAt, Rules};
-pub use request_pattern::{Methods, PatternError, RequestPattern};
-pub use rules::{AllowRule, Asks, Closed, DenyRule, Fit, Leave, Origin, Reading, TunnelRule};
+pub use request_pattern::{Methods, RequestPattern};
+pub use rules::{AllowRule, DenyRule, Fit, Leave, Origin, Reading, TunnelRule};
 pub use say::{Say, Showing, Teller, Telling};
+pub use spelling::PatternError;
 pub use terms::{PolicyHash, Terms};
-pub use tunnel::TunnelPermit;
-pub use verdict::{CheckedAddress, Permit, Searched, Verdict};
 pub use words::{
     At, Authority, AuthorityError, Clock, Code, Date, Facts, GroupName, Host, HostError, HostName, Limits, Method,
     Moment, NameWriter, Path, PathError, Query, Refusal, RuleRef, SandboxId, Scheme, TimeOfDay, Upgrade, UrlError,

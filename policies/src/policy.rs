@@ -1,21 +1,16 @@
 //! A compiled policy: the rules of one group, ready to judge.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use crate::ask_rule::AskRule;
 use crate::asking::Asking;
 use crate::grant::{Grant, HeadHash};
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
-use crate::narrow::{self, Narrow};
+use crate::narrow::Narrow;
 use crate::observe::Observe;
-use crate::rules::{AllowRule, DenyRule, Reading, TunnelRule};
-use crate::say::{Say, Showing, Teller, Telling};
+use crate::rules::{AllowRule, DenyRule, TunnelRule};
+use crate::say::{Say, Teller};
 use crate::segments::Outline;
-use crate::{
-    Adviser, Authority, Date, Facts, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay,
-};
+use crate::{Adviser, Authority, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -23,17 +18,14 @@ pub struct Policy {
     pub(crate) group: GroupName,
     pub(crate) hash: PolicyHash,
     pub(crate) adviser: Adviser,
-    teller: Teller,
+    pub(crate) teller: Teller,
     rules: Rules,
     /// The part that a helper may ask for; `None`: this is the group's own policy.
     narrow: Option<Narrow>,
     allow_hosts: HostIndex,
-    /// Kept apart from the rules, because every request scans them.
-    allow_outlines: Vec<Outline>,
     /// Only the asks.
     asks: Vec<AskRule>,
     ask_hosts: HostIndex,
-    deny_outlines: Vec<Outline>,
     tunnel_hosts: HostIndex,
     deny_hosts: HostIndex,
 }
@@ -79,18 +71,14 @@ impl Rules {
 impl Policy {
     /// A policy of these rules. `hash` names what they were made from.
     pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, (adviser, teller): (Adviser, Teller)) -> Self {
-        let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
-        let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
-        let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| &rule.host));
-        let allow_outlines = rules.allows.iter().map(|rule| outline(&rule.requests, RequestPattern::outline)).collect();
-        let deny_outlines =
-            rules.denies.iter().map(|rule| outline(&rule.requests, RequestPattern::wide_outline)).collect();
-        let asks: Vec<_> = rules.allows.iter().enumerate().filter(|(_, rule)| rule.asks()).collect();
-        let ask_hosts = HostIndex::new(asks.iter().map(|(_, rule)| &rule.host));
-        let of_ask = |(place, rule): (usize, &AllowRule)| {
-            AskRule::new(place, rule, outline(&rule.requests, RequestPattern::wide_outline), &rules.asking, adviser)
-        };
-        let asks = asks.into_iter().map(of_ask).collect();
+        let exactly = |rule: &AllowRule| outline(&rule.requests, RequestPattern::outline);
+        let widely = |requests: &[RequestPattern]| outline(requests, RequestPattern::wide_outline);
+        let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| (&rule.host, exactly(rule))));
+        let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| (&rule.host, Outline::ANYTHING)));
+        let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| (&rule.host, widely(&rule.requests))));
+        let asks = || rules.allows.iter().enumerate().filter(|(_, rule)| rule.asks());
+        let ask_hosts = HostIndex::new(asks().map(|(_, rule)| (&rule.host, widely(&rule.requests))));
+        let asks = asks().map(|(place, rule)| AskRule::new(place, rule, &rules.asking, adviser)).collect();
         Policy {
             group: group.clone(),
             hash,
@@ -99,10 +87,8 @@ impl Policy {
             rules,
             narrow: None,
             allow_hosts,
-            allow_outlines,
             asks,
             ask_hosts,
-            deny_outlines,
             tunnel_hosts,
             deny_hosts,
         }
@@ -139,66 +125,9 @@ impl Policy {
         &self.group
     }
 
-    /// Every credential that a rule puts on, once each, sorted; for a helper, those it can come to use.
-    pub fn credentials(&self) -> Vec<Arc<str>> {
-        // A request to a model may get its key from another rule for that host.
-        let models = || self.rules.allows.iter().filter(|rule| rule.model);
-        let within = |rule: &&AllowRule| {
-            let thinks = || models().any(|model| narrow::may_meet(&model.host, &rule.host));
-            self.narrow.as_ref().is_none_or(|narrow| narrow.may_meet(&rule.host) || thinks())
-        };
-        let mut names: Vec<_> =
-            self.rules.allows.iter().filter(within).filter_map(|rule| rule.credential.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// What a request does, in one line: in the words of the rules that cover it, or else in plain ones.
-    /// Anything taken from the request is shown as data.
-    pub fn sentence(&self, facts: &Facts, body: Option<Showing<'_>>) -> String {
-        let telling = self.telling(facts, body);
-        (self.teller.said)(&telling).unwrap_or_else(|| (self.teller.plain)(&telling))
-    }
-
-    /// The same in the words of the rules that cover it, for a request of which only the facts are known; `None`
-    /// if they have none.
-    pub fn said(&self, facts: &Facts) -> Option<String> {
-        (self.teller.said)(&self.telling(facts, None))
-    }
-
-    fn telling<'a>(&'a self, facts: &'a Facts, body: Option<Showing<'a>>) -> Telling<'a> {
-        let reading = Reading::new(facts);
-        let rules = self.allows_of(&facts.authority.host).filter(|rule| rule.names(&reading)).collect();
-        Telling { says: &self.rules.says, rules, facts, body }
-    }
-
-    /// What the group may use up.
-    pub fn limits(&self) -> &Limits {
-        &self.rules.limits
-    }
-
-    /// Whether what only looks like a secret stops a request (`leaks = "block"`).
-    pub fn blocks_lookalikes(&self) -> bool {
-        self.rules.blocks_lookalikes
-    }
-
-    /// The last day on which the group is observed, where `mode = "observe"` stands.
-    pub fn observe_until(&self) -> Option<Date> {
-        self.rules.observe.as_ref().map(|observe| observe.until)
-    }
-
     /// All that judges.
     pub fn rules(&self) -> &Rules {
         &self.rules
-    }
-
-    /// The times of day at which a rule for a host begins or ends, midnight included; empty if all
-    /// rules for it always hold.
-    pub fn borders_of(&self, host: &Host) -> BTreeSet<TimeOfDay> {
-        let allows = self.allows_of(host).filter_map(|rule| rule.hours.as_ref());
-        let hours = allows.chain(self.tunnels_of(host).filter_map(|rule| rule.hours.as_ref()));
-        hours.flat_map(Hours::borders).collect()
     }
 
     /// Whether connections there are opened although a rule says `tls = "tunnel"`: because of a
@@ -207,44 +136,35 @@ impl Policy {
     pub fn wants_opening(&self, authority: &Authority) -> bool {
         let (host, port) = (&authority.host, authority.port);
         let looks = |rule: &AllowRule| (rule.credential.is_some() || rule.asks()) && rule.ports.contains(&port);
-        is_reserved(host) || self.denies_of(host).any(|deny| deny.touches(port)) || self.allows_of(host).any(looks)
-    }
-
-    /// Whether the host is the door's own name (`doorward.internal`), which no
-    /// policy can name and no verdict allows.
-    pub fn host_is_reserved(host: &Host) -> bool {
         is_reserved(host)
+            || self.denies_near(host, None).any(|deny| deny.touches(port))
+            || self.allows_of(host).any(looks)
     }
 
     /// The allows and asks that name a host, unordered, whatever their hours.
     pub fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
-        self.allow_hosts.find_own(host).into_iter().map(|place| &self.rules.allows[place])
+        self.allows_near(host, None)
     }
 
-    /// The allows for a host that may cover a path with this outline.
-    pub(crate) fn allows_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
-        let near = move |place: &usize| self.allow_outlines[*place].meets(&path);
-        self.allow_hosts.find_own(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
+    /// Those that may cover a path with this outline.
+    pub(crate) fn allows_near(&self, host: &Host, path: Option<Outline>) -> impl Iterator<Item = &AllowRule> {
+        self.allow_hosts.find_own(host, path).into_iter().map(|place| &self.rules.allows[place])
     }
 
-    /// The asks for a host, matched as widely as denials, so at least those of `allows_of`; each with its rule.
-    pub(crate) fn asks_of(&self, host: &Host) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
-        let asks = self.ask_hosts.find(host).into_iter().map(|place| &self.asks[place]);
+    /// The asks for a host that may cover a path with this outline, matched as widely as denials, so at least those of
+    /// `allows_near`; each with its rule.
+    pub(crate) fn asks_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
+        let asks = self.ask_hosts.find(host, Some(path)).into_iter().map(|place| &self.asks[place]);
         asks.map(|ask| (ask, &self.rules.allows[ask.place]))
     }
 
-    /// The denies for a host that may cover a path with this outline.
-    pub(crate) fn denies_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &DenyRule> {
-        let near = move |place: &usize| self.deny_outlines[*place].meets(&path);
-        self.deny_hosts.find(host).into_iter().filter(near).map(|place| &self.rules.denies[place])
+    /// The denies for a host that may cover a path with this outline (none: any).
+    pub(crate) fn denies_near(&self, host: &Host, path: Option<Outline>) -> impl Iterator<Item = &DenyRule> {
+        self.deny_hosts.find(host, path).into_iter().map(|place| &self.rules.denies[place])
     }
 
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &TunnelRule> {
-        self.tunnel_hosts.find_own(host).into_iter().map(|place| &self.rules.tunnels[place])
-    }
-
-    pub(crate) fn denies_of(&self, host: &Host) -> impl Iterator<Item = &DenyRule> {
-        self.deny_hosts.find(host).into_iter().map(|place| &self.rules.denies[place])
+        self.tunnel_hosts.find_own(host, None).into_iter().map(|place| &self.rules.tunnels[place])
     }
 }
 
@@ -282,13 +202,13 @@ impl<'a> PolicyAt<'a> {
     /// The allows and asks that name a host, except those that have ended for good.
     pub(crate) fn allows_of(&self, host: &Host) -> impl Iterator<Item = &'a AllowRule> {
         let now = self.now;
-        self.policy.allows_of(host).filter(move |rule| !rule.has_ended(now))
+        self.policy.allows_of(host).filter(move |rule| !has_ended(rule.hours.as_ref(), now))
     }
 
     /// The same for tunnels.
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &'a TunnelRule> {
         let now = self.now;
-        self.policy.tunnels_of(host).filter(move |rule| !rule.has_ended(now))
+        self.policy.tunnels_of(host).filter(move |rule| !has_ended(rule.hours.as_ref(), now))
     }
 
     /// The same for a request with this head, if yeses to it are passed in.
@@ -314,4 +234,8 @@ impl<'a> PolicyAt<'a> {
 
 fn outline(requests: &[RequestPattern], of: fn(&RequestPattern) -> Outline) -> Outline {
     Outline::of_all(requests.iter().map(of))
+}
+
+fn has_ended(hours: Option<&Hours>, now: Moment) -> bool {
+    hours.is_some_and(|hours| hours.have_ended(now))
 }

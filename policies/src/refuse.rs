@@ -1,9 +1,19 @@
 //! Why a request is refused, in words, and how close it came.
 
-use crate::asking::AskedBy;
-use crate::rules::{AllowRule, Asks, Closed, DenyRule, Fit, Reading, TunnelRule};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::advice::Closed;
+use crate::asking::{ASKED_AT_MOST, AskedBy};
+use crate::asks::Asks;
+use crate::body::{Condition, Finding};
+use crate::decide::Reach;
+use crate::hours::hold_now;
+use crate::rules::{AllowRule, DenyRule, Fit, Reading, TunnelRule};
 use crate::{
-    Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, RuleRef, Scheme, Standing, Upgrade,
+    Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, Resolved, RuleRef, Scheme, Standing,
+    Upgrade,
 };
 
 impl PolicyAt<'_> {
@@ -52,7 +62,8 @@ impl PolicyAt<'_> {
 
     /// The tunnel that would let a connection through unopened at another time.
     pub(crate) fn closed_tunnel(&self, authority: &Authority) -> Option<Closed<'_>> {
-        let closed = |rule: &&TunnelRule| rule.ports.contains(&authority.port) && !rule.holds(self.now());
+        let closed =
+            |rule: &&TunnelRule| rule.ports.contains(&authority.port) && !hold_now(rule.hours.as_ref(), self.now());
         let rule = self.tunnels_of(&authority.host).filter(closed).min_by(|a, b| a.at.cmp(&b.at));
         let closed = rule.and_then(|rule| Some(Closed::Tunnel(rule, rule.hours.as_ref()?)));
         closed.filter(|_| !self.policy().wants_opening(authority))
@@ -82,6 +93,25 @@ impl PolicyAt<'_> {
         AskedBy { at: at.clone(), why, hold, quiet: self.is_quiet(), lift: self.lift(&named) }
     }
 
+    /// Whether the rules that open a request put on one credential at most. A path that a rule spells out may be
+    /// another page to the server: no credential goes along that would not go to that page as well.
+    pub(crate) fn has_one_credential(
+        &self,
+        request: &Reading<'_>,
+        rule: &AllowRule,
+        fitting: &[&AllowRule],
+    ) -> Result<(), Refusal> {
+        let is_other = |other: &&AllowRule| other.credential.is_some() && other.credential != rule.credential;
+        let has_two_readings = !request.facts.path.is_plain() && rule.credential.is_some();
+        let undone = || {
+            let mut all = self.policy().allows_of(&request.facts.authority.host).filter(is_other);
+            all.find(|allow| hold_now(allow.hours.as_ref(), self.now()) && allow.touches(request))
+        };
+        let other = fitting.iter().copied().find(is_other);
+        let other = other.or_else(|| has_two_readings.then(undone).flatten());
+        other.map_or(Ok(()), |other| Err(self.policy().two_credentials(rule, other)))
+    }
+
     /// Whether a request can be put to a person: it is sent as it was shown, and has one reading.
     pub(crate) fn can_be_asked(&self, request: &Reading<'_>, ask: &AllowRule) -> Result<(), Refusal> {
         let facts = request.facts;
@@ -102,13 +132,25 @@ impl PolicyAt<'_> {
     }
 }
 
-impl Policy {
-    /// Fails closed: unreachable as long as every grant comes from a rule.
-    pub(crate) fn no_rule(&self) -> Refusal {
-        Refusal::new(Code::NotAllowed, format!("no rule of group {} covers this", self.group))
+impl Reach<'_> {
+    /// The refusal of an address that is not on the public internet.
+    pub(crate) fn refuses(&self, ip: IpAddr, kind: &str) -> Refusal {
+        let &Reach { authority, facts, rule, takes_private, .. } = self;
+        let net = IpNet::from(ip.to_canonical());
+        let advice = (self.adviser)(&Refused::Address(Resolved { rule, takes_private, facts, authority, net }));
+        let host = &authority.host;
+        let is = if *host == Host::Ip(ip) {
+            format!("{host} is {kind}")
+        } else {
+            format!("{host} resolves to {ip}, {kind}")
+        };
+        let why = format!("{is}; such addresses are refused unless the rule names them");
+        Refusal { code: Code::ResolvedPrivate, why, logged: None, rule: Some(rule.clone()), lift: advice.lift }
     }
+}
 
-    pub(crate) fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
+impl Policy {
+    fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
         let mut both = [rule, other];
         both.sort_by(|a, b| a.at.cmp(&b.at));
         let [first, second] = both;
@@ -183,4 +225,39 @@ impl Policy {
             _ => format!("group {group} may reach this page of {host}, but not open a WebSocket there"),
         }
     }
+}
+
+impl AskedBy {
+    /// The refusal of a request that got no yes.
+    pub fn unanswered(&self) -> Refusal {
+        let why = match (&self.why, self.quiet) {
+            (_, true) => "the owner is asked about this first, and not at this time of day".to_owned(),
+            (Some(why), false) => format!("the owner is asked about this first ({why}), and has not said yes"),
+            (None, false) => "the owner is asked about this first, and has not said yes".to_owned(),
+        };
+        let rule = Some(self.at.clone());
+        Refusal { code: Code::AskUnanswered, why, logged: None, rule, lift: self.lift.clone() }
+    }
+
+    /// The refusal of a body that is too long to be asked about.
+    pub fn too_large(&self) -> Refusal {
+        let why = format!(
+            "the owner is asked about this first, and a body of more than {} KiB cannot be described; send less at a \
+             time",
+            ASKED_AT_MOST >> 10
+        );
+        Refusal { code: Code::AskTooLarge, why, ..self.unanswered() }
+    }
+}
+
+/// Names the field, never its value: a refusal is logged.
+pub(crate) fn unfit(conditions: &[Condition], findings: &[Finding], at: &RuleRef, lift: &[String]) -> Option<Refusal> {
+    let failed = conditions.iter().zip(findings).find(|(_, finding)| **finding != Finding::Holds);
+    let why = match failed? {
+        (condition, Finding::Unclear) => {
+            format!("`{}` in the body is not of the kind that the rule expects there", condition.field)
+        }
+        (condition, _) => format!("the rule wants that in the body {condition}"),
+    };
+    Some(Refusal { code: Code::BodyCondition, why, logged: None, rule: Some(at.clone()), lift: lift.to_vec() })
 }

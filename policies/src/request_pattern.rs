@@ -11,7 +11,7 @@
 use std::fmt;
 
 use crate::segments::{Outline, Segments};
-use crate::{Method, Path, PathError};
+use crate::{Method, Path};
 
 /// `GET /repos/**` as it stands in `do` and `only`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,21 +33,7 @@ pub enum Methods {
     One(Method),
 }
 
-/// Why a text is not a pattern, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatternError {
-    /// What is wrong.
-    pub message: String,
-    /// What to write instead.
-    pub help: Option<String>,
-}
-
 impl RequestPattern {
-    /// Reads `METHOD /path/pattern`; `*` stands for any method.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        Self::read(text).map_err(|error| error.to_string())
-    }
-
     /// Whether it covers the request, read exactly.
     pub fn matches(&self, method: Method, path: &Path) -> bool {
         self.methods.cover(method) && self.covers_path(&Segments::exact(path.as_str()))
@@ -60,20 +46,6 @@ impl RequestPattern {
             || (!path.is_plain() && self.methods.cover(method) && self.covers_widely(&Segments::wide_request(path)))
     }
 
-    /// Like `parse`, with what to write instead kept apart.
-    pub fn read(text: &str) -> Result<Self, PatternError> {
-        let form = || "write a method and a path, like \"GET /v1/**\" or \"* /notes\"".to_owned();
-        let Some((method, path)) = text.split_once(' ') else {
-            return Err(PatternError::new(format!("{text:?} is not a method and a path"), Some(form())));
-        };
-        let methods = match method {
-            "*" => Methods::Any,
-            _ => Methods::One(Method::parse(method).ok_or_else(|| unknown_method(method, path))?),
-        };
-        check_path(path)?;
-        Ok(Self::new(methods, path))
-    }
-
     /// What `access = "read"` covers.
     pub fn any_read() -> Self {
         Self::new(Methods::Read, "/**")
@@ -84,7 +56,8 @@ impl RequestPattern {
         Self::new(Methods::Any, "/**")
     }
 
-    fn new(methods: Methods, path: &str) -> Self {
+    /// `path` stands in canonical form, stars apart.
+    pub(crate) fn new(methods: Methods, path: &str) -> Self {
         RequestPattern {
             methods,
             path: path.to_owned(),
@@ -117,11 +90,6 @@ impl RequestPattern {
         &self.path
     }
 
-    /// The part of its path that must be spelt out, if there is one.
-    pub fn to_spell(&self) -> Option<&'static str> {
-        Path::parse(&self.path).ok()?.to_spell()
-    }
-
     /// Whether a deny with this pattern covers every request of the other. May err on the side of
     /// no.
     pub fn covers_all_of(&self, other: &RequestPattern) -> bool {
@@ -141,19 +109,6 @@ impl RequestPattern {
     /// The outline of what a deny covers.
     pub(crate) fn wide_outline(&self) -> Outline {
         Outline::of_all(self.wide.iter().map(Segments::outline))
-    }
-
-    /// Whether it names one method and one path.
-    pub fn is_exact(&self) -> bool {
-        self.as_exact().is_some()
-    }
-
-    /// The one method and the one path that it names, if it is exact.
-    pub(crate) fn as_exact(&self) -> Option<(Method, &str)> {
-        match self.methods {
-            Methods::One(method) if !self.path.contains('*') => Some((method, &self.path)),
-            _ => None,
-        }
     }
 
     /// How specific it is: no star is best, then more literal characters.
@@ -176,66 +131,6 @@ impl Methods {
     /// HEAD is a GET whose answer has no body (RFC 9110 §9.3.2): a deny of GET means it too.
     pub(crate) fn cover_widely(self, method: Method) -> bool {
         self.cover(method) || (self == Methods::One(Method::Get) && method == Method::Head)
-    }
-}
-
-fn unknown_method(method: &str, path: &str) -> PatternError {
-    let upper = method.to_ascii_uppercase();
-    let help = match Method::parse(&upper) {
-        Some(known) => format!("methods are written in upper case: \"{known} {path}\""),
-        None => format!("known are * and {}", Method::ALL.map(Method::as_str).join(", ")),
-    };
-    PatternError::new(format!("{method:?} is no method"), Some(help))
-}
-
-fn check_path(path: &str) -> Result<(), PatternError> {
-    if let Some(found) = path.chars().find(|c| matches!(c, '?' | '[' | ']' | '{' | '}' | '!' | '\\')) {
-        return Err(metacharacter(found));
-    }
-    if path.split('/').any(|segment| segment != "**" && segment.contains("**")) {
-        let help = "write /** for everything below, or a single * within a segment";
-        return Err(PatternError::new("** must stand alone between slashes".to_owned(), Some(help.to_owned())));
-    }
-    let canonical = Path::parse(path).map_err(|error| unreadable_path(path, &error))?;
-    if canonical.as_str() != path {
-        let help = Some(format!("write {canonical}"));
-        return Err(PatternError::new(format!("{path} is not in canonical form and would never match"), help));
-    }
-    Ok(())
-}
-
-fn metacharacter(found: char) -> PatternError {
-    let help = match found {
-        '?' => "patterns cover paths only; a query is always allowed with its path".to_owned(),
-        '!' => "for the character itself write %21; to exclude something write a [[deny]]".to_owned(),
-        '\\' => "paths are written with /".to_owned(),
-        _ => "list the alternatives as patterns of their own in `do`".to_owned(),
-    };
-    PatternError::new(format!("{found} has no meaning in a path pattern; only * and ** do"), Some(help))
-}
-
-fn unreadable_path(path: &str, error: &PathError) -> PatternError {
-    let help = match error {
-        PathError::NotAbsolute => Some(format!("write /{}", path.trim_start_matches([' ', '/']))),
-        PathError::Byte(byte) => Some(format!("write it as %{byte:02X}")),
-        _ => None,
-    };
-    PatternError::new(error.to_string(), help)
-}
-
-impl PatternError {
-    /// With a sentence that says what to write, if there is one.
-    pub fn new(message: String, help: Option<String>) -> Self {
-        PatternError { message, help }
-    }
-}
-
-impl fmt::Display for PatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.help {
-            Some(help) => write!(f, "{}; {help}", self.message),
-            None => f.write_str(&self.message),
-        }
     }
 }
 

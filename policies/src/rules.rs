@@ -5,13 +5,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::asks::Asks;
 use crate::body::Condition;
 use crate::host_pattern::HostPattern;
-use crate::hours::Hours;
+use crate::hours::{Hours, hold_now};
 use crate::request_pattern::Methods;
 use crate::segments::{Outline, Segments};
-use words::{parameter_asks, parameter_writes};
-
 use crate::{Facts, Method, Moment, Query, RequestPattern, RuleRef, Scheme};
 
 /// Whose rule it is, and so who can take it back.
@@ -127,15 +126,6 @@ pub struct DenyRule {
     pub why: Option<String>,
 }
 
-/// A rule that would allow something at another time.
-#[derive(Clone, Copy, Debug)]
-pub enum Closed<'a> {
-    /// A rule whose requests are judged.
-    Allow(&'a AllowRule, &'a Hours),
-    /// A tunnel.
-    Tunnel(&'a TunnelRule, &'a Hours),
-}
-
 /// How well an allow rule fits a request to its host; a later variant is closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
@@ -160,19 +150,6 @@ pub struct Reading<'a> {
     exact: Segments,
     wide: Vec<Segments>,
     asks: Asks,
-}
-
-/// What a request asks for besides what its method says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// Nothing: it means what its method says.
-    Nothing,
-    /// Another method, by a parameter.
-    OtherMethod,
-    /// A GraphQL mutation, although its method only reads.
-    Mutation,
-    /// Another method, by a field of its body.
-    OtherMethodInBody,
 }
 
 impl<'a> Reading<'a> {
@@ -224,26 +201,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-impl Asks {
-    fn of(facts: &Facts) -> Self {
-        let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(Query::as_str).unwrap_or_default());
-        let asks = |pair: &str| parameter_asks(pair, facts.method);
-        // `/x;_method=DELETE`: some servers take parameters there too.
-        let undone = facts.path.undone();
-        let pieces = || path.split('/').chain(undone.split('/'));
-        let in_path = || pieces().flat_map(|segment| segment.split(';').skip(1)).any(asks);
-        if (path.contains(';') && in_path()) || query.split(['&', ';']).any(asks) {
-            return Asks::OtherMethod;
-        }
-        // A `;` may be part of a value for servers that split at `&` only.
-        let writes = || query.split('&').chain(query.split(['&', ';'])).any(parameter_writes);
-        if facts.method.is_read() && writes() {
-            return Asks::Mutation;
-        }
-        Asks::Nothing
-    }
-}
-
 impl AllowRule {
     /// How well it fits at a moment; the host is known to match.
     pub(crate) fn fit(&self, request: &Reading<'_>, now: Moment) -> Fit {
@@ -260,7 +217,7 @@ impl AllowRule {
             let (literal, length) = pattern.weight();
             match request.allowed_by(pattern.methods) {
                 true if !upgrades => Fit::NoUpgrade,
-                true if !self.holds(now) => Fit::OutsideHours,
+                true if !hold_now(self.hours.as_ref(), now) => Fit::OutsideHours,
                 true => Fit::Fits(literal, length),
                 false => Fit::OtherMethod,
             }
@@ -268,30 +225,9 @@ impl AllowRule {
         on_path.map(fit).max().unwrap_or(Fit::OtherPath)
     }
 
-    /// Whether a moment is in its hours.
-    pub(crate) fn holds(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_none_or(|hours| hours.include(now))
-    }
-
-    /// Whether it has ended for good.
-    pub(crate) fn has_ended(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
-    }
-
-    /// Whether it covers a request of its host at any time.
-    pub(crate) fn names(&self, request: &Reading<'_>) -> bool {
-        match self.fit(request, Moment::FAR) {
-            Fit::OutsideHours | Fit::Fits(..) => true,
-            Fit::OtherPort | Fit::OtherPath | Fit::OtherMethod | Fit::NoUpgrade => false,
-        }
-    }
-
     /// Whether the owner is asked first.
     pub fn asks(&self) -> bool {
-        match self.leave {
-            Leave::Asked => true,
-            Leave::Given | Leave::Unasked => false,
-        }
+        self.leave == Leave::Asked
     }
 
     /// Whether an `[[ask]]` binds a request that others allow; the host is known to match. Matched
@@ -300,7 +236,7 @@ impl AllowRule {
         self.asks()
             && self.scheme == request.facts.scheme
             && self.ports.contains(&request.facts.authority.port)
-            && self.holds(now)
+            && hold_now(self.hours.as_ref(), now)
             && self.requests.iter().any(|pattern| request.bound_by(pattern))
     }
 
@@ -325,44 +261,10 @@ impl AllowRule {
     }
 }
 
-impl TunnelRule {
-    /// Whether a moment is in its hours.
-    pub(crate) fn holds(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_none_or(|hours| hours.include(now))
-    }
-
-    /// Whether it has ended for good.
-    pub(crate) fn has_ended(&self, now: Moment) -> bool {
-        self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
-    }
-}
-
-impl<'a> Closed<'a> {
-    /// Where it stands.
-    pub fn at(self) -> &'a RuleRef {
-        match self {
-            Closed::Allow(rule, _) => &rule.at,
-            Closed::Tunnel(rule, _) => &rule.at,
-        }
-    }
-
-    /// When it holds.
-    pub fn hours(self) -> &'a Hours {
-        match self {
-            Closed::Allow(_, hours) | Closed::Tunnel(_, hours) => hours,
-        }
-    }
-}
-
 impl DenyRule {
     /// Whether it covers the request, matched widely; the host is known to match.
     pub(crate) fn covers(&self, request: &Reading<'_>) -> bool {
         self.touches(request.facts.authority.port) && self.requests.iter().any(|pattern| request.bound_by(pattern))
-    }
-
-    /// Whether it covers everything on its host.
-    pub fn covers_everything(&self) -> bool {
-        self.ports.is_empty() && self.json.is_none() && self.requests.contains(&RequestPattern::anything())
     }
 
     /// Whether it forbids anything on this port. A tunnel could not be checked against it, so there

@@ -56,18 +56,6 @@ impl Segments {
             |segment, text| if path.spelt { match_spelt(segment, text) } else { match_segment(segment, text) },
         )
     }
-
-    /// Whether it covers everything another pattern does. A star of the other counts as a plain
-    /// letter, which only a star covers.
-    pub(crate) fn covers_pattern(&self, other: &Segments) -> bool {
-        wildcard::matches(
-            &self.parts,
-            &other.parts,
-            |segment| &**segment == "**",
-            |_| true,
-            |segment, text| &**text != "**" && match_segment(segment, text),
-        )
-    }
 }
 
 /// A lone `*` needs at least one character: `/x/*` is not `/x/`.

@@ -18,21 +18,45 @@ pub struct PolicyHash([u8; 8]);
 pub struct Terms {
     pub(crate) facts: Facts,
     pub(crate) group: GroupName,
-    pub(crate) rule: RuleRef,
     pub(crate) policy: PolicyHash,
     pub(crate) now: Moment,
-    pub(crate) credential: Option<Arc<str>>,
     pub(crate) head: HeadHash,
+    pub(crate) given: Given,
+    pub(crate) adviser: Adviser,
+}
+
+/// What all rules that open a request give together.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) rule: RuleRef,
+    pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
     pub(crate) asks_model: bool,
     pub(crate) opaque: bool,
     pub(crate) observed: bool,
     pub(crate) by_wildcard: bool,
-    pub(crate) body: Option<Box<BodyConditions>>,
+    pub(crate) body: BodyConditions,
     /// Whether `private` can be added to the rule itself.
     pub(crate) takes_private: bool,
-    pub(crate) adviser: Adviser,
+}
+
+impl Given {
+    /// Permission and nothing else: no credential, no private network, no model.
+    pub(crate) fn nothing_else(rule: &RuleRef, body: BodyConditions) -> Self {
+        Given {
+            rule: rule.clone(),
+            credential: None,
+            private: Arc::from([]),
+            model: false,
+            asks_model: false,
+            opaque: false,
+            observed: false,
+            by_wildcard: true,
+            body,
+            takes_private: false,
+        }
+    }
 }
 
 impl Terms {
@@ -48,7 +72,7 @@ impl Terms {
 
     /// The rule that decided.
     pub fn rule(&self) -> &RuleRef {
-        &self.rule
+        &self.given.rule
     }
 
     /// The policy that judged it.
@@ -63,7 +87,7 @@ impl Terms {
 
     /// The name of the credential that the rule puts on.
     pub fn credential(&self) -> Option<&Arc<str>> {
-        self.credential.as_ref()
+        self.given.credential.as_ref()
     }
 
     /// The head that a yes would be for; empty where nobody is asked.
@@ -73,45 +97,45 @@ impl Terms {
 
     /// Whether the owner is asked about it, for any body or for some.
     pub fn may_ask(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.asked_by().is_some())
+        self.given.body.asked_by().is_some()
     }
 
     /// Whether the rule says `model = true`: surrogates may be quoted in bodies.
     pub fn model(&self) -> bool {
-        self.model
+        self.given.model
     }
 
     /// Whether every rule that covers the request allows nothing but asking a model: exact message
     /// paths, and conditions that exclude tools that run at the provider and stored or background
     /// jobs.
     pub fn asks_model(&self) -> bool {
-        self.asks_model
+        self.given.asks_model
     }
 
     /// Whether the rule says `opaque = true`: an answer that cannot be looked into passes.
     pub fn opaque(&self) -> bool {
-        self.opaque
+        self.given.opaque
     }
 
     /// Whether no rule names the host and `mode = "observe"` alone lets it through.
     pub fn observed(&self) -> bool {
-        self.observed
+        self.given.observed
     }
 
     /// Whether the rule names the host by a pattern, so that the name may be a new one.
     pub fn by_wildcard(&self) -> bool {
-        self.by_wildcard
+        self.given.by_wildcard
     }
 
     /// Networks that the host may resolve to although they are not on the public internet.
     pub fn private(&self) -> &[IpNet] {
-        &self.private
+        &self.given.private
     }
 
     /// The conditions on the body. If there are any, the whole body is read and
     /// [`BodyConditions::check`]ed before anything is sent.
     pub fn body_conditions(&self) -> Option<&BodyConditions> {
-        self.body.as_deref()
+        Some(&self.given.body).filter(|body| !body.is_empty())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use crate::rules::Reading;
 use crate::{Authority, BodyConditions, Code, Facts, Permit, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 impl PolicyAt<'_> {
@@ -15,22 +16,22 @@ impl PolicyAt<'_> {
             return address.map_or(Ok(()), |address| permit.check_address(address).map(drop).map_err(revoked));
         }
         // Its yes was used up for it; no other counts.
-        let grants = permit.body.as_deref().map_or(&[][..], BodyConditions::grants);
+        let grants = permit.given.body.grants();
         let now = match self.with_grants(grants).with_head(permit.head()).decide(permit.facts().clone()) {
             Verdict::Allow(now) => now,
             Verdict::Ask(ask) => return Err(revoked(ask.into_refusal().1)),
             Verdict::Deny(_, refusal) => return Err(revoked(refusal)),
         };
-        let body_is_judged = match (&now.body, &permit.body) {
+        let body_is_judged = match (now.body_conditions(), permit.body_conditions()) {
             (None, _) => true,
             (Some(now), Some(then)) => now.takes_all_of(then),
             (Some(_), None) => false,
         };
-        if let Some(refusal) = permit.reached.iter().find_map(|named| self.reaches(named).err()) {
+        if let Some(refusal) = permit.reached().iter().find_map(|named| self.reaches(named).err()) {
             return Err(revoked(refusal));
         }
-        let gives_less = (permit.model && !now.model) || (permit.opaque && !now.opaque);
-        if now.credential != permit.credential || gives_less || !body_is_judged {
+        let gives_less = (permit.model() && !now.model()) || (permit.opaque() && !now.opaque());
+        if now.credential() != permit.credential() || gives_less || !body_is_judged {
             let why =
                 "the policy, or what it says at this time, changed while the request was under way; send it again";
             return Err(Refusal::new(Code::Revoked, why));
@@ -40,7 +41,7 @@ impl PolicyAt<'_> {
 
     /// Whether more of its body may be sent: what this policy would have it looked through for, it is.
     pub fn upholds_search(&self, permit: &Permit) -> Result<(), Refusal> {
-        let Some(searched) = permit.searched.get() else { return Ok(()) };
+        let Some(searched) = permit.searched() else { return Ok(()) };
         if permit.policy() == self.policy().hash() && permit.now() == self.now() {
             return Ok(());
         }
@@ -67,6 +68,23 @@ impl PolicyAt<'_> {
             Verdict::Ask(ask) => Err(ask.into_refusal().1),
             Verdict::Deny(_, refusal) => Err(refusal),
         }
+    }
+
+    /// The refusal of a permitted request whose body has a field that asks for another method
+    /// (`_method`). `None` if the policy allows every method there with the same credential and
+    /// conditions: then such a field changes nothing.
+    pub fn refusal_of_other_methods(&self, permit: &Permit) -> Option<Refusal> {
+        let host = &permit.facts().authority.host;
+        let refusal = match self.judge_within(&Reading::asking_in_body(permit.facts())) {
+            Ok(all) if all.credential == permit.given.credential && all.body.asks_what(permit.body_conditions()) => {
+                return None;
+            }
+            Ok(_) => Refusal::new(Code::MethodDenied, "other methods go there under other rules; leave the field out"),
+            Err(refusal) => refusal,
+        };
+        let why =
+            format!("a field of the body (_method or one like it) asks {host} for another method: {}", refusal.why);
+        Some(Refusal { why, ..refusal })
     }
 
     /// The same for a tunnel.

@@ -1,7 +1,5 @@
 //! One condition: a field, and what its values must or must not be.
 
-use std::fmt;
-
 use super::field::Field;
 use crate::wildcard;
 
@@ -94,26 +92,4 @@ impl Condition {
         let same = |p: &u8, t: &u8| if self.wide { p.eq_ignore_ascii_case(t) } else { p == t };
         wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |_| true, same)
     }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = &self.field;
-        match &self.words {
-            Words::Not(wanted) => write!(f, "no `{field}` is {}", either(wanted)),
-            Words::Only(wanted) => write!(f, "every `{field}` is {}", either(wanted)),
-            Words::Any(wanted) => write!(f, "some `{field}` is {}", either(wanted)),
-            Words::Absent => write!(f, "there is no `{field}`"),
-            Words::Present => write!(f, "there is a `{field}`"),
-        }
-    }
-}
-
-/// People read a refusal: no brackets, no commas.
-fn either(wanted: &[Wanted]) -> String {
-    let word = |wanted: &Wanted| match wanted {
-        Wanted::Text(text) => format!("{text:?}"),
-        Wanted::Bool(value) => value.to_string(),
-    };
-    wanted.iter().map(word).collect::<Vec<_>>().join(" or ")
 }

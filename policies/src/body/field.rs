@@ -9,7 +9,7 @@ use std::fmt;
 
 use words::{fold_key, key_letters};
 
-use crate::request_pattern::PatternError;
+use crate::PatternError;
 
 /// A path into a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]

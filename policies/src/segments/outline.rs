@@ -28,7 +28,7 @@ impl Segments {
 }
 
 impl Outline {
-    const ANYTHING: Outline = Outline([u64::MAX; 4]);
+    pub(crate) const ANYTHING: Outline = Outline([u64::MAX; 4]);
     const NOTHING: Outline = Outline([0; 4]);
 
     /// The outline of several together.

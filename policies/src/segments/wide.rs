@@ -78,6 +78,18 @@ impl Segments {
             |segment, text| match_segment(segment, text) || is_short_for(text, segment),
         )
     }
+
+    /// Whether it covers everything another pattern does. A star of the other counts as a plain
+    /// letter, which only a star covers.
+    pub(crate) fn covers_pattern(&self, other: &Segments) -> bool {
+        wildcard::matches(
+            &self.parts,
+            &other.parts,
+            |segment| &**segment == "**",
+            |_| true,
+            |segment, text| &**text != "**" && match_segment(segment, text),
+        )
+    }
 }
 
 /// A segment without the parts that some servers do not see.

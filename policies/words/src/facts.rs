@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{GroupName, Host, HostError, Method, Path, Query};
+use crate::{AuthorityError, Host, Method, Path, Query};
 
 /// How the request travels upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,17 +46,6 @@ pub struct Facts {
     pub query: Option<Query>,
     /// The protocol it wants to switch to, if any.
     pub upgrade: Option<Upgrade>,
-}
-
-/// Why a text is not an authority.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthorityError {
-    /// The host part.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// A required port is missing (CONNECT), or the port is not 1 to 65535.
-    #[error("the port is missing or not a number from 1 to 65535")]
-    Port,
 }
 
 impl Scheme {
@@ -115,43 +104,6 @@ impl Facts {
             None => self.path.to_string(),
         }
     }
-
-    /// Whether it is a query of DNS over HTTPS, by its URL (RFC 8484 §4.1).
-    pub fn asks_for_names(&self) -> bool {
-        let is_dns = |one: &str| {
-            let key = one.split('=').next().unwrap_or_default();
-            percent_encoding::percent_decode_str(key).eq(*b"dns")
-        };
-        let asked = self.query.as_ref().is_some_and(|query| query.as_str().split('&').any(is_dns));
-        asked && self.path.undone().split('/').any(|segment| segment.eq_ignore_ascii_case("dns-query"))
-    }
-
-    /// The URL without its query, which may hold what must not be shown.
-    pub fn url_without_query(&self) -> String {
-        format!("{}://{}{}", self.scheme.as_str(), self.authority.host_header(self.scheme), self.path)
-    }
-}
-
-impl Facts {
-    /// The command with which an owner allows a group exactly this, safe to paste into a shell. The path must be
-    /// spelt as in a rule.
-    pub fn command_to_allow(&self, group: &GroupName) -> String {
-        let secure = self.scheme == Scheme::Https;
-        let url = match self.upgrade {
-            Some(Upgrade::WebSocket) => {
-                let scheme = if secure { "wss" } else { "ws" };
-                format!("{scheme}://{}{}", self.authority.host_header(self.scheme), self.path)
-            }
-            None => self.url_without_query(),
-        };
-        format!("doorward policy allow {group} {} {}", self.method, in_shell(&url))
-    }
-}
-
-/// Quotes a word for a shell: it contains what a sandbox asked for.
-fn in_shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | ':' | '.' | '_' | '-' | '%' | '+' | '@' | ',');
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 impl fmt::Display for Authority {
@@ -164,22 +116,6 @@ impl fmt::Display for Authority {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn a_command_is_safe_to_paste() {
-        fn command(method: &str, url: &str) -> String {
-            let group = GroupName::parse("family").unwrap();
-            Facts::parse(method, url).unwrap().command_to_allow(&group)
-        }
-        assert_eq!(command("POST", "https://a.test/x?k=v"), "doorward policy allow family POST https://a.test/x");
-        assert_eq!(command("GET", "wss://a.test/x"), "doorward policy allow family GET wss://a.test/x");
-        for path in ["/$(id)", "/a;b", "/a&b", "/it's", "/~a", "/!x", "/*"] {
-            let url = format!("https://a.test{path}");
-            let command = command("GET", &url);
-            let word = command.strip_prefix("doorward policy allow family GET '").unwrap().strip_suffix('\'').unwrap();
-            assert!(!word.replace(r"'\''", "").contains('\''), "{command}");
-        }
-    }
 
     #[test]
     fn authorities() {

@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use crate::HostError;
+
 /// A DNS name in its one canonical form: lower case, no trailing dot.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostName(Arc<str>);
@@ -20,29 +22,6 @@ pub enum Host {
     Name(HostName),
     /// An address, written the one canonical way.
     Ip(IpAddr),
-}
-
-/// Why a text is not a host.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
-    /// There is nothing.
-    #[error("the host is empty")]
-    Empty,
-    /// RFC 1035: 253 characters for a name.
-    #[error("the host is longer than 253 characters")]
-    TooLong,
-    /// RFC 1035: 1 to 63 characters for a label.
-    #[error("a label of the host is empty or longer than 63 characters")]
-    Label,
-    /// A character that canonical host names do not hold.
-    #[error("the host holds {0:?}; write names in ASCII (A-labels), without user, port or escapes")]
-    Character(char),
-    /// `127.1`, `0x7f000001`, `2130706433`: numbers that resolvers turn into addresses.
-    #[error("the host looks like an address but is not in canonical form; write it as 192.0.2.1")]
-    Number,
-    /// Brackets hold IPv6 addresses and nothing else.
-    #[error("brackets may only hold an IPv6 address")]
-    Brackets,
 }
 
 impl HostName {

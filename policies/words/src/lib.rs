@@ -10,6 +10,7 @@
 pub mod address;
 mod code;
 mod date;
+mod errors;
 mod facts;
 mod graphql;
 mod host;
@@ -22,22 +23,26 @@ mod name;
 mod path;
 mod refusal;
 mod rule_ref;
+mod told;
 mod url;
+mod written;
 
 pub use address::special;
 pub use code::Code;
 pub use date::Date;
-pub use facts::{Authority, AuthorityError, Facts, Scheme, Upgrade};
-pub use host::{Host, HostError, HostName};
+pub use errors::{AuthorityError, HostError, PathError};
+pub use facts::{Authority, Facts, Scheme, Upgrade};
+pub use host::{Host, HostName};
 pub use identity::{GroupName, SandboxId};
 pub use limits::Limits;
 pub use method::Method;
-pub use moment::{At, Clock, Moment, TimeOfDay, Weekday};
+pub use moment::{Clock, Moment, TimeOfDay, Weekday};
 pub use name::{
     NameWriter, field_asks, fold_key, key_letters, letters_of, normal_name, parameter_asks, parameter_names,
     parameter_writes, undo_escapes,
 };
-pub use path::{ESCAPED_PERCENT, ESCAPED_SLASH, Path, PathError, Query};
+pub use path::{ESCAPED_PERCENT, ESCAPED_SLASH, Path, Query};
 pub use refusal::Refusal;
 pub use rule_ref::RuleRef;
 pub use url::UrlError;
+pub use written::At;

@@ -7,7 +7,7 @@
 //! with one `_` for whatever separates them. Two names with the same form are one name here.
 //! `tests/frameworks` checks that against real frameworks.
 
-use crate::{Method, graphql};
+use crate::{Facts, Method, graphql};
 
 /// Writes a name in its normal form, a character at a time.
 #[derive(Clone, Debug, Default)]
@@ -177,6 +177,18 @@ pub fn parameter_writes(pair: &str) -> bool {
     let value = pair.split_once('=').map_or(pair, |(_, value)| value);
     // Escapes are undone only for the few values that can be one.
     value.len() > "mutation".len() && graphql::holds_mutation(&undo_escapes(value))
+}
+
+impl Facts {
+    /// Whether it is a query of DNS over HTTPS, by its URL (RFC 8484 §4.1).
+    pub fn asks_for_names(&self) -> bool {
+        let is_dns = |one: &str| {
+            let key = one.split('=').next().unwrap_or_default();
+            percent_encoding::percent_decode_str(key).eq(*b"dns")
+        };
+        let asked = self.query.as_ref().is_some_and(|query| query.as_str().split('&').any(is_dns));
+        asked && self.path.undone().split('/').any(|segment| segment.eq_ignore_ascii_case("dns-query"))
+    }
 }
 
 fn is_override(normal: &str, counts: impl Fn(&Override) -> bool) -> bool {

@@ -14,7 +14,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::likeness;
+use percent_encoding::{AsciiSet, percent_encode_byte, utf8_percent_encode};
+
+use crate::{PathError, likeness};
 
 /// A canonical absolute path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,48 +27,13 @@ pub struct Path(Box<str>);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Query(Box<str>);
 
-/// Why a text is not a path that can be judged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
-    /// Only origin-form is accepted as a path here.
-    #[error("the path does not start with a slash")]
-    NotAbsolute,
-    /// A byte that must be percent-encoded, or is not allowed at all.
-    #[error("the path holds a byte that may not stand there unencoded (0x{0:02x})")]
-    Byte(u8),
-    /// The same of a query.
-    #[error("the query holds a byte that may not stand there unencoded (0x{0:02x}); write it as %{0:02X}")]
-    QueryByte(u8),
-    /// `%` without two hex digits after it.
-    #[error("a percent sign in the path is not followed by two hex digits")]
-    Percent,
-    /// Escapes that are not UTF-8: overlong forms, or letters of another charset.
-    #[error("the path holds escapes that are no UTF-8, which servers read in different ways")]
-    NotUtf8,
-    /// `.` or `..`, plain, encoded or in disguise.
-    #[error("the path holds a dot segment, which servers resolve in different ways")]
-    DotSegment,
-    /// A segment that some read as empty: `;x`, or one beside a `%2F`. A plain `//` does not count.
-    #[error("the path holds a segment that is empty to some servers and not to others")]
-    EmptySegment,
-    /// `%25` before digits that make it an escape.
-    #[error("the path holds an escape within an escape (%25), which servers undo in different ways")]
-    SecondEscape,
-    /// `/(S(x))/`: a session in the path.
-    #[error("the path holds a segment that ASP.NET takes for a session or a ticket and leaves out")]
-    Session,
-    /// `%5C`, `\`, `%00`: separators in disguise.
-    #[error("the path holds a backslash or control character, which servers read in different ways")]
-    Ambiguous,
-}
-
 impl Path {
     /// Reads an origin-form path without its query.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         if !text.starts_with('/') {
             return Err(PathError::NotAbsolute);
         }
-        let canonical = decode_unreserved(text)?;
+        let canonical = canonical(text)?;
         let mut segments = canonical[1..].split('/').peekable();
         while let Some(segment) = segments.next() {
             let last = segments.peek().is_none();
@@ -126,15 +93,7 @@ impl Query {
         if let Some(byte) = text.bytes().find(|byte| matches!(byte, 0..=b' ' | b'#' | 0x7f)) {
             return Err(PathError::QueryByte(byte));
         }
-        let mut out = String::with_capacity(text.len());
-        for byte in text.bytes() {
-            if matches!(byte, b'"' | b'<' | b'>' | 0x80..) {
-                push_escape(&mut out, byte);
-            } else {
-                out.push(char::from(byte));
-            }
-        }
-        Ok(Query(out.into()))
+        Ok(Query(utf8_percent_encode(text, LEFT_IN_QUERIES).to_string().into()))
     }
 
     /// The text that is sent.
@@ -143,60 +102,34 @@ impl Query {
     }
 }
 
-/// Decodes `%41`, keeps `%20`, refuses separators in disguise.
-fn decode_unreserved(text: &str) -> Result<String, PathError> {
-    let bytes = text.as_bytes();
-    let mut out = String::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if byte == b'%' {
-            let high = hex_digit(bytes.get(at + 1)).ok_or(PathError::Percent)?;
-            let low = hex_digit(bytes.get(at + 2)).ok_or(PathError::Percent)?;
-            push_encoded(&mut out, 16 * high + low)?;
-            at += 3;
-        } else {
-            push_plain(&mut out, byte)?;
-            at += 1;
+/// Decodes `%41`, keeps `%20`, encodes `|`, refuses separators in disguise.
+fn canonical(text: &str) -> Result<String, PathError> {
+    let mut out = String::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut digit = || char::from(bytes.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        match byte {
+            b'%' => match digit().zip(digit()) {
+                Some((high, low)) => push(&mut out, 16 * high + low, true)?,
+                None => return Err(PathError::Percent),
+            },
+            _ => push(&mut out, byte, false)?,
         }
     }
     Ok(out)
 }
 
-fn push_plain(out: &mut String, byte: u8) -> Result<(), PathError> {
+/// Adds a byte in its one form.
+fn push(out: &mut String, byte: u8, was_escaped: bool) -> Result<(), PathError> {
     match byte {
-        b'\\' => Err(PathError::Ambiguous),
-        _ if byte == b'/' || is_unreserved(byte) || is_sub_delimiter(byte) => {
-            out.push(char::from(byte));
-            Ok(())
-        }
-        _ if is_left_plain(byte) => {
-            push_escape(out, byte);
-            Ok(())
-        }
-        _ => Err(PathError::Byte(byte)),
+        b'\\' => return Err(PathError::Ambiguous),
+        0..=0x1f | 0x7f if was_escaped => return Err(PathError::Ambiguous),
+        _ if is_unreserved(byte) => out.push(char::from(byte)),
+        _ if was_escaped || is_left_plain(byte) => out.push_str(percent_encode_byte(byte)),
+        _ if byte == b'/' || is_sub_delimiter(byte) => out.push(char::from(byte)),
+        _ => return Err(PathError::Byte(byte)),
     }
-}
-
-fn push_encoded(out: &mut String, byte: u8) -> Result<(), PathError> {
-    match byte {
-        b'\\' => Err(PathError::Ambiguous),
-        0..=0x1f | 0x7f => Err(PathError::Ambiguous),
-        _ if is_unreserved(byte) => {
-            out.push(char::from(byte));
-            Ok(())
-        }
-        _ => {
-            push_escape(out, byte);
-            Ok(())
-        }
-    }
-}
-
-fn push_escape(out: &mut String, byte: u8) {
-    out.push('%');
-    out.push(char::from(HEX[usize::from(byte >> 4)]));
-    out.push(char::from(HEX[usize::from(byte & 15)]));
+    Ok(())
 }
 
 fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
@@ -243,11 +176,8 @@ pub const ESCAPED_SLASH: &str = "%2F";
 /// The same for a percent sign.
 pub const ESCAPED_PERCENT: &str = "%25";
 
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
-
-fn hex_digit(byte: Option<&u8>) -> Option<u8> {
-    char::from(*byte?).to_digit(16).and_then(|d| u8::try_from(d).ok())
-}
+/// What browsers encode in a query besides letters beyond ASCII.
+const LEFT_IN_QUERIES: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>');
 
 /// RFC 3986 §2.3.
 fn is_unreserved(byte: u8) -> bool {

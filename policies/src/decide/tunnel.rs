@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::verdict::{self, Reach};
+use super::verdict::{self, Reach};
 use crate::{Adviser, Authority, CheckedAddress, Moment, PolicyHash, Refusal, RuleRef};
 
 /// The proof that a connection may go through unopened. Like [`crate::Permit`], only the decision
@@ -20,15 +20,15 @@ use crate::{Adviser, Authority, CheckedAddress, Moment, PolicyHash, Refusal, Rul
 /// ```
 #[derive(Debug)]
 pub struct TunnelPermit {
-    pub(crate) authority: Authority,
-    pub(crate) rule: RuleRef,
-    pub(crate) policy: PolicyHash,
-    pub(crate) now: Moment,
-    pub(crate) private: Arc<[IpNet]>,
-    pub(crate) by_wildcard: bool,
+    pub(super) authority: Authority,
+    pub(super) rule: RuleRef,
+    pub(super) policy: PolicyHash,
+    pub(super) now: Moment,
+    pub(super) private: Arc<[IpNet]>,
+    pub(super) by_wildcard: bool,
     /// Whether `private` can be added to the rule itself.
-    pub(crate) takes_private: bool,
-    pub(crate) adviser: Adviser,
+    pub(super) takes_private: bool,
+    pub(super) adviser: Adviser,
 }
 
 impl TunnelPermit {

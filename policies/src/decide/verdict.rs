@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::ask::Ask;
 use crate::asking::AskedBy;
 use crate::terms::Terms;
-use crate::{Adviser, Authority, Code, Facts, Host, Refusal, Refused, Resolved, RuleRef, address};
+use crate::{Adviser, Authority, Facts, Refusal, RuleRef, address};
 
 /// Allow, ask or deny, always with the rule that decided (if none did: deny).
 #[derive(Debug)]
@@ -51,10 +51,10 @@ pub enum Verdict {
 /// ```
 #[derive(Debug)]
 pub struct Permit {
-    pub(crate) terms: Terms,
+    pub(super) terms: Terms,
     /// What else it has its host read or remove, by a header.
-    pub(crate) reached: Vec<Facts>,
-    pub(crate) searched: OnceLock<Searched>,
+    pub(super) reached: Vec<Facts>,
+    pub(super) searched: OnceLock<Searched>,
 }
 
 /// What a request's body is searched for, as the policy that gave the permit demanded. A policy that demands more
@@ -96,13 +96,19 @@ impl Permit {
         let _ = self.searched.set(searched);
     }
 
+    pub(crate) fn reached(&self) -> &[Facts] {
+        &self.reached
+    }
+
+    pub(crate) fn searched(&self) -> Option<&Searched> {
+        self.searched.get()
+    }
+
     /// The same if only a model may be asked: the body must meet the conditions of a rule that leads to one,
     /// whatever other rules open.
     #[must_use]
     pub fn of_models_alone(mut self) -> Permit {
-        if let Some(body) = &mut self.terms.body {
-            body.bind_to_models();
-        }
+        self.terms.given.body.bind_to_models();
         self
     }
 
@@ -117,9 +123,9 @@ impl Permit {
         let reach = Reach {
             authority: &self.terms.facts.authority,
             facts: Some(&self.terms.facts),
-            rule: &self.terms.rule,
-            private: &self.terms.private,
-            takes_private: self.terms.takes_private,
+            rule: &self.terms.given.rule,
+            private: &self.terms.given.private,
+            takes_private: self.terms.given.takes_private,
             adviser: self.terms.adviser,
         };
         check_address(&reach, address)
@@ -146,20 +152,13 @@ pub(crate) struct Reach<'a> {
     pub(crate) adviser: Adviser,
 }
 
-pub(crate) fn check_address(reach: &Reach<'_>, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
+pub(super) fn check_address(reach: &Reach<'_>, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
     let ip = address.ip();
-    if reach.private.iter().any(|net| net.contains(&ip.to_canonical())) {
-        return Ok(CheckedAddress(address));
+    let is_named = reach.private.iter().any(|net| net.contains(&ip.to_canonical()));
+    match address::special(ip) {
+        Some(kind) if !is_named => Err(reach.refuses(ip, kind)),
+        _ => Ok(CheckedAddress(address)),
     }
-    let Some(kind) = address::special(ip) else { return Ok(CheckedAddress(address)) };
-    let &Reach { authority, facts, rule, takes_private, .. } = reach;
-    let net = IpNet::from(ip.to_canonical());
-    let advice = (reach.adviser)(&Refused::Address(Resolved { rule, takes_private, facts, authority, net }));
-    let host = &authority.host;
-    let is =
-        if *host == Host::Ip(ip) { format!("{host} is {kind}") } else { format!("{host} resolves to {ip}, {kind}") };
-    let why = format!("{is}; such addresses are refused unless the rule names them");
-    Err(Refusal { code: Code::ResolvedPrivate, why, logged: None, rule: Some(rule.clone()), lift: advice.lift })
 }
 
 impl CheckedAddress {
