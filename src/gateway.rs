@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use arc_swap::ArcSwap;
 use desk::lock;
 use policies::{GroupName, Narrow, Policy, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::{Internal, NewResolver, Owner, Secrets};
-use proxy::{CaError, Door, Revocations, TlsError};
+use proxy::{Door, Revocations};
 use rand::RngExt;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
@@ -30,7 +29,9 @@ use crate::store::ledger::{AuditLog, Notice};
 use crate::vault::{SetAside, Vault};
 
 pub mod descriptors;
+mod error;
 pub mod latch;
+mod open_door;
 pub mod policy_events;
 pub mod policy_files;
 mod revocations;
@@ -39,8 +40,12 @@ mod tags;
 mod threads;
 
 use latch::LatchFile;
-use policy_files::{DoorOpen, PolicyFiles, Watching};
-use threads::{Served, Threads};
+use policy_files::{PolicyFiles, Watching};
+use threads::Threads;
+
+pub use error::GatewayError;
+pub use open_door::OpenDoor;
+pub use policy_files::InForce;
 
 /// Everything behind the doors of one installation.
 pub struct Gateway {
@@ -55,72 +60,6 @@ pub struct Gateway {
     threads: Threads,
     _watching: (Watching, Option<revocations::Watching>),
 }
-
-/// An open door, until it is dropped or closed: then its socket is removed, its connections are cut and its
-/// surrogates are worthless.
-pub struct OpenDoor {
-    door: Arc<Door>,
-    policies: Arc<PolicyFiles>,
-    vault: Arc<Vault>,
-    ledger: Arc<AuditLog>,
-    environment: Vec<(String, String)>,
-    socket: PathBuf,
-    served: Served,
-    /// Why it was shut, if a reason was given.
-    why: &'static str,
-    _open: DoorOpen,
-}
-
-/// Why the gateway cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// A file in `extra_ca` is wrong.
-    #[error("extra_ca: {path}: {why}; it must hold certificates in PEM form", path = path.display())]
-    ExtraCa {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A file in `crl` is wrong.
-    #[error("crl: {path}: {why}", path = path.display())]
-    Crl {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A door's certificate authority cannot be made.
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    /// TLS to upstreams cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The folders of `crl` cannot be watched.
-    #[error("crl: the lists cannot be watched: {0}")]
-    Watch(#[from] notify::Error),
-    /// The doors' threads cannot be started.
-    #[error("the threads that doors are served on cannot be started: {0}")]
-    Threads(#[source] io::Error),
-    /// A door's socket cannot be opened.
-    #[error("the door {path} cannot be opened: {error}", path = path.display())]
-    Socket {
-        /// The socket's path.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-}
-
-/// The policy behind a door, whichever is in force by then. It is a group's or a helper's part of that, and the files of
-/// policies alone replace it:
-///
-/// ```compile_fail
-/// fn replaced(behind: doorward::gateway::InForce, policy: policies::Policy) {
-///     behind.0.store(std::sync::Arc::new(policy));
-/// }
-/// ```
-pub struct InForce(Arc<ArcSwap<Policy>>);
 
 impl Gateway {
     /// Opens the gateway of a home. Policies load when a group first needs them. `internal` builds what answers agents
@@ -226,7 +165,7 @@ impl Gateway {
 
     /// The policy in force for a group.
     pub fn policy(&self, group: &GroupName) -> Arc<Policy> {
-        self.policies.of(group).load_full()
+        self.policies.of(group).load()
     }
 
     /// The hash of each policy in force that has been asked for so far.
@@ -236,12 +175,12 @@ impl Gateway {
 
     /// The policy of a group, whichever is in force by then.
     pub fn policy_handle(&self, group: &GroupName) -> InForce {
-        InForce(self.policies.of(group))
+        self.policies.of(group)
     }
 
     /// What of the policy of a group a helper may ask for.
     pub fn narrowed_policy(&self, group: &GroupName, narrow: &Narrow) -> InForce {
-        InForce(self.policies.narrowed(group, narrow))
+        self.policies.narrowed(group, narrow)
     }
 
     /// Opens a door with its own identity and surrogates, for a program of the owner's. No other user of the machine
@@ -256,16 +195,11 @@ impl Gateway {
         self.door(identity, socket, SANDBOXES, policy)
     }
 
-    fn door(
-        &self,
-        identity: Identity,
-        socket: &Path,
-        mode: u32,
-        InForce(policy): InForce,
-    ) -> Result<OpenDoor, GatewayError> {
+    fn door(&self, identity: Identity, socket: &Path, mode: u32, policy: InForce) -> Result<OpenDoor, GatewayError> {
         let place = self.threads.place();
         let listener = listen(socket, mode).and_then(|listener| place.hears(listener));
         let listener = listener.map_err(|error| GatewayError::Socket { path: socket.to_owned(), error })?;
+        let policy = policy.for_a_door();
         let hash = policy.load().hash().to_string();
         let issued = self.vault.issue(&identity, &policy.load().credentials());
         let made = Door::new(self.proxy.clone(), identity.clone(), policy, issued.keyring);
@@ -294,58 +228,6 @@ impl Gateway {
             why: "its program or sandbox has ended",
             _open: self.policies.door_open(),
         })
-    }
-}
-
-impl OpenDoor {
-    /// The sandbox it belongs to.
-    pub fn sandbox_id(&self) -> &SandboxId {
-        &self.door.identity().sandbox
-    }
-
-    /// The CA certificate to trust behind it.
-    pub fn ca_pem(&self) -> &str {
-        self.door.ca_pem()
-    }
-
-    /// The environment variables that hold surrogates.
-    pub fn environment(&self) -> &[(String, String)] {
-        &self.environment
-    }
-
-    /// Sets the run that the next requests belong to. A run starts under the policy that is in the file now.
-    pub fn set_run(&self, run: Option<u64>) {
-        self.policies.of(&self.door.identity().group);
-        self.door.set_run(run);
-    }
-
-    /// See [`Door::will_be_looked_at`].
-    pub fn will_be_looked_at(&self) {
-        self.door.will_be_looked_at();
-    }
-
-    /// Shuts the door.
-    pub fn close(self) {}
-
-    /// Shuts the door, with a reason.
-    pub fn close_because(mut self, why: &'static str) {
-        self.why = why;
-    }
-}
-
-impl Drop for OpenDoor {
-    fn drop(&mut self) {
-        // First no new connection can come in; then what is in flight is cut, with the reason.
-        if let Err(error) = std::fs::remove_file(&self.socket)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "Socket of a closed door could not be removed");
-        }
-        self.door.shut(self.why);
-        self.served.end();
-        let text = format!("a door was shut: {}", self.door.why_shut().unwrap_or(self.why));
-        self.ledger.note(&Notice::of("door_shut", self.door.identity(), text));
-        self.vault.retire(self.door.identity());
     }
 }
 

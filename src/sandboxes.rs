@@ -1,39 +1,42 @@
 //! Sandboxes for groups: a door, folders, and a container around an agent.
 
-use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
 
-use containers::protocol::{Agent, FromGuest, ToGuest};
-use containers::{CreateRequest, Engine, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError};
-use policies::GroupName;
-use tokio::sync::watch as watch_of;
+use containers::protocol::Agent;
+use containers::{CreateRequest, Engine, Sandbox, SandboxSpec, SandboxUser};
+use policies::{GroupName, SandboxId};
 
-use crate::agents::{self, NoKey, Order};
-use crate::config::{self, Config, ConfigError, GroupSettings};
-use crate::gateway::{Gateway, GatewayError, OpenDoor};
+use crate::agents::{self, Order};
+use crate::config::{self, Config, GroupSettings};
+use crate::gateway::Gateway;
 use crate::home::Home;
 use crate::images::{self, ImageError};
-use crate::memory::{self, MemoryError};
+use crate::memory;
 use crate::store::ledger::Notice;
+use alive::Alive;
 use ballast::Ballast;
 use bounds::{bound, kept, kept_by, limits};
 use delegate::Helper;
-use mounts::{Claim, Held, MountError};
+use live::{Mounted, OwnFolders, remove_folder};
+use mounts::{Claim, Held};
 use skilled::Told;
 use users::Users;
 pub(crate) use users::nobodys;
-use watch::{Ticket, Watch, Watched};
+use watch::{Watch, Watched};
 
+mod alive;
 mod ballast;
 mod bounds;
 mod disk;
 pub mod delegate;
+mod error;
+mod live;
 pub mod mounts;
+pub mod remains;
 mod skilled;
 mod spec;
 mod unlinked;
@@ -42,9 +45,8 @@ pub(crate) mod walk;
 mod watch;
 
 pub use disk::Bound;
-
-/// How long an agent may take to finish when its sandbox is stopped.
-const GRACE: Duration = Duration::from_secs(1);
+pub use error::SandboxError;
+pub use live::LiveSandbox;
 
 /// Starts sandboxes on the engine.
 pub struct Sandboxes {
@@ -56,26 +58,8 @@ pub struct Sandboxes {
     users: Users,
     watch: Watch,
     held: Held,
-    /// The live sandboxes, and which of its group's agents runs in each.
-    alive: Mutex<BTreeMap<String, (usize, watch_of::Receiver<()>)>>,
+    alive: Alive,
     told: Told,
-}
-
-/// A running sandbox with its door.
-///
-/// Dropped without [`LiveSandbox::stop`], it ends in the same order: the door first.
-pub struct LiveSandbox {
-    agent: Agent,
-    order: Order,
-    door: OpenDoor,
-    sandbox: Sandbox,
-    watched: Ticket,
-    folders: OwnFolders,
-    /// The group's folder as mounted: a new folder under the same name is another one.
-    mounted: (PathBuf, Option<(u64, u64)>),
-    /// Reserves the owner's folders mounted in it: no other group gets them until it ends.
-    _claim: Claim,
-    _alive: watch_of::Sender<()>,
 }
 
 /// What a sandbox is for.
@@ -90,57 +74,8 @@ enum Wanted<'h> {
     Fetch,
 }
 
-/// What exists on the host only for this sandbox; removed with it.
-struct OwnFolders {
-    door: PathBuf,
-    other: PathBuf,
-}
-
 /// An edit of the finished request to the engine.
 pub type Hole = Box<dyn FnOnce(&mut CreateRequest) + Send>;
-
-/// Why a sandbox does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// The group's settings file is wrong.
-    #[error(transparent)]
-    Settings(#[from] ConfigError),
-    /// Its image cannot be used.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// Its agent would have no key.
-    #[error(transparent)]
-    NoKey(#[from] NoKey),
-    /// A folder on the host cannot be prepared.
-    #[error("the sandbox's folder {path} cannot be made ready: {error}", path = path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// Its door cannot be opened.
-    #[error(transparent)]
-    Door(#[from] GatewayError),
-    /// The memory for all groups cannot be copied.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// A folder of the owner's cannot be mounted.
-    #[error(transparent)]
-    Mount(#[from] MountError),
-    /// The container cannot be started.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// Its group's folders are over their limit.
-    #[error("{}", watch::too_much(*.0))]
-    TooMuch(Bound),
-    /// Its group has filled the disk, which is still almost full.
-    #[error("{}", watch::ALMOST_FULL)]
-    AlmostFull,
-    /// The remains of a dead daemon cannot be removed.
-    #[error("sandboxes of an earlier daemon could not be removed: {0}")]
-    Orphans(String),
-}
 
 impl Sandboxes {
     /// Sandboxes for the groups of a home.
@@ -172,7 +107,7 @@ impl Sandboxes {
             users,
             watch,
             held: Held::default(),
-            alive: Mutex::default(),
+            alive: Alive::default(),
             told: Told::default(),
         })
     }
@@ -269,16 +204,15 @@ impl Sandboxes {
         let container = sandbox.container_id().to_owned();
         let watched = self.watch.begin(&id, Watched::new(group.clone(), container, kept, bound, before));
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
-        let mounted = (spec.folders.group.clone(), inode(&spec.folders.group));
         Ok(LiveSandbox {
-            _alive: self.lives(&id, order.at),
+            _alive: self.alive.begin(&id, order.at),
             agent: spec.agent,
             order,
             sandbox,
             watched,
             door,
             folders,
-            mounted,
+            mounted: Mounted::at(&spec.folders.group),
             _claim: claim,
         })
     }
@@ -330,91 +264,19 @@ impl Sandboxes {
         self.engine.sandbox_user().chown
     }
 
+    /// Resolves when a sandbox has ended; at once if there is none.
+    pub async fn until_gone(&self, sandbox: &SandboxId) {
+        self.alive.until_gone(sandbox).await;
+    }
+
+    /// Which of its group's agents runs in a sandbox; `None` if there is no such sandbox.
+    pub fn place_of(&self, sandbox: &SandboxId) -> Option<usize> {
+        self.alive.place_of(sandbox)
+    }
+
     /// The most bytes that a group's folders may hold.
     pub fn most_bytes(&self, group: &GroupName) -> Result<u64, SandboxError> {
         Ok(bound(&GroupSettings::load(&self.home, group)?.limits, &self.config.engine).bytes)
-    }
-}
-
-impl LiveSandbox {
-    /// Sends a message to the guest.
-    pub async fn send(&mut self, message: &ToGuest) -> Result<(), SandboxLost> {
-        let sent = self.sandbox.send(message).await;
-        sent.map_err(|lost| self.why_ended().unwrap_or(lost))
-    }
-
-    /// The guest's next message; `None` when it has exited.
-    pub async fn next(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
-        match self.sandbox.next().await {
-            Ok(Some(said)) => Ok(Some(said)),
-            over => self.why_ended().map_or(over, Err),
-        }
-    }
-
-    /// Whether it was ended for exceeding a limit.
-    pub fn was_ended(&self) -> bool {
-        self.watched.why().is_some()
-    }
-
-    /// Why something else ended it, if so.
-    fn why_ended(&self) -> Option<SandboxLost> {
-        self.watched.why().map(|why| SandboxLost::Ended { why: why.clone() })
-    }
-
-    /// Sets the run that requests through its door belong to from now on.
-    pub fn set_run(&self, run: Option<u64>) {
-        self.door.set_run(run);
-    }
-
-    /// The agent in it.
-    pub fn agent(&self) -> &Agent {
-        &self.agent
-    }
-
-    /// Which of its group's agents it runs.
-    pub fn order(&self) -> &Order {
-        &self.order
-    }
-
-    /// The engine's id of the container.
-    pub fn container_id(&self) -> &str {
-        self.sandbox.container_id()
-    }
-
-    /// Whether its working folder is still the group's.
-    pub fn has_its_folder(&self) -> bool {
-        inode(&self.mounted.0) == self.mounted.1
-    }
-
-    /// Attestation's findings, where there is a deliberate hole.
-    pub fn findings(&self) -> &[containers::Finding] {
-        self.sandbox.findings()
-    }
-
-    /// Its door.
-    pub fn door(&self) -> &OpenDoor {
-        &self.door
-    }
-
-    /// Shuts the door first, then ends the agent.
-    pub async fn stop(self) {
-        self.stop_because("its sandbox was not needed any more").await;
-    }
-
-    /// The same, with a reason for the log.
-    pub async fn stop_because(self, why: &'static str) {
-        let LiveSandbox { sandbox, door, folders, watched, .. } = self;
-        door.close_because(why);
-        sandbox.stop(GRACE).await;
-        drop(watched);
-        drop(folders);
-    }
-}
-
-impl Drop for OwnFolders {
-    fn drop(&mut self) {
-        remove_folder(&self.door);
-        remove_folder(&self.other);
     }
 }
 
@@ -429,21 +291,9 @@ fn alone(settings: &GroupSettings) -> Order {
     Order { at: 0, name: settings.agent.to_string(), next: None }
 }
 
-fn inode(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
-}
-
 /// Makes a folder with exactly this mode, whatever the umask says.
 fn make_folder(path: &Path, mode: u32) -> Result<(), SandboxError> {
     let made =
         std::fs::create_dir_all(path).and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)));
     made.map_err(|error| SandboxError::Folder { path: path.to_owned(), error })
-}
-
-fn remove_folder(path: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, path = %path.display(), "A sandbox's folder could not be removed");
-    }
 }

@@ -13,7 +13,7 @@ use std::{
 use bollard::{errors::Error, models::ContainerCreateBody, query_parameters::DownloadFromContainerOptionsBuilder};
 use futures_util::StreamExt;
 
-use crate::{Engine, SandboxSpec, container::Container, guest, orphans, spec::CA_BUNDLE};
+use crate::{Engine, SandboxSpec, container::Container, create, guest, orphans, spec::CA_BUNDLE};
 
 mod java;
 
@@ -66,7 +66,7 @@ async fn of_image(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result
     }
     let never_run = never_run(image_id, spec);
     let name = format!("{}-certificates", Container::name(spec));
-    let mut container = Container::create(engine, name, never_run).await?;
+    let mut container = create::container(engine, name, never_run).await?;
     let read = read(engine, container.id()).await;
     container.remove().await;
     let bundle: Arc<[u8]> = read?.into();

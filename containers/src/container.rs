@@ -1,12 +1,8 @@
-//! A container on the engine, from the request to create it until it is removed.
+//! A container on the engine, removed with its handle. What is asked for is in `create.rs`.
 
 use std::time::Duration;
 
-use bollard::{
-    errors::Error,
-    models::ContainerCreateBody,
-    query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions},
-};
+use bollard::{errors::Error, models::ContainerCreateResponse, query_parameters::InspectContainerOptions};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
@@ -42,20 +38,21 @@ impl Container {
         format!("doorward-{}-{}", safe(&spec.group), safe(&spec.id))
     }
 
-    /// Asks the engine to create it. Until the engine answers, a container may exist with an
+    /// One that the engine is asked to create. Until the engine answers, a container may exist with an
     /// unknown id; it can still be removed by its name.
-    pub(crate) async fn create(engine: &Engine, name: String, body: ContainerCreateBody) -> Result<Self, Error> {
-        let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let mut container = Container { engine: engine.clone(), id: name, unanswered: true, removed: false };
-        let created = engine.docker.create_container(Some(options), body).await;
+    pub(crate) fn asked_for(engine: &Engine, name: String) -> Self {
+        Container { engine: engine.clone(), id: name, unanswered: true, removed: false }
+    }
+
+    /// The engine has answered, or is not there any more.
+    pub(crate) fn answered(&mut self, created: &Result<ContainerCreateResponse, Error>) {
         match created {
-            Ok(ref created) => container.id.clone_from(&created.id),
+            Ok(created) => self.id.clone_from(&created.id),
             // The engine says that it created none.
-            Err(Error::DockerResponseServerError { .. }) => container.removed = true,
-            Err(_) => container.remove_later(),
+            Err(Error::DockerResponseServerError { .. }) => self.removed = true,
+            Err(_) => self.remove_later(),
         }
-        container.unanswered = false;
-        created.map(|_| container)
+        self.unanswered = false;
     }
 
     /// The engine's id of the container.

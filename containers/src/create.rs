@@ -1,20 +1,24 @@
-//! From a [`SandboxSpec`] to the request to the engine.
+//! From a [`SandboxSpec`] to the request to the engine, and to the container.
 
 use std::{borrow::Cow, collections::HashMap, path::PathBuf};
 
-use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
-    MountBindOptionsPropagationEnum as Propagation, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
-    ResourcesUlimits,
+use bollard::{
+    errors::Error,
+    models::{
+        ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+        MountBindOptionsPropagationEnum as Propagation, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
+        ResourcesUlimits,
+    },
+    query_parameters::CreateContainerOptionsBuilder,
 };
 
 use crate::{
     accounts,
-    engine::{EngineKind, Facts},
+    container::Container,
+    engine::{Engine, EngineKind, Facts},
+    environment::door_environment,
     guest, orphans,
-    spec::{
-        CA_BUNDLE, DOOR, EXTRA, GLOBAL, HOME, INBOX, IPC, SKILLS, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment,
-    },
+    spec::{CA_BUNDLE, DOOR, EXTRA, GLOBAL, HOME, INBOX, IPC, SKILLS, SandboxSpec, TRUST_STORE, WORKSPACE},
 };
 
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
@@ -26,6 +30,15 @@ pub(crate) const NOWHERE: &str = "127.0.0.1";
 
 /// Mount options of a small tmpfs.
 const SMALL: &str = "rw,noexec,nosuid,nodev,size=16m,mode=1777";
+
+/// Asks the engine for a container.
+pub(crate) async fn container(engine: &Engine, name: String, request: ContainerCreateBody) -> Result<Container, Error> {
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    let mut container = Container::asked_for(engine, name);
+    let created = engine.docker.create_container(Some(options), request).await;
+    container.answered(&created);
+    created.map(|_| container)
+}
 
 /// The whole request to create the container. `seccomp` is the profile in this engine's form.
 pub(crate) fn request(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> ContainerCreateBody {

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
-use super::Alarm;
+use super::alarm::Alarm;
 
 /// A command that takes longer is killed, with its children.
 const TIME: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use desk::{Counted, Pace};
 use tokio::time::Instant;
 
-use super::Alarm;
+use super::alarm::Alarm;
 
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -48,7 +48,7 @@ fn kind(alarm: &Alarm) -> (String, String) {
 }
 
 fn in_order(counted: Vec<((String, String), Counted<Alarm>)>) -> Vec<Alarm> {
-    let told = counted.into_iter().map(|(_, Counted { count, kept })| Alarm { more: count, ..kept });
+    let told = counted.into_iter().map(|(_, Counted { count, kept })| kept.with_more(count));
     let mut told: Vec<_> = told.collect();
     told.sort_by_key(|alarm| alarm.seq);
     told

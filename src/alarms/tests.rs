@@ -1,17 +1,21 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policies::{Code, GroupName, SandboxId};
-use proxy::audit::{Identity, Ledger, Outcome, Protocol};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::alarm::{Alarm, Raised};
+use super::quiet::Quiet;
 use super::*;
+use crate::store::ledger::{AuditLog, Notice};
 
 fn alarm(group: &str, kind: &str) -> Alarm {
-    Alarm { kind: kind.into(), group: group.into(), ..Alarm::default() }
+    Alarm::unrecorded(Raised { kind: kind.into(), group: group.into(), ..Raised::default() })
 }
 
 fn decision(alarm: bool) -> Decision {
@@ -217,8 +221,8 @@ async fn a_reply_that_was_withheld_is_told() {
 
 #[test]
 fn what_a_sandbox_chose_does_nothing_to_a_terminal() {
-    let bad =
-        Alarm { host: Some("a\u{1b}]0;x\u{7}.example".into()), why: "\u{202e}".repeat(999), ..alarm("family", "x") };
+    let host = Some("a\u{1b}]0;x\u{7}.example".into());
+    let bad = Alarm::unrecorded(Raised { host, why: "\u{202e}".repeat(999), ..Raised::clone(&alarm("family", "x")) });
     let text = words(&bad).in_english();
     assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)) && text.len() < 1_000, "{text}");
 }

@@ -2,7 +2,7 @@
 
 use desk::screen::on_screen;
 
-use super::Alarm;
+use super::alarm::Alarm;
 use crate::phrases::Phrases;
 
 /// Reasons are cut to this length; the audit log has all of it.

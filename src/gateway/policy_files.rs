@@ -1,16 +1,14 @@
 //! The policies in force: read from the configuration folder, and replaced atomically when a file is saved, unless the
 //! new one does not load.
 //!
-//! Each group compiles under its own lock: no group's tightening waits for another's file. What is watched is
-//! `watching.rs`; when a file counts as complete is `watched.rs`.
+//! Each group compiles under its own lock: no group's tightening waits for another's file. What is watched, and when it
+//! is looked at again, is `watching.rs`; which of a file's texts counts as complete is `watched.rs`.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use arc_swap::ArcSwap;
 use desk::lock;
 use policies::{Facts, GroupName, Narrow, Policy};
 use policy_file::{Problems, Source, Texts};
@@ -18,13 +16,18 @@ use proxy::audit::LedgerDown;
 
 use super::policy_events;
 use super::taken_presets::TakenPresets;
-use crate::home::{self, Home};
+use crate::home::Home;
 use crate::skills::{self, Accepted};
 use crate::store::ledger::AuditLog;
 
+mod in_force;
+mod text;
 mod watched;
 mod watching;
 
+pub use in_force::InForce;
+use in_force::OfGroup;
+use text::{PolicyFile, Text};
 use watched::Watched;
 pub use watching::{DoorOpen, Watching};
 pub(super) use watching::{is_saved, tell_unwatched};
@@ -65,9 +68,7 @@ pub type Replaced = Box<dyn Fn(&GroupName) + Send + Sync>;
 /// A group's policy and its sources.
 struct Group {
     name: GroupName,
-    policy: Arc<ArcSwap<Policy>>,
-    /// The narrowed policies of its agent's helpers, for as long as they live.
-    narrowed: Mutex<Vec<(Narrow, Weak<ArcSwap<Policy>>)>>,
+    policy: OfGroup,
     state: Mutex<State>,
     /// Another look was asked for while it was being compiled.
     again: AtomicBool,
@@ -87,21 +88,6 @@ struct State {
     waits: bool,
 }
 
-impl Group {
-    /// Puts a policy in force, for helpers too.
-    fn put(&self, policy: Policy) {
-        let mut narrowed = lock(&self.narrowed);
-        narrowed.retain(|(narrow, handle)| match handle.upgrade() {
-            Some(handle) => {
-                handle.store(Arc::new(policy.narrowed(narrow.clone())));
-                true
-            }
-            None => false,
-        });
-        self.policy.store(Arc::new(policy));
-    }
-}
-
 /// The version of each file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Versions {
@@ -110,13 +96,10 @@ struct Versions {
     base: u64,
 }
 
-/// A longer policy file is compiled on another thread.
-const SHORT: usize = 64 << 10;
-
 impl PolicyFiles {
     /// For the policies of a home; changes are recorded in its log.
     pub fn new(home: Home, ledger: Arc<AuditLog>) -> Self {
-        let base = Watched::base(home.base_policy_file());
+        let base = Watched::new(PolicyFile::base(&home), true);
         PolicyFiles {
             home,
             ledger,
@@ -145,37 +128,26 @@ impl PolicyFiles {
 
     /// The policy in force, after another look at the file, so that nobody has to wait for a file system event. The
     /// handle stays the same for the group.
-    pub fn of(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
+    pub fn of(&self, group: &GroupName) -> InForce {
         let group = self.group(group);
         self.refresh(&group, lock(&group.state));
-        group.policy.clone()
+        group.policy.handle()
     }
 
     /// A narrowed form of the policy in force, and of each that replaces it.
-    pub fn narrowed(&self, group: &GroupName, narrow: &Narrow) -> Arc<ArcSwap<Policy>> {
+    pub fn narrowed(&self, group: &GroupName, narrow: &Narrow) -> InForce {
         let group = self.group(group);
         self.refresh(&group, lock(&group.state));
-        let mut narrowed = lock(&group.narrowed);
-        let handle = Arc::new(ArcSwap::from_pointee(group.policy.load().narrowed(narrow.clone())));
-        narrowed.push((narrow.clone(), Arc::downgrade(&handle)));
-        handle
-    }
-
-    /// The hash of each policy that has been asked for so far.
-    pub fn in_force(&self) -> Vec<(GroupName, String)> {
-        let hash = |group: &Arc<Group>| (group.name.clone(), group.policy.load().hash().to_string());
-        lock(&self.groups).values().map(hash).collect()
+        group.policy.narrowed(narrow)
     }
 
     fn group(&self, name: &GroupName) -> Arc<Group> {
         let made = || Group {
             name: name.clone(),
-            // Until a file has loaded, nothing is allowed.
-            policy: Arc::new(ArcSwap::from_pointee(policy_file::deny_all(name))),
-            narrowed: Mutex::default(),
+            policy: OfGroup::without_a_file(name),
             state: Mutex::new(State {
-                file: Watched::of_group(self.home.policy_file(name), name),
-                skills: Watched::of_skills(self.home.skills_file(name), name),
+                file: Watched::new(PolicyFile::of_group(&self.home, name), false),
+                skills: Watched::new(PolicyFile::of_skills(&self.home, name), false),
                 texts: None,
                 made_from: None,
                 unread: None,
@@ -184,53 +156,6 @@ impl PolicyFiles {
             again: AtomicBool::new(false),
         };
         lock(&self.groups).entry(name.clone()).or_insert_with(|| Arc::new(made())).clone()
-    }
-
-    /// Checks whether a file differs from the one in force. `written` are the files whose own writing has just ended.
-    fn look(self: &Arc<Self>, written: &[std::path::PathBuf]) {
-        let mut base = lock(&self.base);
-        let version = base.version();
-        let was_written = base.is_among(written);
-        if let Err(error) = base.look(was_written) {
-            tracing::error!(%error, "base.toml not read; its denials stay");
-        }
-        let base_changed = base.version() != version;
-        drop(base);
-        let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
-        let mut long = Vec::new();
-        for group in groups {
-            let mut state = match group.state.try_lock() {
-                Ok(state) => state,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    // Whoever is compiling looks again.
-                    group.again.store(true, Ordering::SeqCst);
-                    continue;
-                }
-            };
-            let (file_was, skills_were) = (state.file.is_among(written), state.skills.is_among(written));
-            // Read errors are reported by the compiling thread.
-            let unread = state.file.look(file_was).is_err() | state.skills.look(skills_were).is_err();
-            let (file, skills) = (state.file.version(), state.skills.version());
-            let same = state.made_from.is_some_and(|from| (from.file, from.skills) == (file, skills));
-            if !base_changed && !unread && same {
-                continue;
-            }
-            match state.file.length() > SHORT {
-                true => long.push(group.clone()),
-                false => self.refresh(&group, state),
-            }
-        }
-        for group in long {
-            let files = self.clone();
-            std::thread::spawn(move || files.refresh(&group, lock(&group.state)));
-        }
-    }
-
-    /// Reads all of them again, whatever is known of their files.
-    fn refresh_all(&self) {
-        let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
-        groups.iter().for_each(|group| self.refresh(group, lock(&group.state)));
     }
 
     fn refresh(&self, group: &Group, mut state: MutexGuard<'_, State>) {
@@ -244,13 +169,13 @@ impl PolicyFiles {
     /// Replaces a policy if its text has changed and compiles; otherwise the last good one stays, and the log says why.
     fn replace(&self, group: &Group, state: &mut State) {
         let name = &group.name;
-        let (texts, made_from) = match self.texts(state) {
+        let (texts, made_from) = match self.texts(name, state) {
             Ok(found) => found,
             Err(error) => {
                 let why = Some(error.to_string());
                 if state.unread != why {
                     tracing::error!(policy.group = %name, %error, "Policy not read; the last good one stays");
-                    self.ledger.note(&policy_events::rejected(name, &group.policy.load(), &error.to_string()));
+                    self.ledger.note(&policy_events::rejected(name, &group.policy.now(), &error.to_string()));
                     state.unread = why;
                 }
                 return;
@@ -266,7 +191,7 @@ impl PolicyFiles {
                 for warning in &compiled.warnings.0 {
                     tracing::warn!(policy.group = %name, %warning, "Policy loaded with a warning");
                 }
-                if let Err(error) = self.record(name, &group.policy.load(), &compiled.policy, &texts.skills) {
+                if let Err(error) = self.record(name, &group.policy.now(), &compiled.policy, &texts.skills) {
                     if !std::mem::replace(&mut state.waits, true) {
                         tracing::error!(
                             policy.group = %name, %error,
@@ -277,14 +202,14 @@ impl PolicyFiles {
                 }
                 tracing::info!(policy.group = %name, policy.hash = %compiled.policy.hash(), "Policy in force");
                 self.take_presets(&compiled.policy);
-                group.put(compiled.policy);
+                group.policy.put_in_force(compiled.policy);
                 if let Some(hears) = self.replaced.get() {
                     hears(name);
                 }
             }
             Err(problems) => {
                 tracing::error!(policy.group = %name, "Policy refused; the last good one stays:\n{problems}");
-                self.ledger.note(&policy_events::rejected(name, &group.policy.load(), &problems.to_string()));
+                self.ledger.note(&policy_events::rejected(name, &group.policy.now(), &problems.to_string()));
             }
         }
         state.texts = Some(texts);
@@ -293,16 +218,16 @@ impl PolicyFiles {
     }
 
     /// The texts that a policy is compiled from.
-    fn texts(&self, state: &mut State) -> Result<(Texts, Versions), PolicyError> {
+    fn texts(&self, group: &GroupName, state: &mut State) -> Result<(Texts, Versions), PolicyError> {
         let State { file, skills, .. } = state;
         file.look(false)?;
         skills.look(false)?;
         let mut base = lock(&self.base);
         base.look(false)?;
         let made_from = Versions { file: file.version(), skills: skills.version(), base: base.version() };
-        let base = base.source();
-        let file = file.source().unwrap_or_else(|| file.empty());
-        let skills = skills.source().map(accepted).transpose()?.unwrap_or_default();
+        let base = base.text().map(Text::source);
+        let file = file.text().map_or_else(|| PolicyFile::of_group(&self.home, group).empty(), Text::source);
+        let skills = skills.text().map(accepted).transpose()?.unwrap_or_default();
         Ok((Texts { file, base, presets: presets_in_force(&self.home)?, skills }, made_from))
     }
 
@@ -356,27 +281,28 @@ impl PolicyFiles {
 /// A group's file, what was accepted of its skills, `base.toml`, and presets that differ from this version's. A missing
 /// file is an empty one: it allows nothing.
 pub fn read(home: &Home, group: &GroupName) -> Result<Texts, PolicyError> {
-    let skills = read_one(&home.skills_file(group), format!("skills/{group}.toml"))?;
-    let skills = skills.map(accepted).transpose()?.unwrap_or_default();
+    let skills = PolicyFile::of_skills(home, group).now()?;
+    let skills = skills.as_ref().map(accepted).transpose()?.unwrap_or_default();
     Ok(Texts { skills, ..read_without_skills(home, group)? })
 }
 
 /// The same without skills.
 pub fn read_without_skills(home: &Home, group: &GroupName) -> Result<Texts, PolicyError> {
-    let file = read_one(&home.policy_file(group), format!("policies/{group}.toml"))?;
-    let file = file.unwrap_or(Source { name: format!("policies/{group}.toml"), text: String::new() });
-    Ok(Texts { base: read_base(home)?, presets: presets_in_force(home)?, ..Texts::of(file) })
+    let file = PolicyFile::of_group(home, group);
+    let text = file.now()?.as_ref().map_or_else(|| file.empty(), Text::source);
+    Ok(Texts { base: read_base(home)?, presets: presets_in_force(home)?, ..Texts::of(text) })
 }
 
 /// The accepted rules of skills.
-fn accepted(file: Source) -> Result<Vec<Source>, PolicyError> {
+fn accepted(file: &Text) -> Result<Vec<Source>, PolicyError> {
+    let file = file.source();
     let skills = skills::parse(&file.name, &file.text).map_err(PolicyError::Wrong)?;
     Ok(skills.iter().map(Accepted::source).collect())
 }
 
 /// `base.toml`, if there is one.
 pub fn read_base(home: &Home) -> Result<Option<Source>, PolicyError> {
-    read_one(&home.base_policy_file(), "policies/base.toml".to_owned())
+    Ok(PolicyFile::base(home).now()?.as_ref().map(Text::source))
 }
 
 /// The presets that stay in force while this version's wait for the owner's yes.
@@ -384,14 +310,6 @@ pub fn presets_in_force(home: &Home) -> Result<Vec<Source>, PolicyError> {
     let waiting = TakenPresets::of(home).waiting();
     let waiting = waiting.map_err(|error| PolicyError::Read { file: "a preset in force".to_owned(), error })?;
     Ok(waiting.into_iter().map(|waiting| waiting.taken).collect())
-}
-
-fn read_one(path: &Path, name: String) -> Result<Option<Source>, PolicyError> {
-    match home::read_text(path) {
-        Ok(text) => Ok(Some(Source { name, text })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(PolicyError::Read { file: name, error }),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use super::message::refuse;
 use super::{Operations, Proof};
 use crate::config::GroupSettings;
 use crate::delegation::{State, Told, Wanted};
-use crate::sandboxes::delegate::{Helper, is_plain};
+use crate::sandboxes::delegate::Helper;
+use crate::sandboxes::remains::{RESULTS, is_plain};
 
 /// The longest task.
 const LONGEST_TASK: usize = 32 << 10;
@@ -173,7 +174,7 @@ impl Delegate {
         if self.files.len() > MOST_FILES {
             return Err(refuse(format!("a helper is given at most {MOST_FILES} files")));
         }
-        let given = |given: &Given| match is_plain(&given.name) && given.name != crate::sandboxes::delegate::RESULTS {
+        let given = |given: &Given| match is_plain(&given.name) && given.name != RESULTS {
             true => Ok((given.name.clone(), given.text.clone().into_bytes())),
             false => Err(refuse("a file's name is letters, digits, and . - _, without a folder".to_owned())),
         };

@@ -1,7 +1,7 @@
 //! A sandbox's skills: its own copy of what was accepted, and a note in the log about changes since.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use desk::lock;
@@ -16,14 +16,8 @@ use crate::store::ledger::{AuditLog, Notice};
 pub(super) struct Told(Mutex<BTreeSet<String>>);
 
 impl Told {
-    /// Makes a sandbox's copy; returns the folder if its group has a usable skill.
-    pub(super) fn copy(
-        &self,
-        home: &Home,
-        group: &GroupName,
-        to: &Path,
-        log: &AuditLog,
-    ) -> std::io::Result<Option<PathBuf>> {
+    /// Makes a sandbox's copy; whether its group has a usable skill.
+    pub(super) fn copy(&self, home: &Home, group: &GroupName, to: &Path, log: &AuditLog) -> std::io::Result<bool> {
         let Copied { skills, told } = skills::copy_for_sandbox(home, group, to)?;
         for (Accepted { name, hash, .. }, found) in told {
             let text = format!("skill {name} of group {group}: {found}");
@@ -31,6 +25,6 @@ impl Told {
                 log.note(&Notice::new("skill_changed", Some(group), text));
             }
         }
-        Ok((skills > 0).then(|| to.to_owned()))
+        Ok(skills > 0)
     }
 }

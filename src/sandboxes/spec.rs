@@ -67,7 +67,10 @@ impl Sandboxes {
     fn skills(&self, group: &GroupName, own: &OwnFolders) -> Result<Option<PathBuf>, SandboxError> {
         let copy = own.other.join("skills");
         let copied = self.told.copy(&self.home, group, &copy, self.gateway.log());
-        copied.map_err(|error| SandboxError::Folder { path: copy, error })
+        match copied {
+            Ok(has_some) => Ok(has_some.then_some(copy)),
+            Err(error) => Err(SandboxError::Folder { path: copy, error }),
+        }
     }
 
     /// A folder that the agent may read but not write.

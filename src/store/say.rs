@@ -171,18 +171,14 @@ impl Say {
     }
 
     fn stops_file(&self, group: &GroupName, bytes: &Bytes) -> Option<Stop> {
-        let own = group.clone();
-        let is_own = move |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group, .. } if *group == own);
-        let mut filter = self.secrets.watchlist().filter().tolerating(is_own);
+        let mut filter = self.secrets.watchlist().filter().tolerating(is_own(group));
         filter.push_last(bytes.clone()).err()
     }
 
     /// A growing answer. The complete one is checked like any other.
     pub fn growing(&self, group: &GroupName) -> Growing {
-        let own = group.clone();
-        let is_own = move |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group, .. } if *group == own);
         // As for the complete one: nothing is unpacked.
-        let filter = self.secrets.watchlist().filter().as_it_comes().tolerating(is_own);
+        let filter = self.secrets.watchlist().filter().as_it_comes().tolerating(is_own(group));
         Growing { say: self.clone(), group: group.clone(), filter, cut: Vec::new(), begun: false }
     }
 
@@ -190,7 +186,10 @@ impl Say {
     /// what they report is, and because they must be said even when the log is down.
     pub fn own(&self, group: &GroupName, words: impl Into<Phrases>) -> Sayable {
         let language = (self.language)(group);
-        self.own_words(group, unmarked(words.into().said_in(language)))
+        self.checked(group, unmarked(words.into().said_in(language))).unwrap_or_else(|finding| {
+            self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
+            Sayable { text: Phrases::new("words-withheld").said_in(language), group: Some(group.clone()) }
+        })
     }
 
     /// A question to the owner, with its mark. One that may not appear in their chat is refused: an answer to a
@@ -204,14 +203,6 @@ impl Say {
         self.leak(group, &unmarked(text.to_owned())).map_or(Ok(()), |finding| Err(withheld(&finding)))
     }
 
-    fn own_words(&self, group: &GroupName, words: String) -> Sayable {
-        let language = (self.language)(group);
-        self.checked(group, words).unwrap_or_else(|finding| {
-            self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
-            Sayable { text: Phrases::new("words-withheld").said_in(language), group: Some(group.clone()) }
-        })
-    }
-
     fn checked(&self, group: &GroupName, text: String) -> Result<Sayable, Finding> {
         match self.leak(group, &text) {
             None => Ok(Sayable { text, group: Some(group.clone()) }),
@@ -219,11 +210,10 @@ impl Say {
         }
     }
 
-    /// What a text contains that must not leave. A group may quote its own surrogates, which mean nothing outside its
-    /// sandbox, but no real secret, bait or other group's surrogate.
+    /// What a text contains that must not leave.
     fn leak(&self, group: &GroupName, text: &str) -> Option<Finding> {
-        let own = |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group: owner, .. } if owner == group);
-        self.secrets.watchlist().find_all(text.as_bytes()).into_iter().find(|finding| !own(&finding.what))
+        let is_own = is_own(group);
+        self.secrets.watchlist().find_all(text.as_bytes()).into_iter().find(|finding| !is_own(&finding.what))
     }
 }
 
@@ -307,6 +297,13 @@ impl fmt::Display for Sayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A group may quote its own surrogates, which mean nothing outside its sandbox, but no real secret, bait or other
+/// group's surrogate.
+fn is_own(group: &GroupName) -> impl Fn(&WatchedKind) -> bool + Send + Sync + use<> {
+    let own = group.clone();
+    move |what| matches!(what, WatchedKind::Surrogate { group, .. } if *group == own)
 }
 
 fn unmarked(text: String) -> String {

@@ -117,12 +117,12 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// An open door, with the files watched.
-fn watched(scene: &Scene) -> (Watching, DoorOpen, Arc<ArcSwap<Policy>>) {
+fn watched(scene: &Scene) -> (Watching, DoorOpen, InForce) {
     let policy = scene.files.of(&scene.family);
     (scene.files.watch(), scene.files.door_open(), policy)
 }
 
-fn allows(policy: &ArcSwap<Policy>) -> bool {
+fn allows(policy: &InForce) -> bool {
     let facts = policies::Facts::parse("GET", "https://api.example.com/x").unwrap();
     matches!(policy.load().at(policies::Moment::FAR).decide(facts), policies::Verdict::Allow(_))
 }

@@ -5,22 +5,18 @@
 //! its own writing has ended: it was closed or renamed onto, as the file system reports, or has not changed for a
 //! second. A save of a neighbouring file says nothing about it.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policies::GroupName;
-use policy_file::Source;
-
 use super::PolicyError;
+use super::text::{PolicyFile, Text};
 use crate::home::is_a_file;
 
 /// A file and the text taken from it.
 pub(super) struct Watched {
-    path: PathBuf,
-    name: String,
+    file: PolicyFile,
     /// Whether it only denies: then it stays in force when it is missing or empty.
     denies: bool,
     taken: Option<Taken>,
@@ -33,7 +29,7 @@ pub(super) struct Watched {
 }
 
 struct Taken {
-    source: Option<Source>,
+    text: Option<Text>,
     identity: Option<Identity>,
     /// Whether it cannot have changed unseen since.
     settled: bool,
@@ -54,28 +50,14 @@ pub(super) struct Identity {
 const QUIET: Duration = Duration::from_secs(1);
 
 impl Watched {
-    /// A group's own file.
-    pub(super) fn of_group(path: PathBuf, group: &GroupName) -> Self {
-        Self::new(path, format!("policies/{group}.toml"), false)
-    }
-
-    /// The file of a group's accepted skills.
-    pub(super) fn of_skills(path: PathBuf, group: &GroupName) -> Self {
-        Self::new(path, format!("skills/{group}.toml"), false)
-    }
-
-    /// `base.toml`.
-    pub(super) fn base(path: PathBuf) -> Self {
-        Self::new(path, "policies/base.toml".to_owned(), true)
-    }
-
-    fn new(path: PathBuf, name: String, denies: bool) -> Self {
-        Watched { path, name, denies, taken: None, noticed: None, version: 0, told: false }
+    /// A file; `denies` where it only denies.
+    pub(super) fn new(file: PolicyFile, denies: bool) -> Self {
+        Watched { file, denies, taken: None, noticed: None, version: 0, told: false }
     }
 
     /// Its path, with links not followed.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// The version of the text.
@@ -83,36 +65,26 @@ impl Watched {
         self.version
     }
 
-    pub(super) fn length(&self) -> usize {
-        self.taken.as_ref().and_then(|taken| taken.source.as_ref()).map_or(0, |source| source.text.len())
-    }
-
     /// The text, if there is a file.
-    pub(super) fn source(&self) -> Option<Source> {
-        self.taken.as_ref().and_then(|taken| taken.source.clone())
-    }
-
-    /// The text of a file that does not exist.
-    pub(super) fn empty(&self) -> Source {
-        Source { name: self.name.clone(), text: String::new() }
+    pub(super) fn text(&self) -> Option<&Text> {
+        self.taken.as_ref().and_then(|taken| taken.text.as_ref())
     }
 
     /// Whether one of these paths is this file, by its own name or its target's.
     pub(super) fn is_among(&self, paths: &[PathBuf]) -> bool {
-        let target = std::fs::canonicalize(&self.path).ok();
+        let (own, target) = (self.path(), std::fs::canonicalize(self.path()).ok());
         let is_it = |path: &PathBuf| {
-            *path == self.path
+            path == own
                 || target.as_ref() == Some(path)
-                || (path.file_name() == self.path.file_name() && same_folder(path, &self.path))
+                || (path.file_name() == own.file_name() && same_folder(path, own))
         };
         paths.iter().any(is_it)
     }
 
     /// Takes the text if it has changed and is complete. `written`: the file system has just reported that.
     pub(super) fn look(&mut self, written: bool) -> Result<(), PolicyError> {
-        let found = self.unless_missing(std::fs::metadata(&self.path))?;
-        found.as_ref().map_or(Ok(()), is_a_file).map_err(|error| self.unreadable(error))?;
-        let found = found.map(|found| Identity::of(&found));
+        let found = std::fs::metadata(self.path()).and_then(|found| is_a_file(&found).map(|()| Identity::of(&found)));
+        let found = self.file.unless_missing(found)?;
         if let (Some(taken), false) = (&self.taken, written) {
             if taken.identity == found && taken.settled {
                 return Ok(());
@@ -129,46 +101,37 @@ impl Watched {
     }
 
     fn read(&mut self, written: bool) -> Result<(), PolicyError> {
-        let mut file = match self.unless_missing(File::open(&self.path))? {
-            Some(file) => file,
-            None => {
-                self.take(None, None, true, written);
-                return Ok(());
-            }
+        let Some((text, seen)) = self.file.unless_missing(self.file.read())? else {
+            self.take(None, None, true, written);
+            return Ok(());
         };
-        let mut text = String::new();
-        let mut read = || -> io::Result<(Identity, Identity)> {
-            let before = Identity::of(&file.metadata()?);
-            file.read_to_string(&mut text)?;
-            Ok((before, Identity::of(&file.metadata()?)))
-        };
-        let (before, after) = read().map_err(|error| self.unreadable(error))?;
+        let [before, after] = seen.map(|seen| Identity::of(&seen));
         let whole = before == after;
         if !whole && self.taken.is_some() {
             // Somebody is writing: wait for the end, or until it rests.
             return Ok(());
         }
         let settled = whole && self.is_quiet(before);
-        self.take(Some(Source { name: self.name.clone(), text }), Some(before), settled, written);
+        self.take(Some(text), Some(before), settled, written);
         Ok(())
     }
 
-    fn take(&mut self, source: Option<Source>, identity: Option<Identity>, settled: bool, written: bool) {
-        let blank = |source: &Option<Source>| source.as_ref().is_none_or(|source| source.text.trim().is_empty());
-        let last = self.taken.as_ref().map(|taken| &taken.source);
-        let takes_back = self.denies && blank(&source) && last.is_some_and(|last| !blank(last));
-        if takes_back && (source.is_none() || !written) {
+    fn take(&mut self, text: Option<Text>, identity: Option<Identity>, settled: bool, written: bool) {
+        let blank = |text: &Option<Text>| text.as_ref().is_none_or(|text| text.as_str().trim().is_empty());
+        let last = self.taken.as_ref().map(|taken| &taken.text);
+        let takes_back = self.denies && blank(&text) && last.is_some_and(|last| !blank(last));
+        if takes_back && (text.is_none() || !written) {
             if !std::mem::replace(&mut self.told, true) {
-                let what = if source.is_none() { "gone" } else { "empty" };
-                tracing::warn!("{} is {what}; its denials stay until it is saved again or the daemon ends", self.name);
+                let (name, what) = (self.file.name(), if text.is_none() { "gone" } else { "empty" });
+                tracing::warn!("{name} is {what}; its denials stay until it is saved again or the daemon ends");
             }
             return;
         }
         self.told = false;
-        if last != Some(&source) {
+        if last != Some(&text) {
             self.version += 1;
         }
-        self.taken = Some(Taken { source, identity, settled });
+        self.taken = Some(Taken { text, identity, settled });
     }
 
     /// Whether the file has been unchanged for a while: by its own times, or by observation (clocks go wrong, and other
@@ -188,18 +151,6 @@ impl Watched {
                 false
             }
         }
-    }
-
-    fn unless_missing<T>(&self, found: io::Result<T>) -> Result<Option<T>, PolicyError> {
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unreadable(error)),
-        }
-    }
-
-    fn unreadable(&self, error: io::Error) -> PolicyError {
-        PolicyError::Read { file: self.name.clone(), error }
     }
 }
 

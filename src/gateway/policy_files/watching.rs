@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{PolicyFiles, lock};
+use super::{Group, GroupName, PolicyFiles, lock};
 
 /// Files are watched for as long as this lives.
 pub struct Watching {
@@ -39,6 +39,9 @@ pub(super) enum Said {
 }
 
 const EACH: Duration = Duration::from_secs(1);
+
+/// A longer policy file is compiled on another thread.
+const SHORT: usize = 64 << 10;
 
 impl PolicyFiles {
     /// Watches the files for as long as the returned value lives. If the system has no watches left, they are still
@@ -77,6 +80,59 @@ impl PolicyFiles {
             let _ = say.send(Said::DoorOpened);
         }
         DoorOpen { files: self.clone() }
+    }
+
+    /// Checks whether a file differs from the one in force. `written` are the files whose own writing has just ended.
+    pub(super) fn look(self: &Arc<Self>, written: &[PathBuf]) {
+        let mut base = lock(&self.base);
+        let version = base.version();
+        let was_written = base.is_among(written);
+        if let Err(error) = base.look(was_written) {
+            tracing::error!(%error, "base.toml not read; its denials stay");
+        }
+        let base_changed = base.version() != version;
+        drop(base);
+        let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
+        let mut long = Vec::new();
+        for group in groups {
+            let mut state = match group.state.try_lock() {
+                Ok(state) => state,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    // Whoever is compiling looks again.
+                    group.again.store(true, Ordering::SeqCst);
+                    continue;
+                }
+            };
+            let (file_was, skills_were) = (state.file.is_among(written), state.skills.is_among(written));
+            // Read errors are reported by the compiling thread.
+            let unread = state.file.look(file_was).is_err() | state.skills.look(skills_were).is_err();
+            let (file, skills) = (state.file.version(), state.skills.version());
+            let same = state.made_from.is_some_and(|from| (from.file, from.skills) == (file, skills));
+            if !base_changed && !unread && same {
+                continue;
+            }
+            match state.file.text().is_some_and(|text| text.as_str().len() > SHORT) {
+                true => long.push(group.clone()),
+                false => self.refresh(&group, state),
+            }
+        }
+        for group in long {
+            let files = self.clone();
+            std::thread::spawn(move || files.refresh(&group, lock(&group.state)));
+        }
+    }
+
+    /// Reads all of them again, whatever is known of their files.
+    fn refresh_all(&self) {
+        let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
+        groups.iter().for_each(|group| self.refresh(group, lock(&group.state)));
+    }
+
+    /// The hash of each policy that has been asked for so far.
+    pub fn in_force(&self) -> Vec<(GroupName, String)> {
+        let hash = |group: &Arc<Group>| (group.name.clone(), group.policy.now().hash().to_string());
+        lock(&self.groups).values().map(hash).collect()
     }
 
     /// The folders of the files' targets.
