@@ -29,6 +29,8 @@ fn main() {
 #[expect(clippy::disallowed_methods, reason = "cargo, which builds the guest")]
 fn build() -> Result<(), String> {
     let target = variable("TARGET")?;
+    // Small where it is shipped, soon built where it is tested.
+    let is_released = variable("PROFILE")? == "release";
     let out = PathBuf::from(variable("OUT_DIR")?);
     let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("guest/Cargo.toml");
     // Where all builds of a profile meet: checks, tests and copies of this tree have scripts of their own, and one guest.
@@ -44,8 +46,8 @@ fn build() -> Result<(), String> {
         .arg(&target_dir)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
-        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", if is_released { "fat" } else { "off" })
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", if is_released { "1" } else { "16" })
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "none")
         .env("CARGO_PROFILE_RELEASE_PANIC", "abort");

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Takes each guard in tests/guards away, in a copy of this tree, and wants the test
 # that the patch names to turn red. With names, only those: scripts/guards.sh 04 09
-# With a share, every eighth, say, other ones with each commit: scripts/guards.sh --share 8
+# With a share, every twelfth, say, other ones with each commit: scripts/guards.sh --share 12
 #
 # A patch says above its diff what it does, which invariant of SECURITY.md that breaks
 # ("Invariant: 4"), and what must fail ("Red:", arguments of cargo test).
