@@ -149,8 +149,16 @@ impl PolicyAt<'_> {
     /// asked. A request with two readings or an upgrade cannot be described to a person, so it is
     /// refused.
     fn asks<'a>(&'a self, request: &Reading<'_>, fitting: &[&AllowRule]) -> Result<Vec<Bound<'a>>, Refusal> {
-        let near = self.policy().asks_near(&request.facts.authority.host, request.wide_outline());
+        let host = &request.facts.authority.host;
+        let near = self.policy().asks_near(host, Some(request.wide_outline()));
         let mut asks: Vec<_> = near.filter(|(_, rule)| rule.binds(request, self.now())).collect();
+        // An ask that opens the request also binds it, even if it was passed over.
+        let is_among = |rules: &[&AllowRule], rule: &AllowRule| rules.iter().any(|other| std::ptr::eq(*other, rule));
+        let found: Vec<_> = asks.iter().map(|(_, rule)| *rule).collect();
+        let missed: Vec<_> = fitting.iter().copied().filter(|rule| rule.asks() && !is_among(&found, rule)).collect();
+        if !missed.is_empty() {
+            asks.extend(self.policy().asks_near(host, None).filter(|(_, rule)| is_among(&missed, rule)));
+        }
         let unasked = |rule: &&AllowRule| rule.leave == Leave::Unasked && rule.json.is_none();
         if asks.is_empty() || fitting.iter().any(unasked) {
             return Ok(Vec::new());

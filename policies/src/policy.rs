@@ -151,10 +151,10 @@ impl Policy {
         self.allow_hosts.find_own(host, path).into_iter().map(|place| &self.rules.allows[place])
     }
 
-    /// The asks for a host that may cover a path with this outline, matched as widely as denials, so at least those of
-    /// `allows_near`; each with its rule.
-    pub(crate) fn asks_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
-        let asks = self.ask_hosts.find(host, Some(path)).into_iter().map(|place| &self.asks[place]);
+    /// The asks for a host that may cover a path with this outline (none: any), matched as widely as denials, so at
+    /// least those of `allows_near`; each with its rule.
+    pub(crate) fn asks_near(&self, host: &Host, path: Option<Outline>) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
+        let asks = self.ask_hosts.find(host, path).into_iter().map(|place| &self.asks[place]);
         asks.map(|ask| (ask, &self.rules.allows[ask.place]))
     }
 
