@@ -10,17 +10,17 @@ mod compared;
 mod condition;
 mod field;
 mod reader;
+mod unfit;
 
 use std::sync::Arc;
 
 pub use condition::{Condition, Effect, Wanted, Words};
 pub use field::Field;
-pub(crate) use reader::Finding;
-use reader::Reader;
+use reader::{Finding, Reader};
+use unfit::unfit;
 
 use crate::asking::{ASKED_AT_MOST, AskedBy};
 use crate::grant::{Grant, GrantId};
-use crate::refuse::unfit;
 use crate::{Code, Refusal, RuleRef};
 
 /// The conditions that a permit puts on the body before anything is sent.

@@ -7,7 +7,6 @@ use ipnet::IpNet;
 use crate::advice::Closed;
 use crate::asking::{ASKED_AT_MOST, AskedBy};
 use crate::asks::Asks;
-use crate::body::{Condition, Finding};
 use crate::decide::Reach;
 use crate::hours::hold_now;
 use crate::rules::{AllowRule, DenyRule, Fit, Reading, TunnelRule};
@@ -248,16 +247,4 @@ impl AskedBy {
         );
         Refusal { code: Code::AskTooLarge, why, ..self.unanswered() }
     }
-}
-
-/// Names the field, never its value: a refusal is logged.
-pub(crate) fn unfit(conditions: &[Condition], findings: &[Finding], at: &RuleRef, lift: &[String]) -> Option<Refusal> {
-    let failed = conditions.iter().zip(findings).find(|(_, finding)| **finding != Finding::Holds);
-    let why = match failed? {
-        (condition, Finding::Unclear) => {
-            format!("`{}` in the body is not of the kind that the rule expects there", condition.field)
-        }
-        (condition, _) => format!("the rule wants that in the body {condition}"),
-    };
-    Some(Refusal { code: Code::BodyCondition, why, logged: None, rule: Some(at.clone()), lift: lift.to_vec() })
 }
