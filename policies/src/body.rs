@@ -27,7 +27,7 @@ use crate::{Code, Refusal, RuleRef};
 #[derive(Clone, Debug)]
 pub struct BodyConditions {
     /// Whether a rule without `json` opens the request.
-    pub(crate) free: bool,
+    free: bool,
     clauses: Vec<Clause>,
     /// The yeses given to this request so far.
     grants: Vec<Grant>,
@@ -73,7 +73,7 @@ pub enum Unfit {
 const LIMIT: u64 = 16 * 1024 * 1024;
 
 impl BodyConditions {
-    /// Free: any body will do as long as nothing is added. `empty_is_fine`: the method
+    /// Free: any body will do as long as no rule is added that opens some. `empty_is_fine`: the method
     /// needs no body.
     pub(crate) fn new(empty_is_fine: bool) -> Self {
         BodyConditions { free: true, clauses: Vec::new(), grants: Vec::new(), models_alone: false, empty_is_fine }
@@ -81,7 +81,13 @@ impl BodyConditions {
 
     /// Adds a rule that covers the rest of the request.
     pub(crate) fn add(&mut self, conditions: Option<&Arc<[Condition]>>, does: Does) {
+        self.free &= !matches!(does, Does::Open { .. });
         self.clauses.push(Clause { conditions: conditions.cloned(), does });
+    }
+
+    /// Whether a rule without `json` opens the request.
+    pub(crate) fn set_free(&mut self, free: bool) {
+        self.free = free;
     }
 
     /// The body goes as a question to a model or not at all: what other rules open does not count.
@@ -140,7 +146,7 @@ impl BodyConditions {
 
     /// Whether any body will do.
     pub(crate) fn is_empty(&self) -> bool {
-        self.clauses.iter().all(Clause::asks_model)
+        self.free && self.clauses.iter().all(Clause::asks_model)
     }
 
     /// The longest body that can be judged, in bytes; a longer one is refused.

@@ -191,6 +191,25 @@ impl PolicyAt<'_> {
         Ok(body)
     }
 
+    /// Whether the rules that open a request put on one credential at most. A path that a rule spells out may be
+    /// another page to the server: no credential goes along that would not go to that page as well.
+    fn has_one_credential(
+        &self,
+        request: &Reading<'_>,
+        rule: &AllowRule,
+        fitting: &[&AllowRule],
+    ) -> Result<(), Refusal> {
+        let is_other = |other: &&AllowRule| other.credential.is_some() && other.credential != rule.credential;
+        let has_two_readings = !request.facts.path.is_plain() && rule.credential.is_some();
+        let undone = || {
+            let mut all = self.policy().allows_of(&request.facts.authority.host).filter(is_other);
+            all.find(|allow| hold_now(allow.hours.as_ref(), self.now()) && allow.touches(request))
+        };
+        let other = fitting.iter().copied().find(is_other);
+        let other = other.or_else(|| has_two_readings.then(undone).flatten());
+        other.map_or(Ok(()), |other| Err(self.policy().two_credentials(rule, other)))
+    }
+
     /// What the rules that open the request give together. They put on one credential or none.
     fn given(
         &self,
@@ -205,7 +224,7 @@ impl PolicyAt<'_> {
         // A request that is free passes without a check of conditions, so rules with conditions
         // give nothing.
         let gives: Vec<_> = fitting.iter().filter(|rule| !free || rule.json.is_none()).collect();
-        body.free = free;
+        body.set_free(free);
         for allow in alike().filter(|allow| !free && !allow.asks()) {
             let lift = self.lift(&Refused::Body(facts, allow));
             body.add(allow.json.as_ref(), Does::Open { at: allow.at.clone(), lift });
@@ -214,7 +233,7 @@ impl PolicyAt<'_> {
             let opens = alike().any(|rule| std::ptr::eq(*rule, *asking));
             body.add(asking.json.as_ref(), Does::Ask { by: ask.by(self.is_quiet()).clone(), opens });
         }
-        for unasked in alike().filter(|rule| rule.leave == Leave::Unasked && !asks.is_empty()) {
+        for unasked in alike().filter(|rule| rule.leave == Leave::Unasked && rule.json.is_some() && !asks.is_empty()) {
             body.add(unasked.json.as_ref(), Does::Unask);
         }
         for model in gives.iter().filter(|rule| rule.model) {

@@ -68,7 +68,7 @@ pub fn body(bytes: &[u8]) {
     let check = |field: &str, words: Words, effect| {
         let condition = Condition::new(Field::read(field).unwrap(), words, effect);
         let mut conditions = BodyConditions::new(false);
-        conditions.free = effect == Effect::Deny;
+        conditions.set_free(effect == Effect::Deny);
         let does = match effect {
             Effect::Allow => Does::Open { at: RULE.with(Clone::clone), lift: Vec::new() },
             Effect::Deny => Does::Deny(crate::Refusal::new(crate::Code::DeniedByRule, "no")),

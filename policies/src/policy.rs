@@ -1,11 +1,13 @@
 //! A compiled policy: the rules of one group, ready to judge.
 
+use std::sync::Arc;
+
 use crate::ask_rule::AskRule;
 use crate::asking::Asking;
 use crate::grant::{Grant, HeadHash};
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
-use crate::narrow::Narrow;
+use crate::narrow::{self, Narrow};
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, TunnelRule};
 use crate::say::{Say, Teller};
@@ -139,6 +141,31 @@ impl Policy {
         is_reserved(host)
             || self.denies_near(host, None).any(|deny| deny.touches(port))
             || self.allows_of(host).any(looks)
+    }
+
+    /// Every credential that a rule puts on, once each, sorted; for a helper, those it can come to use.
+    pub fn credentials(&self) -> Vec<Arc<str>> {
+        // A request to a model may get its key from another rule for that host.
+        let models = || self.rules().allows.iter().filter(|rule| rule.model);
+        let within = |rule: &&AllowRule| {
+            let thinks = || models().any(|model| narrow::may_meet(&model.host, &rule.host));
+            self.narrow().is_none_or(|narrow| narrow.may_meet(&rule.host) || thinks())
+        };
+        let mut names: Vec<_> =
+            self.rules().allows.iter().filter(within).filter_map(|rule| rule.credential.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// What the group may use up.
+    pub fn limits(&self) -> &Limits {
+        &self.rules().limits
+    }
+
+    /// Whether what only looks like a secret stops a request (`leaks = "block"`).
+    pub fn blocks_lookalikes(&self) -> bool {
+        self.rules().blocks_lookalikes
     }
 
     /// The allows and asks that name a host, unordered, whatever their hours.

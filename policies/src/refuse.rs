@@ -92,25 +92,6 @@ impl PolicyAt<'_> {
         AskedBy { at: at.clone(), why, hold, quiet: self.is_quiet(), lift: self.lift(&named) }
     }
 
-    /// Whether the rules that open a request put on one credential at most. A path that a rule spells out may be
-    /// another page to the server: no credential goes along that would not go to that page as well.
-    pub(crate) fn has_one_credential(
-        &self,
-        request: &Reading<'_>,
-        rule: &AllowRule,
-        fitting: &[&AllowRule],
-    ) -> Result<(), Refusal> {
-        let is_other = |other: &&AllowRule| other.credential.is_some() && other.credential != rule.credential;
-        let has_two_readings = !request.facts.path.is_plain() && rule.credential.is_some();
-        let undone = || {
-            let mut all = self.policy().allows_of(&request.facts.authority.host).filter(is_other);
-            all.find(|allow| hold_now(allow.hours.as_ref(), self.now()) && allow.touches(request))
-        };
-        let other = fitting.iter().copied().find(is_other);
-        let other = other.or_else(|| has_two_readings.then(undone).flatten());
-        other.map_or(Ok(()), |other| Err(self.policy().two_credentials(rule, other)))
-    }
-
     /// Whether a request can be put to a person: it is sent as it was shown, and has one reading.
     pub(crate) fn can_be_asked(&self, request: &Reading<'_>, ask: &AllowRule) -> Result<(), Refusal> {
         let facts = request.facts;
@@ -149,7 +130,7 @@ impl Reach<'_> {
 }
 
 impl Policy {
-    fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
+    pub(crate) fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
         let mut both = [rule, other];
         both.sort_by(|a, b| a.at.cmp(&b.at));
         let [first, second] = both;

@@ -2,33 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::body::{Condition, Wanted, Words};
 use crate::hours::hold;
-use crate::narrow;
 use crate::rules::{AllowRule, DenyRule, Fit, Reading};
 use crate::say::{Showing, Telling};
-use crate::{Date, Facts, Host, Hours, Limits, Moment, Policy, RequestPattern, TimeOfDay, Times, Weekday};
+use crate::{Date, Facts, Host, Hours, Moment, Policy, RequestPattern, TimeOfDay, Times, Weekday};
 
 impl Policy {
-    /// Every credential that a rule puts on, once each, sorted; for a helper, those it can come to use.
-    pub fn credentials(&self) -> Vec<Arc<str>> {
-        // A request to a model may get its key from another rule for that host.
-        let models = || self.rules().allows.iter().filter(|rule| rule.model);
-        let within = |rule: &&AllowRule| {
-            let thinks = || models().any(|model| narrow::may_meet(&model.host, &rule.host));
-            self.narrow().is_none_or(|narrow| narrow.may_meet(&rule.host) || thinks())
-        };
-        let mut names: Vec<_> =
-            self.rules().allows.iter().filter(within).filter_map(|rule| rule.credential.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
     /// What a request does, in one line: in the words of the rules that cover it, or else in plain ones.
     /// Anything taken from the request is shown as data.
     pub fn sentence(&self, facts: &Facts, body: Option<Showing<'_>>) -> String {
@@ -46,16 +29,6 @@ impl Policy {
         let reading = Reading::new(facts);
         let rules = self.allows_of(&facts.authority.host).filter(|rule| rule.names(&reading)).collect();
         Telling { says: &self.rules().says, rules, facts, body }
-    }
-
-    /// What the group may use up.
-    pub fn limits(&self) -> &Limits {
-        &self.rules().limits
-    }
-
-    /// Whether what only looks like a secret stops a request (`leaks = "block"`).
-    pub fn blocks_lookalikes(&self) -> bool {
-        self.rules().blocks_lookalikes
     }
 
     /// The last day on which the group is observed, where `mode = "observe"` stands.

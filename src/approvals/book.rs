@@ -1,5 +1,5 @@
-//! What this daemon knows of its questions beside their rows: who waits, and until when an answer or a yes counts on a
-//! clock that cannot be set. A question missing here no longer counts: an earlier daemon asked it.
+//! What this daemon knows of its questions beside their rows: who waits, and until when an answer counts on a clock
+//! that cannot be set. A question missing here no longer counts: an earlier daemon asked it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;

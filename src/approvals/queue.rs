@@ -136,9 +136,9 @@ impl Approvals {
     /// The policy of a group was replaced: what waits is judged again, and what nobody can answer now is closed.
     pub(super) fn close(&self, group: &GroupName) {
         let mut book = self.book();
-        let gone = book.policy_changed(group);
-        // Nor does what was given while the store ended the others.
+        // What was given while the store ended the others does not count either. First: whoever is woken looks for a yes.
         self.yeses.count_no_more(group);
+        let gone = book.policy_changed(group);
         drop(book);
         for ask in gone {
             if let Err(error) = self.store.leave_ask(ask, AskState::Lost) {

@@ -104,10 +104,12 @@ impl Yeses {
     pub(super) fn answer(&self, answer: &Counted<'_>, now: At) -> Result<bool, StoreError> {
         let Counted { open, what, by, gives } = answer;
         let grant = gives.as_ref().map(|gives| answer.grant(gives));
+        // Held until it is known: a request that finds it in the store before that would end it.
+        let mut given = lock(&self.given);
         let settled = self.store.answer_ask(open.ask(), *what, &by.how(), now.wall, grant.as_ref())?;
         if let (Some(Some(id)), Some(gives)) = (settled, gives) {
             let (group, policy) = (open.question().who.group.clone(), open.question().policy);
-            lock(&self.given).insert(id, Given { group, policy, span: Span::new(now, gives.lasts) });
+            given.insert(id, Given { group, policy, span: Span::new(now, gives.lasts) });
         }
         Ok(settled.is_some())
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use containers::{SandboxSpec, SandboxUser};
 use policies::{GroupName, Narrow};
 
-use super::remains::{RESULTS, work_of};
+use super::remains::RESULTS;
 use super::{LiveSandbox, OwnFolders, SandboxError, Sandboxes, Wanted, agents, make_folder};
 use crate::config::GroupSettings;
 
@@ -41,7 +41,7 @@ pub(super) fn furnish(
     folders: &OwnFolders,
     helper: Option<&Helper>,
 ) -> Result<(), SandboxError> {
-    let (work, home) = (work_of(folders), folders.other.join("home"));
+    let (work, home) = (folders.work(), folders.other.join("home"));
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| SandboxError::Folder { path, error }

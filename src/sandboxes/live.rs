@@ -2,7 +2,6 @@
 //!
 //! What it is not: a way to start one. It is given what was started, and can only talk to that, or end it.
 
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use containers::{Sandbox, SandboxLost};
 use tokio::sync::watch;
 
 use super::mounts::Claim;
+use super::own::OwnFolders;
 use super::remains::Remains;
 use super::watch::Ticket;
 use crate::agents::Order;
@@ -38,12 +38,6 @@ pub struct LiveSandbox {
 
 /// The group's folder as mounted: a new folder under the same name is another one.
 pub(super) struct Mounted(PathBuf, Option<(u64, u64)>);
-
-/// What exists on the host only for this sandbox; removed with it.
-pub(super) struct OwnFolders {
-    pub(super) door: PathBuf,
-    pub(super) other: PathBuf,
-}
 
 impl LiveSandbox {
     /// Sends a message to the guest.
@@ -135,21 +129,6 @@ impl Mounted {
     }
 }
 
-impl Drop for OwnFolders {
-    fn drop(&mut self) {
-        remove_folder(&self.door);
-        remove_folder(&self.other);
-    }
-}
-
 fn inode(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
-}
-
-pub(super) fn remove_folder(path: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, path = %path.display(), "A sandbox's folder could not be removed");
-    }
 }

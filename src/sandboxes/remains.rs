@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::live::OwnFolders;
+use super::own::OwnFolders;
 
 /// Where a helper puts its results.
 pub const RESULTS: &str = "results";
@@ -26,7 +26,7 @@ pub struct Remains {
 impl Remains {
     /// Of a sandbox that has ended.
     pub(super) fn of(folders: OwnFolders) -> Self {
-        Remains { work: work_of(&folders), _folders: folders }
+        Remains { work: folders.work(), _folders: folders }
     }
 
     /// The files in `results` by name, as many as fit. No sandbox sees them any more, so nothing changes meanwhile;
@@ -66,11 +66,6 @@ fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(found.len()).read_to_end(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// Where a helper works, on the host.
-pub(super) fn work_of(folders: &OwnFolders) -> PathBuf {
-    folders.other.join("work")
 }
 
 #[cfg(test)]

@@ -32,13 +32,14 @@ const PROOFS: [&str; 23] = [
 ];
 
 /// Calls that no type keeps to one place, with the files or folders that may have them.
-const ONE_PLACE: [(&str, &[&str]); 20] = [
+const ONE_PLACE: [(&str, &[&str]); 21] = [
     // By a policy that no group's file says.
     ("judge_own", &["proxy/src/refresh.rs"]),
     ("Policy::new", &["policies/file/src/compile.rs"]),
     ("Gate::new", &["proxy/src/door.rs"]),
     ("Door::new", &["src/gateway.rs"]),
     // A group's policy, from its files.
+    ("for_a_door", &["src/gateway.rs", "src/gateway/policy_files/in_force.rs"]),
     ("put_in_force", &["src/gateway/policy_files.rs", "src/gateway/policy_files/in_force.rs"]),
     // A yes, of a question that the decision put.
     ("Grant::kept", &["policies/src/ask.rs"]),

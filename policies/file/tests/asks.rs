@@ -168,6 +168,18 @@ fn the_body_may_decide_whether_there_is_a_question() {
 
 /// A permanent yes.
 #[test]
+fn who_is_unasked_without_a_key_lets_nothing_go_with_it() {
+    let keyed = "[[ask]]\nhost = \"api.test\"\ndo = [\"POST /notes\"]\nquery = {}\ncredential = \"key\"\n\
+                 json = { a = { any = [\"x\"] } }\n";
+    let keyless = "\n[[allow]]\nhost = \"api.test\"\ndo = [\"POST /notes\"]\nunasked = true\n";
+    let policy = policy(&format!("{keyed}{keyless}"));
+    let request = facts("POST https://api.test/notes");
+    for body in [&b"{\"a\":\"x\"}"[..], b"{\"a\":\"y\"}", b""] {
+        assert_eq!(fate(&policy, &request, body, &[]), Fate::Refused(Code::BodyCondition), "{body:?}");
+    }
+}
+
+#[test]
 fn what_is_unasked_goes_without_a_question_and_not_past_a_denial() {
     let unasked =
         "\n[[allow]]\nhost = \"api.test\"\ndo = [\"POST /notes\"]\nquery = {}\ncredential = \"key\"\nunasked = true\n";

@@ -3,7 +3,6 @@ use super::*;
 
 impl BodyConditions {
     fn allow(&mut self, conditions: &Arc<[Condition]>, at: &RuleRef, lift: Vec<String>) {
-        self.free = false;
         self.add(Some(conditions), Does::Open { at: at.clone(), lift });
     }
 

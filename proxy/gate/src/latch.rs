@@ -39,7 +39,7 @@ impl Latch {
     }
 
     /// From now on exactly this is locked. The owner of the doors has them check their requests in
-    /// flight ([`crate::Gate::cut_if_locked`]).
+    /// flight (`cut_if_locked`).
     pub fn set(&self, locked: Locked) {
         self.locked.store(Arc::new(locked));
     }

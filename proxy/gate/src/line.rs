@@ -174,8 +174,10 @@ where
 /// the policy may have been tightened since it was given. No group's policy applies to the gateway's
 /// own requests.
 fn still_allowed(gate: &Gate, audited: &Audited, address: SocketAddr) -> Result<(), Refusal> {
-    audited.permit().check_address(address)?;
-    if audited.is_own() { Ok(()) } else { gate.upholds(audited.permit(), address) }
+    if !audited.is_own() {
+        gate.upholds(audited.permit(), address)?;
+    }
+    audited.permit().check_address(address).map(drop)
 }
 
 async fn written<B>(audited: &Audited, over: Over<'_, B>, address: SocketAddr, outbound: Outbound<B>) -> Answer<B>

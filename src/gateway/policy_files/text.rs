@@ -50,9 +50,13 @@ impl PolicyFile {
     pub(super) fn read(&self) -> io::Result<(Text, [Metadata; 2])> {
         is_a_file(&std::fs::metadata(&self.path)?)?;
         let mut file = File::open(&self.path)?;
-        let (before, mut text) = (file.metadata()?, String::new());
-        file.read_to_string(&mut text)?;
-        Ok((Text(Source { name: self.name.clone(), text }), [before, file.metadata()?]))
+        // From here on there is a file: no error means that there is none.
+        let mut read = || {
+            let (before, mut text) = (file.metadata()?, String::new());
+            file.read_to_string(&mut text)?;
+            Ok((Text(Source { name: self.name.clone(), text }), [before, file.metadata()?]))
+        };
+        read().map_err(|error: io::Error| io::Error::other(error))
     }
 
     /// Its text now, if there is a file.
