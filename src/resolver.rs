@@ -9,6 +9,7 @@ use hickory_resolver::{Resolver as Dns, ResolverBuilder};
 use policies::HostName;
 use proxy::ports::{NewResolver, Pending, Resolved, Resolver, Unresolved};
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -89,6 +90,8 @@ fn dns(server: &config::Resolver, tls: &ClientConfig) -> Result<Dns<Connecting>,
             // RFC 8484 wants HTTP/2, and the library speaks nothing else.
             let mut tls = tls.clone();
             tls.alpn_protocols = vec![b"h2".to_vec()];
+            // What one door did before, no other resumes.
+            tls.resumption = Resumption::in_memory_sessions(4);
             only(NameServerConfig::new(server.address.ip(), true, vec![https])).with_tls_config(tls)
         }
     };

@@ -140,9 +140,17 @@ impl PolicyAt<'_> {
                 body.add(None, Does::Ask { by, opens: true });
                 Ok(Given::nothing_else(at, body))
             }
-            (None, Some(observe)) => Ok(Given { observed: true, ..Given::nothing_else(&observe.at, body) }),
+            (None, Some(observe)) if !self.is_asked_about(request) => {
+                Ok(Given { observed: true, ..Given::nothing_else(&observe.at, body) })
+            }
             _ => Err(self.not_covered(request, &named)),
         }
+    }
+
+    /// Whether an ask binds the request that opens nothing: a star opens no names of strangers.
+    fn is_asked_about(&self, request: &Reading<'_>) -> bool {
+        let mut near = self.policy().asks_near(&request.facts.authority.host, Some(request.wide_outline()));
+        near.any(|(_, rule)| rule.binds(request, self.now()))
     }
 
     /// The asks that bind a request that rules open; none if an allow says that nobody is to be

@@ -168,6 +168,15 @@ fn the_body_may_decide_whether_there_is_a_question() {
 
 /// A permanent yes.
 #[test]
+fn what_is_asked_about_is_not_observed() {
+    let observe = "mode = \"observe\"\nobserve_until = \"9999-12-31\"\n\n";
+    let ask = "[[ask]]\nhost = \"**.amazonaws.com\"\ndo = [\"* /**\"]\nwhy = \"it costs money\"\n";
+    let stranger = facts("GET https://bucket.s3.amazonaws.com/x");
+    assert_eq!(fate(&policy(observe), &stranger, b"", &[]), Fate::Goes(None));
+    assert_eq!(fate(&policy(&format!("{observe}{ask}")), &stranger, b"", &[]), Fate::Refused(Code::NotAllowed));
+}
+
+#[test]
 fn who_is_unasked_without_a_key_lets_nothing_go_with_it() {
     let keyed = "[[ask]]\nhost = \"api.test\"\ndo = [\"POST /notes\"]\nquery = {}\ncredential = \"key\"\n\
                  json = { a = { any = [\"x\"] } }\n";

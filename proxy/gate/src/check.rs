@@ -104,8 +104,11 @@ impl Clean {
         &self.headers
     }
 
-    /// Writes a secret into a body that was judged, provided that the head carries none.
+    /// Writes a secret into a body that was judged; refused if the head carries one.
     pub fn put_in_body(&mut self, _: &BodyJudged, body: &Bytes, swap: &Swap) -> Result<Bytes, Refusal> {
+        if self.put_on.is_some() {
+            return Err(Refusal::new(Code::CredentialAmbiguous, "two secrets would go out with one request"));
+        }
         let written = swap::put_in_body(&mut self.headers, body, swap)?;
         self.put_on = Some((swap.credential.clone(), swap.place.clone()));
         self.body = Some((body.clone(), written.clone()));

@@ -4,7 +4,7 @@
 //! no rule can have.)
 
 use http::HeaderMap;
-use policies::{Code, Facts, Method, Path, PolicyAt, Refusal, normal_name};
+use policies::{Code, Facts, Method, Path, PolicyAt, Query, Refusal, normal_name};
 
 /// How names of such headers end, in their normal form: `X-Amz-Copy-Source` of S3 and its
 /// relatives (`x-goog-`, `x-ms-`, `x-oss-`, `x-obs-`, `x-cos-`), `X-Copy-From`,
@@ -49,14 +49,14 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
 fn read(facts: &Facts, text: &str) -> Result<Facts, String> {
     let text = text.trim();
     if text.contains("://") {
-        let url = text.split('?').next().unwrap_or_default();
-        return Facts::parse("GET", url).map_err(|error| error.to_string());
+        return Facts::parse("GET", text).map_err(|error| error.to_string());
     }
-    let path = text.split('?').next().unwrap_or_default();
+    let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
     let path =
         Path::parse(&format!("/{}", path.strip_prefix('/').unwrap_or(path))).map_err(|error| error.to_string())?;
+    let query = query.map(Query::parse).transpose().map_err(|error| error.to_string())?;
     let (scheme, authority) = (facts.scheme, facts.authority.clone());
-    Ok(Facts { scheme, authority, method: Method::Get, path, query: None, upgrade: None })
+    Ok(Facts { scheme, authority, method: Method::Get, path, query, upgrade: None })
 }
 
 #[cfg(test)]
@@ -75,6 +75,10 @@ mod tests {
         [[allow]]
         host = "open.test"
         access = "read"
+        [[allow]]
+        host = "bare.test"
+        do = ["GET /**"]
+        query = {}
         [[deny]]
         host = "s3.test"
         do = ["* /out/locked"]
@@ -87,6 +91,21 @@ mod tests {
         let facts = Facts::parse("PUT", "https://s3.test/out/copy").unwrap();
         let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
         judge(policy.at(Moment::FAR), &facts, &headers).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_query_of_what_is_read_is_judged_with_it() {
+        for (value, passes) in [
+            ("https://bare.test/x", true),
+            ("https://bare.test/x?what=ever", false),
+            ("https://bare.test/x?", false),
+            ("https://open.test/x?what=ever", true),
+            ("https://open.test/x?_method=DELETE", false),
+            ("/shared/x?versionId=3", true),
+            ("shared/x?_method=DELETE", false),
+        ] {
+            assert_eq!(refused("x-ms-copy-source", value).is_none(), passes, "{value}");
+        }
     }
 
     #[test]
