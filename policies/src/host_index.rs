@@ -51,8 +51,13 @@ impl HostIndex {
     fn find_below(&self, host: &Host, suffix: usize, path: Option<Outline>) -> Vec<usize> {
         let mut found = Vec::new();
         let mut add = |places: Option<&Vec<Place>>| {
-            let near = |(_, outline): &&Place| path.is_none_or(|path| outline.meets(&path));
-            found.extend(places.into_iter().flatten().filter(near).map(|(place, _)| place));
+            let places = places.map_or(&[][..], Vec::as_slice);
+            match path {
+                None => found.extend(places.iter().map(|(place, _)| *place)),
+                Some(path) => {
+                    found.extend(places.iter().filter(|(_, outline)| outline.meets(&path)).map(|(place, _)| *place));
+                }
+            }
         };
         add(self.exact.get(host));
         let parent = |name| parent_of(name).filter(|parent| parent.len() > suffix);
