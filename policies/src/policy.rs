@@ -137,10 +137,10 @@ impl Policy {
     /// here: outside of its hours, a rule must not let through unopened what it would have judged.
     pub fn wants_opening(&self, authority: &Authority) -> bool {
         let (host, port) = (&authority.host, authority.port);
-        let looks = |rule: &AllowRule| (rule.credential.is_some() || rule.asks()) && rule.ports.contains(&port);
         is_reserved(host)
             || self.denies_near(host, None).any(|deny| deny.touches(port))
-            || self.allows_of(host).any(looks)
+            || self.asks_near(host, None).any(|(_, ask)| ask.ports.contains(&port))
+            || self.allows_of(host).any(|rule| rule.credential.is_some() && rule.ports.contains(&port))
     }
 
     /// Every credential that a rule puts on, once each, sorted; for a helper, those it can come to use.

@@ -38,14 +38,13 @@ impl Approvals {
         let rule = self.rule(&open, answer.what, &by.how())?;
         self.log_answer(&open, answer, by)?;
         let written = rule.map(|rule| self.write_rule(&open, rule)).transpose()?;
-        let waited = self.book().is_waited_for(ask);
         let settled = self.yeses.answer(&counted, now);
         let settled = settled.inspect_err(|error| self.came_to_nothing(open.question(), error))?;
         // Writing a rule closes the question by itself.
         if !settled && written.is_none() {
             return Err(NotAnswered::closed());
         }
-        self.settle(&open, answer, now);
+        let waited = self.settle(&open, answer, now);
         if !waited && counted.gives() {
             self.tell_agent(&open);
         }

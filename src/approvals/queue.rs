@@ -182,8 +182,8 @@ impl Approvals {
         }
     }
 
-    /// Closes an answered question, and wakes whoever waits for it.
-    pub(super) fn settle(&self, open: &Open, answer: &Answer, now: At) {
+    /// Closes an answered question, and wakes whoever waits for it. Returns whether anybody was left to wake.
+    pub(super) fn settle(&self, open: &Open, answer: &Answer, now: At) -> bool {
         let mut book = self.book();
         let outcome = match answer.what {
             Answered::Once | Answered::Answer => Outcome::Answered,
@@ -193,7 +193,7 @@ impl Approvals {
                 Outcome::No { because: answer.because.clone(), for_good: answer.what == Answered::Never }
             }
         };
-        book.settle(open.ask(), &outcome);
+        book.settle(open.ask(), &outcome)
     }
 
     /// Puts questions to the main group's chat for as long as the daemon serves, at most three messages a minute.

@@ -176,6 +176,45 @@ fn what_is_asked_about_is_not_observed() {
     assert_eq!(fate(&policy(&format!("{observe}{ask}")), &stranger, b"", &[]), Fate::Refused(Code::NotAllowed));
 }
 
+/// Whatever opens a request, an ask holds back all that a denial in the same words forbids.
+#[test]
+fn an_ask_binds_what_a_denial_forbids() {
+    let allow = |host: &str, more: &str| format!("[[allow]]\nhost = \"{host}\"\n{more}\n\n");
+    let everything = "do = [\"* /**\"]";
+    let bases = [
+        "mode = \"observe\"\nobserve_until = \"9999-12-31\"\n\n".to_owned(),
+        allow("bucket.s3.amazonaws.com", everything) + &allow("x.a.test", everything),
+        allow("*.s3.amazonaws.com", everything) + &allow("**.a.test", everything),
+        allow("bucket.s3.amazonaws.com", "tls = \"tunnel\"") + &allow("x.a.test", "tls = \"tunnel\""),
+    ];
+    let (mut held, mut opened) = (0, 0);
+    for base in bases.iter().filter_map(|base| compiled(base).map(|_| base)) {
+        for host in ["**.amazonaws.com", "*.s3.amazonaws.com", "bucket.s3.amazonaws.com", "**.a.test", "*.a.test"] {
+            for does in ["* /**", "POST /x", "GET /x/*"] {
+                let rule = |kind: &str| format!("{base}[[{kind}]]\nhost = \"{host}\"\ndo = [\"{does}\"]\n");
+                let Some((ask, deny)) = compiled(&rule("ask")).zip(compiled(&rule("deny"))) else { continue };
+                for on in ["bucket.s3.amazonaws.com", "s3.amazonaws.com", "x.a.test", "y.x.a.test"] {
+                    for (method, path) in [("GET", "/x/y"), ("POST", "/x"), ("HEAD", "/X/y/"), ("PUT", "/z?a=b")] {
+                        let request = facts(&format!("{method} https://{on}{path}"));
+                        if fate(&deny, &request, b"", &[]) == Fate::Refused(Code::DeniedByRule) {
+                            let asked = fate(&ask, &request, b"", &[]);
+                            assert!(!matches!(asked, Fate::Goes(_)), "{request:?} goes by {}", rule("ask"));
+                            held += 1;
+                        }
+                    }
+                    let authority = Authority::parse(on, Some(443)).unwrap();
+                    let tunnel = |policy: &Policy| policy.at(Moment::FAR).decide_tunnel(&authority).is_some();
+                    if tunnel(&compiled(base).unwrap()) && !tunnel(&deny) {
+                        assert!(!tunnel(&ask), "a tunnel to {on} goes by {}", rule("ask"));
+                        opened += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(held > 50 && opened > 5, "{held} requests and {opened} tunnels are too few to show anything");
+}
+
 #[test]
 fn who_is_unasked_without_a_key_lets_nothing_go_with_it() {
     let keyed = "[[ask]]\nhost = \"api.test\"\ndo = [\"POST /notes\"]\nquery = {}\ncredential = \"key\"\n\
