@@ -28,25 +28,21 @@ pub enum Verdict {
 /// decision:
 ///
 /// ```compile_fail
-/// # fn facts() -> policies::Facts { unimplemented!() }
-/// let permit = policies::Permit { facts: facts() };
+/// fn forged(terms: policies::Terms) -> policies::Permit {
+///     policies::Permit { terms, ..unimplemented!() }
+/// }
 /// ```
 /// ```compile_fail
 /// fn twice(permit: policies::Permit) -> (policies::Permit, policies::Permit) {
 ///     (permit.clone(), permit)
 /// }
 /// ```
-/// Terms are no permit either, and a question becomes nothing but a refusal or a [`crate::Grant`],
-/// which is an input of the same decision:
+/// A question becomes nothing but a refusal or a [`crate::Grant`], which is an input of the same
+/// decision:
 ///
 /// ```compile_fail
 /// fn go(ask: policies::Ask) -> policies::Permit {
 ///     ask.into_permit()
-/// }
-/// ```
-/// ```compile_fail
-/// fn go(terms: policies::Terms) -> policies::Permit {
-///     policies::Permit { terms }
 /// }
 /// ```
 #[derive(Debug)]
