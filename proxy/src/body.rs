@@ -194,7 +194,9 @@ impl Outgoing {
         let (body, checked, slot) = match &self.came {
             Came::Streaming(incoming) if incoming.is_end_stream() => (Bytes::new(), true, None),
             Came::Streaming(_) => return None,
-            Came::Whole { body, slot, .. } => (body.clone(), self.filter.is_none(), slot.clone()),
+            Came::Whole { body, slot, .. } => {
+                (body.clone(), self.filter.is_none() && self.fields.is_none(), slot.clone())
+            }
         };
         Some(Spare { body, checked, slot, refuse: self.refuse.clone() })
     }

@@ -65,12 +65,12 @@ async fn pass(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
     onward: &Onward,
-    request: http::Request<Incoming>,
+    mut request: http::Request<Incoming>,
     record: &mut Record,
 ) -> Result<Passed, Refusal> {
     let (case, keys) = seen;
     let entered = record.enter()?;
-    let asked = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
+    let asked = record.read(entered, case, &mut request, |facts| keys.keyring.path_to_show(facts))?;
     let asked = match whose(seen, asked, &request) {
         Whose::Ours(facts) => {
             return Box::pin(internal::answer(door, seen, facts, request, record)).await.map(Passed::Answered);

@@ -222,8 +222,21 @@ fn who_is_unasked_without_a_key_lets_nothing_go_with_it() {
     let keyless = "\n[[allow]]\nhost = \"api.test\"\ndo = [\"POST /notes\"]\nunasked = true\n";
     let policy = policy(&format!("{keyed}{keyless}"));
     let request = facts("POST https://api.test/notes");
-    for body in [&b"{\"a\":\"x\"}"[..], b"{\"a\":\"y\"}", b""] {
-        assert_eq!(fate(&policy, &request, body, &[]), Fate::Refused(Code::BodyCondition), "{body:?}");
+    assert_eq!(fate(&policy, &request, b"{\"a\":\"x\"}", &[]), Fate::Asks);
+    assert_eq!(fate(&policy, &request, b"{\"a\":\"y\"}", &[]), Fate::Refused(Code::BodyCondition));
+    assert_eq!(fate(&policy, &request, b"", &[]), Fate::Refused(Code::BodyUnreadable));
+    // Nor does it take a question off a request that another rule gives the key.
+    let asks = keyed.replace("json = { a = { any = [\"x\"] } }\n", "");
+    let allows = asks.replace("ask", "allow");
+    let keyless_ask = asks.replace("credential = \"key\"\n", "");
+    for (text, fated) in [
+        (format!("{asks}{keyless}"), Fate::Asks),
+        (format!("{asks}{keyless}credential = \"key\"\n"), Fate::Goes(None)),
+        (format!("{keyless_ask}{keyless}"), Fate::Goes(None)),
+        (format!("{keyless_ask}\n{allows}{keyless}"), Fate::Asks),
+        (format!("{keyless_ask}\n{allows}{keyless}credential = \"key\"\n"), Fate::Goes(None)),
+    ] {
+        assert_eq!(fate(&self::policy(&text), &request, b"{}", &[]), fated, "{text}");
     }
 }
 

@@ -117,11 +117,19 @@ fn a_helpers_part_is_held_against_all_that_is_asked() {
     }
     // Nor may a field of a body ask for anything outside of the part.
     let other = |helper: &Policy, request: &str| {
-        let permit = goes(helper, &facts(request), b"", &[]).unwrap();
+        let permit = goes(helper, &facts(request), b"{}", &[]).unwrap();
         helper.at(then()).refusal_of_other_methods(&permit).is_some()
     };
     let posts = group.narrowed(Narrow::new(vec![part("api.test", &["POST /free/**"])]));
     assert!(other(&posts, "POST https://api.test/free/x") && !other(&all, "POST https://api.test/free/x"));
+    // Nor where, outside of it, only a model may be asked.
+    let beside = |json: &str, more: &str| {
+        format!("[[allow]]\nhost = \"api.test\"\ndo = [\"* /x\"]\njson = {{ a = \"{json}\" }}\n{more}\n")
+    };
+    let group = policy(&format!("{}{}", beside("absent", ""), beside("present", "model = true\n")));
+    let posts = group.narrowed(Narrow::new(vec![part("api.test", &["POST /x"])]));
+    let all = group.narrowed(Narrow::new(vec![part("api.test", &["* /x"])]));
+    assert!(other(&posts, "POST https://api.test/x") && !other(&all, "POST https://api.test/x"));
 }
 
 /// If only a model may be asked, what another rule opens besides is closed.

@@ -13,13 +13,13 @@ impl BodyConditions {
 
     /// What is demanded of a body, without the rules that do and the yeses to it.
     fn parts(&self) -> impl PartialEq + use<'_> {
-        // Destructured in full, so that a new field is compared. `models_alone` is set by no rule.
+        // Destructured in full, so that a new field is compared.
         let BodyConditions { free, clauses, grants: _, models_alone: _, empty_is_fine } = self;
         // However many rules lead to a model without conditions.
         let is_free_model = |rule: &&Clause| rule.asks_model() && rule.conditions.is_none();
         let others = clauses.iter().filter(|rule| !is_free_model(rule));
         let demands: Vec<_> = others.map(|rule| (discriminant(&rule.does), rule.opens(), &rule.conditions)).collect();
-        (free, empty_is_fine, clauses.iter().any(|rule| is_free_model(&rule)), demands)
+        (free, empty_is_fine, clauses.iter().any(|rule| is_free_model(&rule)), self.binds_to_models(), demands)
     }
 
     /// Whether a body that passed `other` passes this too: there may be more allows and fewer asks.

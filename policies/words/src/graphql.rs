@@ -17,7 +17,7 @@ pub(crate) fn holds_mutation(document: &str) -> bool {
     let (mut depth, mut state) = (0_usize, State::Elsewhere);
     while let Some(c) = chars.next() {
         match c {
-            '#' => while chars.next_if(|c| !matches!(c, '\n' | '\r')).is_some() {},
+            '#' => skip_comment(&mut chars),
             '"' => skip_string(&mut chars),
             '{' | '(' | '@' if depth == 0 && state.is_mutation() && begins(c, &mut chars) => return true,
             '{' | '(' | '[' => depth += 1,
@@ -67,16 +67,27 @@ impl State {
 }
 
 /// Whether this sign begins variables, directives or fields: `mutation (biology)` is a title, and
-/// `($id: ID!)` are variables.
+/// `($id: ID!)` are variables, which may be described first (September 2025, §2.11).
 fn begins(sign: char, chars: &mut Peekable<Chars<'_>>) -> bool {
-    while chars.next_if(|c| is_ignored(*c)).is_some() {}
+    while let Some(c) = chars.next_if(|c| is_ignored(*c) || *c == '#' || (*c == '"' && sign == '(')) {
+        match c {
+            '#' => skip_comment(chars),
+            '"' => skip_string(chars),
+            _ => {}
+        }
+    }
     let next = chars.peek().copied();
     match sign {
         '(' => next == Some('$'),
-        '{' => next.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.' | '#')),
+        '{' => next.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.')),
         '@' => next.is_some_and(|c| c.is_ascii_alphabetic() || c == '_'),
         _ => false,
     }
+}
+
+/// A comment goes on to the end of its line.
+fn skip_comment(chars: &mut Peekable<Chars<'_>>) {
+    while chars.next_if(|c| !matches!(c, '\n' | '\r')).is_some() {}
 }
 
 /// Blanks, line ends, commas and the byte order mark have no meaning (§2.1.2).
@@ -102,7 +113,13 @@ fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     let mut quotes = 0;
     while let Some(c) = chars.next() {
         match c {
-            '\\' if quotes == 0 => while chars.next_if_eq(&'"').is_some() {},
+            // Three quotes are escaped together; a backslash before fewer is a backslash (§2.9.4).
+            '\\' => {
+                quotes = 0;
+                if chars.clone().take(3).filter(|c| *c == '"').count() == 3 {
+                    chars.by_ref().take(3).for_each(drop);
+                }
+            }
             '"' => quotes += 1,
             _ => quotes = 0,
         }
@@ -132,6 +149,10 @@ mod tests {
             "{ a } mutation B { b }",
             "mutation B { # c\n a }",
             "mutation{...F} fragment F on T {a}",
+            "mutation(\"\"\"what it is for\"\"\" $id: ID!){a(id: $id)}",
+            "mutation @live @more(a: 1) { a }",
+            "{a(s:\"\"\"\\\"\"\"\"\"\"){b}} mutation M{b}",
+            "query Q{a(s:\"\"\"x\"\\\"\"\"y\"\"\"){b}} mutation M{b}",
         ] {
             assert!(holds_mutation(document), "{document}");
         }
@@ -149,10 +170,47 @@ mod tests {
             "query { a(text: \"mutation { b }\") }",
             "{ a(s: \"\"\"\" mutation {b} \"\"\") }",
             "Mutation { a }",
+            "mutation (\"BRCA1\")",
+            "mutation (# of genes)",
         ] {
             let found = holds_mutation(document);
             // A sentence that is a valid document counts as one.
             assert_eq!(found, document.starts_with("what a"), "{document}");
+        }
+    }
+
+    /// Whatever stands between two tokens, and whatever a string holds, hides no operation (§2.1, §2.9.4).
+    #[test]
+    fn what_has_no_meaning_hides_no_mutation() {
+        let mutations: [&[&str]; 4] = [
+            &["mutation", "{", "a", "}"],
+            &["mutation", "M", "(", "$", "i", ":", "ID", "=", "7", ")", "{", "a", "}"],
+            &["mutation", "(", "\"why\"", "$", "i", ":", "ID", ")", "@", "live", "{", "a", "}"],
+            &["mutation", "@", "live", "{", "...", "F", "}"],
+        ];
+        let between = [" ", "\n", ",", "\u{feff}", "#\n", "# { mutation ( \" \"\"\"\n", "\t#(\r\n", " , #x\n#y\n"];
+        for mutation in mutations {
+            for (at, _) in mutation.iter().enumerate() {
+                for text in between {
+                    // A name ends where another begins.
+                    let (before, after) = (mutation[..at].join(" "), mutation[at..].join(" "));
+                    for document in [format!("{before}{text}{after}"), format!("{{a}}{text}{before} {text}{after}")] {
+                        assert!(holds_mutation(&document), "{document}");
+                    }
+                }
+            }
+        }
+        let pieces = ["x", "\"", "\\", "\\\"\"\"", "\n", "mutation{b}", "}"];
+        for number in 0..pieces.len().pow(4) {
+            let nth = |place: u32| pieces[number / pieces.len().pow(place) % pieces.len()];
+            let text: String = (0..4).map(nth).collect();
+            // What ends the string early, or spoils its end, is not in it.
+            if text.replace("\\\"\"\"", "").contains("\"\"\"") || text.ends_with(['"', '\\']) {
+                continue;
+            }
+            let document = |other: &str| format!("{{a(s:\"\"\"{text}\"\"\"){{b}}}} {other}{{b}}");
+            assert!(holds_mutation(&document("mutation M")), "{}", document("mutation M"));
+            assert!(!holds_mutation(&document("query Q")), "{}", document("query Q"));
         }
     }
 }

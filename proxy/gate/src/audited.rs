@@ -10,6 +10,7 @@ use crate::audit::Decision;
 use crate::case::Case;
 use crate::check::{BodyJudged, Clean};
 use crate::gate::{Admitted, Gate};
+use crate::head;
 use crate::inflight::Permitted;
 use crate::judge::{Asked, Judged, JudgedTunnel, Own};
 use crate::latch;
@@ -41,17 +42,18 @@ impl Record {
     }
 
     /// Reads a request that came on this case's connection, the only time that it is parsed;
-    /// refused if the owner has locked the group. `shown`: the path to record if the real one must
-    /// not be written down.
+    /// refused if the owner has locked the group. Leaves the headers that concern more than this
+    /// connection. `shown`: the path to record if the real one must not be written down.
     pub fn read<B>(
         &mut self,
         entered: Entered,
         case: &Case,
-        request: &http::Request<B>,
+        request: &mut http::Request<B>,
         shown: impl FnOnce(&Facts) -> Option<Path>,
     ) -> Result<Asked, Refusal> {
         self.slot = Some(entered.0);
         let facts = request::read(case.within(), request)?;
+        head::drop_nominated(request.headers_mut());
         self.is_about(&facts, shown(&facts));
         if case.locked {
             return Err(latch::refusal());

@@ -162,6 +162,15 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes what `Connection` names from a request before anybody reads by it: whoever read a body by the type that it
+/// came with would read another than the host, which gets no type (RFC 9110 §7.6.1). What never goes out stays, so
+/// that it can be refused.
+pub(crate) fn drop_nominated(came: &mut HeaderMap) {
+    for name in nominated(came).into_iter().filter(|name| *name != HOST && !is_the_gates(name)) {
+        came.remove(name);
+    }
+}
+
 /// The headers that `Connection` names are not passed on either. This happens before a credential
 /// is put on, so nominating `authorization` does not remove ours.
 pub fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -317,6 +326,23 @@ mod tests {
         let nobodys =
             |value| bound(&HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))]), None);
         assert_ne!(nobodys("Bearer one"), nobodys("Bearer two"), "what is no credential of ours is another account");
+    }
+
+    /// What reads the rest of a request reads it by what goes out; what is refused by its name is still there.
+    #[test]
+    fn what_is_nominated_is_read_by_nobody() {
+        let names =
+            ["content-type", "content-encoding", "cookie", "x-tag", "host", "content-length", "x-http-method-override"];
+        let mut came: HeaderMap =
+            names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1"))).into_iter().collect();
+        for text in ["Content-Type , content-encoding", "cookie,X-Tag, host", "content-length, x-http-method-override"]
+        {
+            came.append(CONNECTION, HeaderValue::from_static(text));
+        }
+        drop_nominated(&mut came);
+        let mut left: Vec<_> = came.keys().filter(|name| *name != CONNECTION).map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-http-method-override"]);
     }
 
     /// Attacks E08, E09, G07.

@@ -23,7 +23,8 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
         if !ENDINGS.iter().any(|ending| normal.ends_with(ending)) {
             continue;
         }
-        let named = read(facts, value.to_str().unwrap_or_default()).map_err(|error| {
+        let text = value.to_str().map_err(|_| "it is not ASCII; send it percent-encoded".to_owned());
+        let named = text.and_then(|text| read(facts, text)).map_err(|error| {
             Refusal::new(Code::PathAmbiguous, format!("the header {name} names what is read by it, and {error}"))
         })?;
         let removed = Facts { method: Method::Delete, ..named.clone() };
@@ -48,6 +49,9 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
 /// A path on the same host, with or without the leading slash; or a URL.
 fn read(facts: &Facts, text: &str) -> Result<Facts, String> {
     let text = text.trim();
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
     if text.contains("://") {
         return Facts::parse("GET", text).map_err(|error| error.to_string());
     }
@@ -85,11 +89,15 @@ mod tests {
     "#;
 
     fn refused(name: &'static str, value: &str) -> Option<Code> {
+        refused_by(POLICY, name, value.as_bytes())
+    }
+
+    fn refused_by(policy: &str, name: &'static str, value: &[u8]) -> Option<Code> {
         let group = GroupName::parse("family").unwrap();
-        let source = Source { name: "family.toml".to_owned(), text: POLICY.to_owned() };
+        let source = Source { name: "family.toml".to_owned(), text: policy.to_owned() };
         let policy = policy_file::compile(&group, &source, None).unwrap().policy;
         let facts = Facts::parse("PUT", "https://s3.test/out/copy").unwrap();
-        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
+        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())]);
         judge(policy.at(Moment::FAR), &facts, &headers).err().map(|refusal| refusal.code)
     }
 
@@ -106,6 +114,19 @@ mod tests {
         ] {
             assert_eq!(refused("x-ms-copy-source", value).is_none(), passes, "{value}");
         }
+    }
+
+    /// Where all that could be read instead may be read.
+    #[test]
+    fn a_name_that_cannot_be_read_is_no_other_name() {
+        const OPEN: &str = "[[allow]]\nhost = \"s3.test\"\ndo = [\"* /**\"]\n\n\
+                            [[deny]]\nhost = \"s3.test\"\ndo = [\"* /private/**\"]\n";
+        let refused = |value: &[u8]| refused_by(OPEN, "x-ms-copy-source", value).is_some();
+        assert!(!refused(b"/out/x") && !refused(b"/out/%C3%A9"));
+        for value in ["", " ", "/private/x?y=\u{e9}", "/out/\u{e9}", "https://unlisted.test/x?\u{e9}", "/private/x"] {
+            assert!(refused(value.as_bytes()), "{value}");
+        }
+        assert!(refused(b"/private/\xff") && refused(b"\t/private/x"));
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn sent_by(
     if !authorization.is_empty() {
         request = request.header("authorization", authorization);
     }
-    let request = request.body(()).unwrap();
+    let mut request = request.body(()).unwrap();
     let (gate, within) = (
         gate(&identity, policy),
         Intercepted {
@@ -153,7 +153,7 @@ fn sent_by(
     );
     let case = gate.case(1, Some(Arc::new(within)));
     let mut record = Record::of(&gate, &case, &request);
-    let asked = record.read(record.enter().unwrap(), &case, &request, |_| None).unwrap();
+    let asked = record.read(record.enter().unwrap(), &case, &mut request, |_| None).unwrap();
     let headers = request.headers();
     let Ok(judged) = gate::judge(&case, asked, headers) else { panic!("{target} is allowed") };
     let (secrets, watchlist) = (One(secret), Watchlist::default());

@@ -15,6 +15,8 @@ const REFUSED: Say = Say::Reset(7);
 const JUDGED: &str = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.12/32\"]\n\
                       json = { a = { not = [\"b\"] } }\n";
 
+const PRIVATE: &str = "private = [\"127.0.0.0/8\"]\n";
+
 const FIRST_FREELY: &str =
     "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"GET /first\"]\nprivate = [\"127.0.0.12/32\"]\n";
 
@@ -295,6 +297,24 @@ async fn a_credential_goes_with_it() {
     let received = world.upstream("api.bound.test").received();
     assert_eq!(received.len(), 3);
     assert!(received.iter().all(|one| String::from_utf8_lossy(&one.head).contains(world.real())));
+}
+
+/// The fields of a body are looked at while it is sent. What the host had not taken was not looked at.
+#[tokio::test]
+async fn what_was_not_looked_at_is_not_sent_again() {
+    const JSON: &str = "json.bound.test";
+    for (does, sendings) in [("POST /**", 1), ("* /**", 2)] {
+        let family = format!("[[allow]]\nhost = \"{JSON}\"\ndo = [\"{does}\"]\ncredential = \"sixth\"\n{PRIVATE}");
+        let world = World::with(Setup { family, ..Setup::default() }).await;
+        let upstream = RawHttp2::instead_of(&world, JSON, &[REFUSED, Say::Frames(&[(1, 5, true, &[0x88])])]).await;
+        let (key, padding) = (&world.values["SUR6"], "x".repeat(1 << 19));
+        let body = format!("{{\"auth\":{{\"api_key\":\"{key}\"}},\"p\":\"{padding}\",\"_method\":\"DELETE\"}}");
+        let head = format!("POST /x HTTP/1.1\r\nHost: {JSON}\r\nContent-Type: application/json\r\n");
+        let mut client = world.family.tunnel("json.bound.test:443").await;
+        client.send(&format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;
+        let status = client.answer().await.expect("an answer").status;
+        assert_eq!((upstream.opened().len(), status), (sendings, if sendings == 1 { 502 } else { 200 }), "{does}");
+    }
 }
 
 /// Places for requests in flight are limited: the second sending takes one, or does not happen.

@@ -63,6 +63,18 @@ pub fn attacks(surrogate: &str) -> Vec<Case> {
     cases.extend(parts("_method", "DELETE", Does::OtherMethod));
     // Rack takes a body without a type for a form.
     cases.push(post("form without a word", "/public/7", "", "_method=DELETE", Does::OtherMethod));
+    // Or with a type that goes no further than the door.
+    for kind in ["text/plain", "application/octet-stream", "application/json", "multipart/form-data; boundary=b"] {
+        let head = format!("Content-Type: {kind}\r\nConnection: keep-alive, Content-Type\r\n");
+        cases.push(post("a type for the door alone", "/public/7", &head, "_method=DELETE", Does::OtherMethod));
+        let body = format!("a=1&access_token={ATTACKER}");
+        let key = post("a type for the door alone", "/save", &head, &body, Does::ForeignKey("access_token"));
+        cases.push(Case { host: BOUND, ..key });
+    }
+    for (head, body) in [(FORM, "a=1&_method=DELETE"), (JSON, "{\"_method\":\"DELETE\"}")] {
+        let head = format!("{head}Content-Encoding: gzip\r\nConnection: content-encoding\r\n");
+        cases.push(post("a coding for the door alone", "/public/7", &head, body, Does::OtherMethod));
+    }
     for header in header_spellings("X-HTTP-Method-Override").into_iter().chain(header_spellings("X-HTTP-Method")) {
         cases.push(post("header", "/public/7", &format!("{header}: DELETE\r\n"), "", Does::OtherMethod));
     }
