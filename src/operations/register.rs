@@ -12,7 +12,7 @@ use crate::channels::terminal;
 use crate::config::{Agent, Config, WHATSAPP};
 use crate::images;
 use crate::registration::{self, NotRegistered, whatsapp};
-use crate::store::NewGroup;
+use crate::store::{NewGroup, is_reserved};
 
 /// The agent that answers: a shell would run what people write.
 const AGENT: Agent = Agent::Claude { model: None };
@@ -106,7 +106,10 @@ impl RegisterGroup {
         // What an earlier group of the name was allowed must not come back unnoticed.
         let files = [chats.home.policy_file(&name), chats.home.group_file(&name), chats.home.skills_file(&name)];
         let old = files.iter().any(|path| path.exists());
-        let taken = chats.store.group(&name).map_err(|error| unavailable(&error))?.is_some() || name.as_str() == "base";
+        if is_reserved(&name) {
+            return Err(refuse(format!("no group can be called {name}: the name has a meaning of its own")));
+        }
+        let taken = chats.store.group(&name).map_err(|error| unavailable(&error))?.is_some();
         if old || taken {
             return Err(refuse(format!("the name {name} is taken, or was by an earlier group; choose another one")));
         }

@@ -99,12 +99,12 @@ impl Pipeline {
                 let new = NewMessage { means: Means::Stop, ..new };
                 self.stop_others(&new, others, Phrases::new("stopped-others"))?;
             }
+            // A message delivered again does nothing: it says nothing about later changes.
+            _ if self.is_known(group, &message.id)? => {}
+            // Carried out first: a lock must not be lost with what could not be stored.
             other => {
-                // A message delivered again does nothing: it says nothing about later changes.
-                if let Inserted::Row(_) = self.store.insert_message(&new)? {
-                    let words = self.carried_out(other)?;
-                    self.answer_at_once(group, &message.id, words)?;
-                }
+                let words = self.carried_out(other)?;
+                self.store_order(&new, &[], words)?;
             }
         }
         Ok(())
@@ -130,19 +130,27 @@ impl Pipeline {
 
     /// The owner stops other groups and is told so.
     fn stop_others(&self, new: &NewMessage<'_>, others: Vec<GroupName>, words: Phrases) -> Result<(), StoreError> {
+        // Delivered again, it must not stop what came after it.
+        if self.store_order(new, &others, words)? {
+            let here = (new.means == Means::Stop).then_some(new.group);
+            others.iter().chain(here).for_each(|group| self.stop_as_said(group));
+        }
+        Ok(())
+    }
+
+    /// Stores an order with its reply; whether it is new.
+    fn store_order(&self, new: &NewMessage<'_>, stopped: &[GroupName], words: Phrases) -> Result<bool, StoreError> {
         let words = self.say.own(new.group, words);
         let mut told = vec![telling::outgoing_to(OutgoingKind::Notice, words, new.id)];
         // If this chat is stopped too, its stop is the end of the answer.
         if new.means != Means::Stop {
             told.push(telling::done(new.id));
         }
-        // Delivered again, it must not stop what came after it.
-        if let Inserted::Row(_) = self.store.insert_stop_of(new, &others, &told)? {
+        let is_new = matches!(self.store.insert_order(new, stopped, &told)?, Inserted::Row(_));
+        if is_new {
             self.outbox.wake();
-            let here = (new.means == Means::Stop).then_some(new.group);
-            others.iter().chain(here).for_each(|group| self.stop_as_said(group));
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Whether a message has been delivered before.

@@ -33,12 +33,25 @@ pub struct NewGroup<'a> {
     pub is_main: bool,
 }
 
+/// What the owner writes in a chat for every group. A name is lower-case ASCII, so only some of these could be one.
+pub const EVERY_GROUP: [&str; 6] = ["all", "--all", "everything", "alle", "alles", "الكل"];
+
+/// Whether a name has a meaning of its own, so that no group can have it.
+pub fn is_reserved(name: &GroupName) -> bool {
+    name.as_str() == BASE || EVERY_GROUP.contains(&name.as_str())
+}
+
+const BASE: &str = "base";
+
 /// Why a group was not registered.
 #[derive(Debug, thiserror::Error)]
 pub enum AddGroupError {
     /// `policies/base.toml` is not a group's file.
     #[error("no group can be called \"base\": policies/base.toml holds the denials that apply to all")]
     Reserved,
+    /// `lock all` must not mean one group.
+    #[error("no group can be called \"{0}\": `lock {0}` in the owner's chat means every group; choose another name")]
+    EveryGroup(GroupName),
     /// The name is in use.
     #[error("there is a group {0} already; choose another name, or remove it first with `doorward group remove {0}`")]
     NameTaken(GroupName),
@@ -69,8 +82,9 @@ impl Store {
 
     /// Registers a chat.
     pub fn add_group(&self, new: &NewGroup<'_>) -> Result<Group, AddGroupError> {
-        if new.name.as_str() == "base" {
-            return Err(AddGroupError::Reserved);
+        if is_reserved(new.name) {
+            let is_base = new.name.as_str() == BASE;
+            return Err(if is_base { AddGroupError::Reserved } else { AddGroupError::EveryGroup(new.name.clone()) });
         }
         self.write(|transaction| {
             let find = |what: &str, by: &[&dyn rusqlite::ToSql]| {

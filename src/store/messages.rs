@@ -126,8 +126,8 @@ impl Store {
         })
     }
 
-    /// Stores, once, the owner's order in one group to stop others, with the others' `stop` and the reply to the owner.
-    pub fn insert_stop_of(
+    /// Stores, once, an order with the reply to it, and a `stop` in each group that it stops.
+    pub fn insert_order(
         &self,
         new: &NewMessage<'_>,
         stopped: &[GroupName],

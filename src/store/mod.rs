@@ -52,7 +52,7 @@ pub use digests::LastDigest;
 pub use error::StoreError;
 pub use firings::{Fired, Firing, FiringEnd, FiringId, FiringState, MOST_FAILURES};
 pub use grants::{Found, NewGrant, Wanted};
-pub use groups::{AddGroupError, Group, NewGroup};
+pub use groups::{AddGroupError, EVERY_GROUP, Group, NewGroup, is_reserved};
 pub use messages::{Imported, Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use nanoclaw::{NanoClaw, Registered, Said, Scheduled};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid, REACTIONS_REACH};

@@ -416,3 +416,14 @@ fn a_full_disk_is_called_one_and_passes() {
     limit(1_000_000).unwrap();
     assert!(matches!(scene.store.insert_message(&message), Ok(Inserted::Row(_))));
 }
+
+/// `lock all` in the owner's chat must reach every door, whoever chose a name.
+#[test]
+fn no_group_has_a_name_that_means_every_group() {
+    let scene = Scene::new();
+    for word in EVERY_GROUP.iter().filter(|word| GroupName::parse(word).is_ok()) {
+        assert!(matches!(scene.add(word, false), Err(AddGroupError::EveryGroup(_))), "{word}");
+    }
+    assert!(matches!(scene.add("base", false), Err(AddGroupError::Reserved)));
+    assert!(scene.add("allotment", false).is_ok());
+}

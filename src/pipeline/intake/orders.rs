@@ -12,7 +12,7 @@ use crate::phrases::Phrases;
 use crate::pipeline::Pipeline;
 use crate::pipeline::calling::{self, Name};
 use crate::pipeline::pausing::{self, Said, Wish};
-use crate::store::{Group, Means, NAME_IN_WORDS, StoreError, TaskId};
+use crate::store::{EVERY_GROUP, Group, Means, NAME_IN_WORDS, StoreError, TaskId};
 
 /// What a message orders.
 pub(super) enum Asks {
@@ -56,9 +56,6 @@ const UNLOCKS: [&str; 1] = ["unlock"];
 
 /// What the owner writes, with `off` or `on`, about the daily digest.
 const DIGESTS: [&str; 1] = ["digest"];
-
-/// Words for every group.
-const ALL: [&str; 6] = ["all", "--all", "everything", "alle", "alles", "الكل"];
 
 /// Characters that phones and people put around a name.
 const AROUND: [char; 9] = ['"', '\'', '`', '“', '”', '„', '«', '»', ','];
@@ -150,16 +147,15 @@ impl Pipeline {
         }))
     }
 
-    /// Names are lower-case, and phones capitalise the start of a sentence.
+    /// Names are lower-case, and phones capitalise the start of a sentence. An older group may be called `all`.
     fn whom(&self, word: &str) -> Result<Whom, StoreError> {
         let word = word.trim_matches(AROUND);
-        if let Ok(name) = GroupName::parse(&word.to_lowercase())
-            && self.store.group(&name)?.is_some()
-        {
-            return Ok(Whom::One(name));
+        if word.is_empty() || EVERY_GROUP.iter().any(|all| calling::fold(all) == calling::fold(word)) {
+            return Ok(Whom::All);
         }
-        let all = word.is_empty() || ALL.iter().any(|all| calling::fold(all) == calling::fold(word));
-        Ok(if all { Whom::All } else { Whom::Nobody(word.to_owned()) })
+        let named = GroupName::parse(&word.to_lowercase()).ok();
+        let found = named.map(|name| self.store.group(&name)).transpose()?.flatten();
+        Ok(found.map_or_else(|| Whom::Nobody(word.to_owned()), |group| Whom::One(group.name)))
     }
 
     /// A task of this group by its number; of any group in the owner's chat.

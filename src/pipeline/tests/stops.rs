@@ -3,7 +3,7 @@
 use policies::SandboxId;
 
 use super::house::{House, incoming};
-use crate::channels::protocol::OutgoingKind;
+use crate::channels::protocol::{OutgoingKind, ToChannel};
 use crate::phrases::Language;
 use crate::store::{Inserted, Means, NewMessage};
 
@@ -135,6 +135,24 @@ async fn only_the_main_chat_locks_and_none_unlocks() {
     owner.send("main", "m1", "Lock!").await;
     owner.accepted("m1").await;
     assert_eq!(locked().len(), 2);
+}
+
+/// A lock is for an emergency: it holds also if nothing can be stored, and the message that comes again is answered.
+#[tokio::test]
+async fn a_lock_that_cannot_be_stored_holds() {
+    let house = House::new();
+    let main = house.group_of("main", "shell", true);
+    let database = rusqlite::Connection::open(house.home.main_db()).unwrap();
+    let refuses = "CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    database.execute_batch(refuses).unwrap();
+    let running = house.start();
+    let mut owner = running.terminal(Some(&main)).await;
+    owner.send("main", "m1", "lock").await;
+    assert!(matches!(owner.next().await, ToChannel::Ignored { id, .. } if id == "m1"));
+    assert_eq!(*house.fakes.locked.lock().unwrap(), [None]);
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    owner.send("main", "m1", "lock").await;
+    assert!(owner.answer_to("m1").await[0].1.starts_with("Locked every group"));
 }
 
 /// An order for a group that does not exist is still an order: nothing happens, that is said, and no agent reads it.
