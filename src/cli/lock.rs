@@ -11,6 +11,7 @@ use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::gateway::latch::{self, LatchFile};
 use crate::home::Home;
+use crate::store::EVERY_GROUP;
 
 /// Shut every door at once, of one group or of all: nothing goes out any more.
 ///
@@ -35,13 +36,15 @@ pub struct UnlockArgs {
 }
 
 pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failure> {
+    // `lock all` is `lock`, as in the owner's chat.
+    let group = args.group.filter(|group| !EVERY_GROUP.contains(&group.as_str()));
     // An unreadable store must not keep anybody from locking.
-    if let (Some(group), Ok(groups)) = (&args.group, change::registered(home))
+    if let (Some(group), Ok(groups)) = (&group, change::registered(home))
         && !groups.contains(group)
     {
         return Err(change::no_group(group, &groups));
     }
-    let request = Request::Lock { group: args.group.as_ref().map(ToString::to_string) };
+    let request = Request::Lock { group: group.as_ref().map(ToString::to_string) };
     match Client::connect(home).await.map_err(environment)? {
         Some(client) => match client.ask(&request).await? {
             (Answer::Locked {}, _) => {}
@@ -50,10 +53,10 @@ pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failur
         None => {
             home.prepare()?;
             let file = LatchFile::at(home.latch_file());
-            file.write(&latch::with(&file.read().0, args.group.as_ref())).map_err(environment)?;
+            file.write(&latch::with(&file.read().0, group.as_ref())).map_err(environment)?;
         }
     }
-    let (what, again) = match &args.group {
+    let (what, again) = match &group {
         Some(group) => (format!("every door of {group}"), format!("doorward unlock {group}")),
         None => ("every door".to_owned(), "doorward unlock".to_owned()),
     };

@@ -26,7 +26,7 @@ use crate::config::{Agent, Config, WHATSAPP};
 use crate::control::client::Client;
 use crate::control::protocol::{Answer, Request};
 use crate::home::Home;
-use crate::store::{Group, NewGroup, Store};
+use crate::store::{Group, NewGroup, Store, is_reserved};
 
 use ask::Ask;
 
@@ -363,7 +363,7 @@ fn free_name(store: &Store, wanted: &str) -> Result<GroupName, Failure> {
     let taken: Vec<GroupName> = store.groups()?.into_iter().map(|group| group.name).collect();
     let numbered = (2..).map(|number| format!("{wanted}-{number}"));
     let mut names = std::iter::once(wanted.to_owned()).chain(numbered).filter_map(|name| GroupName::parse(&name).ok());
-    names.find(|name| !taken.contains(name)).ok_or_else(|| anyhow!("no name is free").into())
+    names.find(|name| !is_reserved(name) && !taken.contains(name)).ok_or_else(|| anyhow!("no name is free").into())
 }
 
 const WELCOME: &str = "\

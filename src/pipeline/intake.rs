@@ -100,7 +100,7 @@ impl Pipeline {
                 self.stop_others(&new, others, Phrases::new("stopped-others"))?;
             }
             // A message delivered again does nothing: it says nothing about later changes.
-            _ if self.is_known(group, &message.id)? => {}
+            _ if self.store.is_stored(&group.name, &message.id)? => {}
             // Carried out first: a lock must not be lost with what could not be stored.
             other => {
                 let words = self.carried_out(other)?;

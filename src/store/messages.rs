@@ -188,6 +188,15 @@ impl Store {
         })
     }
 
+    /// Whether a message of this id is stored, whoever sent it.
+    pub fn is_stored(&self, group: &GroupName, id: &str) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let mut select = connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM messages WHERE group_name = ?1 AND id = ?2)")?;
+            select.query_row([group.as_str(), id], |row| row.get(0))
+        })
+    }
+
     /// Whether a `stop` has not been settled yet.
     pub fn stop_waits(&self, group: &GroupName) -> Result<bool, StoreError> {
         self.read(|connection| {

@@ -49,7 +49,7 @@ pub struct Reach {
     /// What must be true of a JSON body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub body: Vec<String>,
-    /// Whether it goes unasked, whatever the asks below cover.
+    /// Whether it goes unasked, whatever the asks below cover, unless another rule gives it a credential.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unasked: bool,
     /// Whether WebSockets go through.

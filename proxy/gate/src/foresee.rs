@@ -5,6 +5,7 @@ use http::HeaderMap;
 use policies::{Facts, PolicyAt, Refusal, Terms, Verdict};
 
 use crate::check::{Dressed, checked};
+use crate::head;
 use crate::judge::{Denied, judged};
 use crate::request;
 
@@ -17,7 +18,9 @@ pub fn foresee<T>(
     look: impl FnOnce(&Terms, HeaderMap) -> Result<(Dressed, T), Refusal>,
 ) -> Result<(Verdict, T), Denied> {
     let facts = request::supposed(facts, headers).map_err(Denied::ByHeader)?;
-    let verdict = match judged(policy, facts, headers) {
+    let mut headers = headers.clone();
+    head::drop_nominated(&mut headers);
+    let verdict = match judged(policy, facts, &headers) {
         Ok(judged) => Verdict::Allow(judged.into_permit()),
         Err(Denied::Asks(ask)) => Verdict::Ask(*ask),
         Err(denied) => return Err(denied),
@@ -27,6 +30,6 @@ pub fn foresee<T>(
         Verdict::Ask(ask) => ask.terms(),
         Verdict::Deny(facts, refusal) => return Err(Denied::ByPolicy(Box::new(facts.clone()), refusal.clone())),
     };
-    let (_, looked) = checked(terms, headers, |going_out| look(terms, going_out)).map_err(Denied::ByHeader)?;
+    let (_, looked) = checked(terms, &headers, |going_out| look(terms, going_out)).map_err(Denied::ByHeader)?;
     Ok((verdict, looked))
 }

@@ -71,8 +71,10 @@ pub fn attacks(surrogate: &str) -> Vec<Case> {
         let key = post("a type for the door alone", "/save", &head, &body, Does::ForeignKey("access_token"));
         cases.push(Case { host: BOUND, ..key });
     }
-    for (head, body) in [(FORM, "a=1&_method=DELETE"), (JSON, "{\"_method\":\"DELETE\"}")] {
-        let head = format!("{head}Content-Encoding: gzip\r\nConnection: content-encoding\r\n");
+    // Without a type that has fields, a body that cannot be unpacked is taken for a file.
+    for (head, body) in [(JSON, "gzip"), ("Content-Type: text/plain\r\n", "br"), ("", "br")].map(|(head, coding)| {
+        (format!("{head}Content-Encoding: {coding}\r\nConnection: content-encoding\r\n"), "{\"_method\":\"DELETE\"}")
+    }) {
         cases.push(post("a coding for the door alone", "/public/7", &head, body, Does::OtherMethod));
     }
     for header in header_spellings("X-HTTP-Method-Override").into_iter().chain(header_spellings("X-HTTP-Method")) {

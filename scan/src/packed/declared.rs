@@ -64,9 +64,8 @@ const CLOSED: [(&str, &str); 6] = [
 ];
 
 fn closed(headers: &HeaderMap) -> Option<&'static str> {
-    let said =
-        headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
-    said.into_iter().find_map(|said| {
+    let said = headers.get_all(CONTENT_TYPE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    said.map(|said| said.to_ascii_lowercase()).find_map(|said| {
         let kind = said.split(';').next().unwrap_or_default().trim().to_owned();
         CLOSED.into_iter().find(|(one, _)| *one == kind).map(|(_, words)| words)
     })

@@ -12,7 +12,7 @@ use super::{Import, USUAL_NAME, files};
 use crate::config::{Agent, GroupSettings, Trigger, WHATSAPP, host_folder};
 use crate::edit::Edit;
 use crate::registration::whatsapp as ids;
-use crate::store::{Imported, Means, NewGroup, NewMessage, Registered};
+use crate::store::{Imported, Means, NewGroup, NewMessage, Registered, is_reserved};
 
 /// How many messages go into one transaction.
 const AT_ONCE: usize = 1000;
@@ -128,14 +128,14 @@ impl Import<'_> {
             |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_') { c } else { '-' };
         let plain: String = folder.to_ascii_lowercase().chars().map(fits).take(28).collect();
         let plain = plain.trim_matches(['-', '_']);
-        let plain = if plain.is_empty() || plain == "base" { "chat" } else { plain };
+        let plain = if plain.is_empty() { "chat" } else { plain };
         let mut taken: Vec<GroupName> = self.report.names().cloned().collect();
         if let Some(store) = &self.store {
             taken.extend(store.groups()?.into_iter().map(|group| group.name));
         }
         let numbered = (2..1000).map(|n| format!("{plain}-{n}"));
         let names = std::iter::once(plain.to_owned()).chain(numbered).filter_map(|name| GroupName::parse(&name).ok());
-        let free = names.into_iter().find(|name| !taken.contains(name));
+        let free = names.into_iter().find(|name| !is_reserved(name) && !taken.contains(name));
         free.ok_or_else(|| refused(anyhow::anyhow!("no name is left for the folder {folder}")))
     }
 

@@ -232,6 +232,17 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
 }
 
 #[test]
+fn a_folder_with_a_name_that_no_group_can_have_gets_another() {
+    let scene = Scene::new();
+    let database = Connection::open(scene.dir().join("store/messages.db")).unwrap();
+    let groups = "INSERT INTO registered_groups VALUES ('5@g.us', 'Us', 'All', '@Andy', '2026-02-01', NULL, 1),
+                  ('6@g.us', 'Base', 'base', '@Andy', '2026-02-01', NULL, 1)";
+    database.execute_batch(groups).unwrap();
+    let [taken, _, left] = scene.import(false);
+    assert!(taken.contains("group all-2, the chat Us") && taken.contains("group base-2"), "{taken}{left}");
+}
+
+#[test]
 fn a_chat_that_waits_is_not_overtaken() {
     let scene = Scene::new();
     scene.import(false);

@@ -60,7 +60,11 @@ pub(super) fn words(home: &Home, group: &GroupName, suggestion: &Suggestion) -> 
         all.iter().map(|(facts, rule)| format!("{} ({rule})", request(facts))).collect()
     };
     list("Closed by a deny, which no [[allow]] opens:", by_rule(denied));
-    list("You are asked each time; an [[allow]] with `unasked = true` would take them out of that:", by_rule(asked));
+    list(
+        "You are asked each time; an [[allow]] with `unasked = true`, and the credential that goes with them, would take \
+         them out of that:",
+        by_rule(asked),
+    );
     list(
         "Refused at this time alone; change the hours of its rule if it should pass now:",
         outside_hours.iter().map(|(facts, why)| format!("{}: {why}", request(facts))).collect(),
