@@ -148,7 +148,7 @@ impl<W: Write> Pack<W> {
         let hash = self.seen.hash(name);
         self.seen.folders.insert(hash);
         let mut failed = None;
-        let whole = walk(root, |found| match self.found(name, &found) {
+        let unseen = walk(root, |found| match self.found(name, &found) {
             Ok(()) => Ok(ControlFlow::Continue(())),
             Err(error) => {
                 failed = Some(error);
@@ -158,7 +158,7 @@ impl<W: Write> Pack<W> {
         if let Some(error) = failed {
             return Err(error);
         }
-        if !whole.map_err(at(root))? {
+        if unseen.map_err(at(root))?.is_some() {
             self.left.push(format!("folders in {} that lie too deep or are closed to you", name.display()));
         }
         Ok(())

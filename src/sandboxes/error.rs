@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use containers::StartError;
 
-use super::disk::Bound;
 use super::mounts::MountError;
 use super::watch;
 use crate::agents::NoKey;
@@ -47,8 +46,8 @@ pub enum SandboxError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// Its group's folders are over their limit.
-    #[error("{}", watch::too_much(*.0))]
-    TooMuch(Bound),
+    #[error("{0}")]
+    TooMuch(String),
     /// Its group has filled the disk, which is still almost full.
     #[error("{}", watch::ALMOST_FULL)]
     AlmostFull,
