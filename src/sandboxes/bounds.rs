@@ -7,7 +7,7 @@ use containers::SandboxSpec;
 
 use super::SandboxError;
 use super::disk::{Bound, Usage};
-use super::watch::too_much;
+use super::error::too_much;
 use crate::config;
 
 /// The limits of one sandbox.

@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn close(folder: &Path) {
-        fs::set_permissions(folder, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder, Permissions::from_mode(0o000)).unwrap();
     }
 
     #[test]
