@@ -256,7 +256,6 @@ impl Sandboxes {
         }
         let failed = |error| SandboxError::Folder { path: folder.to_owned(), error };
         let uid = self.users.take(&self.home, group, user.uid).map_err(failed)?;
-        memory::hand_over(folder, uid, uid).map_err(failed)?;
         Ok(user.of_a_group(uid))
     }
 
