@@ -7,7 +7,9 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, symlink,
+};
 use std::path::{Path, PathBuf};
 
 use policies::GroupName;
@@ -48,8 +50,8 @@ pub enum MemoryError {
     },
 }
 
-/// Creates a group's memory in its folder. An existing one stays and is not even opened: an agent may have written
-/// it.
+/// Creates a group's memory in its folder, for whoever the folder belongs to. An existing one stays and is not even
+/// opened: an agent may have written it.
 pub fn begin(folder: &Path, group: &GroupName) -> io::Result<()> {
     let text = format!(
         "# Memory of {group}\n\n\
@@ -59,7 +61,13 @@ pub fn begin(folder: &Path, group: &GroupName) -> io::Result<()> {
     );
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(FILE));
     match made {
-        Ok(mut file) => file.write_all(text.as_bytes())?,
+        Ok(mut file) => {
+            file.write_all(text.as_bytes())?;
+            let (owner, made) = (std::fs::metadata(folder)?, file.metadata()?);
+            if owner.uid() != made.uid() && made.uid() == 0 {
+                fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
@@ -69,9 +77,12 @@ pub fn begin(folder: &Path, group: &GroupName) -> io::Result<()> {
     }
 }
 
-/// Gives the files made by [`begin`] to the sandbox's user. The folder is the agent's, so nothing in it is trusted:
-/// only a regular file of ours with a single link changes owner.
+/// Gives the file made by [`begin`] to the sandbox's user, together with the folder, while that is ours. In an agent's
+/// folder nothing changes owner: the agent may give any file of ours there that name.
 pub fn hand_over(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    if std::fs::metadata(folder)?.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
     let file = match open_plainly(&folder.join(FILE)) {
         Ok(file) => file,
         // Gone, or something else by now.
@@ -164,7 +175,7 @@ fn io_at(path: &Path, error: io::Error) -> MemoryError {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::fs;
-    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::fs::chown;
 
     use super::*;
 
@@ -181,6 +192,27 @@ mod tests {
         fs::write(folder.path().join("CLAUDE.md"), "mine").unwrap();
         begin(folder.path(), &group()).unwrap();
         assert_eq!(read("AGENTS.md"), "mine");
+    }
+
+    /// A private file of root's under that name, in a folder that an agent has already.
+    #[test]
+    fn in_an_agents_folder_nothing_but_what_was_just_made_changes_hands() {
+        assert!(rustix::process::geteuid().is_root(), "`make test` runs as root: only root gives files away");
+        let folder = tempfile::tempdir().unwrap();
+        let (file, begun) = (folder.path().join(FILE), folder.path().join("begun"));
+        let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+        fs::write(&file, "root's").unwrap();
+        chown(folder.path(), Some(12345), Some(12345)).unwrap();
+        hand_over(folder.path(), 12345, 12345).unwrap();
+        begin(folder.path(), &group()).unwrap();
+        assert_eq!(owner(&file), 0);
+        fs::rename(&file, folder.path().join("other")).unwrap();
+        begin(folder.path(), &group()).unwrap();
+        assert_eq!(owner(&file), 12345, "a new one is the agent's");
+        fs::create_dir(&begun).unwrap();
+        begin(&begun, &group()).unwrap();
+        hand_over(&begun, 12345, 12345).unwrap();
+        assert_eq!(owner(&begun.join(FILE)), 12345, "before the first sandbox");
     }
 
     /// The folder may be an old one that an agent has prepared as a trap.

@@ -23,7 +23,7 @@ use bounds::{bound, kept, kept_by, limits};
 use delegate::Helper;
 use live::Mounted;
 use mounts::{Claim, Held};
-use own::{OwnFolders, remove_folder};
+use own::OwnFolders;
 use skilled::Told;
 use users::Users;
 pub(crate) use users::nobodys;
@@ -38,6 +38,7 @@ mod error;
 mod live;
 pub mod mounts;
 mod own;
+pub(crate) mod removal;
 pub mod remains;
 mod skilled;
 mod spec;
@@ -223,11 +224,9 @@ impl Sandboxes {
     pub async fn remove_orphans(&self) -> Result<Vec<String>, SandboxError> {
         let removed = self.engine.remove_orphans(&self.installation, &[]).await;
         let removed = removed.map_err(|error| SandboxError::Orphans(error.to_string()))?;
-        for folder in [self.home.doors_dir(), self.home.sandboxes_dir()] {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                remove_folder(&entry.path());
-            }
-        }
+        let folders = [self.home.doors_dir(), self.home.sandboxes_dir()];
+        let cleared = tokio::task::spawn_blocking(move || own::clear(&folders)).await;
+        cleared.map_err(|error| SandboxError::Orphans(error.to_string()))?;
         Ok(removed)
     }
 
@@ -257,7 +256,6 @@ impl Sandboxes {
         }
         let failed = |error| SandboxError::Folder { path: folder.to_owned(), error };
         let uid = self.users.take(&self.home, group, user.uid).map_err(failed)?;
-        memory::hand_over(folder, uid, uid).map_err(failed)?;
         Ok(user.of_a_group(uid))
     }
 

@@ -259,6 +259,7 @@ fn a_backup_that_is_not_right_becomes_no_home() {
         ("/etc/out", tar::EntryType::Regular),
         ("other/out", tar::EntryType::Regular),
         ("data/out", tar::EntryType::Link),
+        ("data/groups/family/out", tar::EntryType::Link),
     ] {
         fs::write(&bad, made_up(name, kind)).unwrap();
         restore(&bad, &target).code(1).says("this is no backup of a Doorward home");

@@ -85,6 +85,22 @@ fn what_was_removed_and_is_held_open_counts() {
     drop(daemon);
 }
 
+/// What lies there would have no bound.
+#[test]
+fn a_folder_too_deep_to_be_measured_ends_its_sandbox() {
+    let home = Home::new().group("one");
+    limited(&home, "one", "disk = \"20 MB\"");
+    let _daemon = home.up();
+    let mut chat = Chat::open(&home, "one");
+    let deep = "i=0; while [ $i -lt 201 ]; do i=$((i+1)); mkdir deep; cd deep; done; \
+                head -c 10000000 /dev/urandom > part; sleep 100; echo never";
+    let said = told(&mut chat, "1", deep);
+    assert!(said.contains("`deep` has folders more than 200 deep") && !said.contains("never"), "{said}");
+    assert!(told(&mut chat, "2", "echo never").contains("cannot be measured"));
+    std::fs::remove_dir_all(home.group_folder("one").join("deep")).unwrap();
+    assert!(told(&mut chat, "3", "echo again").contains("again"));
+}
+
 /// Under its own bound, on a disk that has less than that.
 #[test]
 fn before_the_disk_is_full_the_sandbox_that_fills_it_is_ended() {

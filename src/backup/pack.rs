@@ -1,8 +1,8 @@
 //! The archive inside: a gzipped tar. A file that changes while it is read still takes the announced number of bytes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
@@ -20,9 +20,12 @@ use super::{BackupError, at};
 use crate::sandboxes::walk::{Found, walk};
 use crate::store;
 
-/// A sparse file takes less room than its size. One with a much larger size is left out: all its holes would be written
-/// as zeros.
-const HOLLOW: u64 = 64 << 20;
+/// A sparse file takes less room than its size, as one does that its file system compresses. One of at least so many
+/// bytes, and so many times the room that it takes, is left out: all its holes would be written as zeros.
+const HOLLOW: [(u64, u64); 2] = [(1 << 20, 16), (64 << 20, 4)];
+
+/// The most bytes of names that are kept for files with several.
+const MOST_KEPT: usize = 64 << 20;
 
 /// An archive being written.
 pub(super) struct Pack<W: Write> {
@@ -33,6 +36,35 @@ pub(super) struct Pack<W: Write> {
     pub(super) left: Vec<String>,
     /// The names that an agent's folder has shown so far: a changing folder may show one twice.
     seen: Seen,
+    /// The first names of a group's files that have several.
+    linked: Linked,
+}
+
+/// By inode. Only within one group: no file is two groups'.
+#[derive(Default)]
+struct Linked {
+    group: PathBuf,
+    names: HashMap<(u64, u64), PathBuf>,
+    kept: usize,
+}
+
+impl Linked {
+    /// The first name of a file, if this is a further one.
+    fn first(&mut self, group: &Path, name: &Path, file: &Metadata) -> Result<Option<PathBuf>, &'static str> {
+        if self.group != group {
+            *self = Linked { group: group.to_owned(), ..Linked::default() };
+        }
+        let inode = (file.dev(), file.ino());
+        if let Some(first) = self.names.get(&inode) {
+            return Ok(Some(first.clone()));
+        }
+        self.kept += name.as_os_str().len();
+        if self.kept > MOST_KEPT {
+            return Err("is one of too many files with several names");
+        }
+        self.names.insert(inode, name.to_owned());
+        Ok(None)
+    }
 }
 
 /// Names by hash, so that a million fit.
@@ -76,6 +108,7 @@ impl<W: Write> Pack<W> {
             files: 0,
             left: Vec::new(),
             seen: Seen::default(),
+            linked: Linked::default(),
         }
     }
 
@@ -148,7 +181,7 @@ impl<W: Write> Pack<W> {
         let hash = self.seen.hash(name);
         self.seen.folders.insert(hash);
         let mut failed = None;
-        let whole = walk(root, |found| match self.found(name, &found) {
+        let unseen = walk(root, |found| match self.found(name, &found) {
             Ok(()) => Ok(ControlFlow::Continue(())),
             Err(error) => {
                 failed = Some(error);
@@ -158,7 +191,7 @@ impl<W: Write> Pack<W> {
         if let Some(error) = failed {
             return Err(error);
         }
-        if !whole.map_err(at(root))? {
+        if unseen.map_err(at(root))?.is_some() {
             self.left.push(format!("folders in {} that lie too deep or are closed to you", name.display()));
         }
         Ok(())
@@ -181,7 +214,10 @@ impl<W: Write> Pack<W> {
         match kind {
             FileType::Directory => self.append(&name, &entry, io::empty()),
             FileType::Symlink => match readlinkat(found.here, found.name, Vec::new()) {
-                Ok(target) => self.link(&name, entry, Path::new(OsStr::from_bytes(target.to_bytes()))),
+                Ok(target) => {
+                    entry.kind = EntryType::Symlink;
+                    self.link(&name, &entry, Path::new(OsStr::from_bytes(target.to_bytes())))
+                }
                 Err(_) => self.leave(&name, "changed meanwhile"),
             },
             FileType::RegularFile => {
@@ -196,8 +232,22 @@ impl<W: Write> Pack<W> {
                 if !now.is_file() {
                     return self.leave(&name, "changed meanwhile");
                 }
-                if now.len() > HOLLOW.max(now.blocks().saturating_mul(4 * 512)) {
+                let hollow =
+                    |(least, times): (u64, u64)| now.len() > least.max(now.blocks().saturating_mul(times * 512));
+                if HOLLOW.into_iter().any(hollow) {
                     return self.leave(&name, "is almost all holes");
+                }
+                if now.nlink() > 1
+                    && let Some(group) = found.parent.iter().next()
+                {
+                    match self.linked.first(&root.join(group), &name, &now) {
+                        Ok(Some(first)) => {
+                            entry.kind = EntryType::Link;
+                            return self.link(&name, &entry, &first);
+                        }
+                        Ok(None) => {}
+                        Err(why) => return self.leave(&name, why),
+                    }
                 }
                 (entry.kind, entry.size) = (EntryType::Regular, now.len());
                 self.append(&name, &entry, file)
@@ -206,9 +256,8 @@ impl<W: Write> Pack<W> {
         }
     }
 
-    fn link(&mut self, name: &Path, mut entry: Entry, target: &Path) -> Result<(), BackupError> {
-        entry.kind = EntryType::Symlink;
-        let mut header = header(&entry);
+    fn link(&mut self, name: &Path, entry: &Entry, target: &Path) -> Result<(), BackupError> {
+        let mut header = header(entry);
         self.files += 1;
         self.tar.append_link(&mut header, name, target).map_err(BackupError::Output)
     }

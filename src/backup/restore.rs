@@ -120,6 +120,15 @@ impl<'a> Unpacking<'a> {
                 self.dress(&to, &header, Some(&file))?;
                 self.files += 1;
             }
+            EntryType::Link => {
+                let other = entry.link_name().map_err(BackupError::Input)?.unwrap_or_default();
+                // No link stands anywhere yet, so this is a file from this archive.
+                let file = self.path(&other).filter(|file| is_one_groups(&name, &other) && file.is_file());
+                let file = file.ok_or_else(|| BackupError::Other(format!("{} leads elsewhere", name.display())))?;
+                folder(to.parent().unwrap_or(&to))?;
+                fs::hard_link(file, &to).map_err(at(&to))?;
+                self.files += 1;
+            }
             EntryType::Symlink => {
                 let target = entry.link_name().map_err(BackupError::Input)?;
                 self.links.push((to, target.unwrap_or_default().into_owned(), header));
@@ -186,7 +195,97 @@ impl<'a> Unpacking<'a> {
     }
 }
 
+/// Whether two names are of the same agent's files: no file is two groups'.
+fn is_one_groups(one: &Path, other: &Path) -> bool {
+    let group = |name: &Path| -> Vec<_> { name.components().take(3).map(|part| part.as_os_str().to_owned()).collect() };
+    let agents = ["agents", "groups", "inbox"].iter().any(|part| one.starts_with(Path::new("data").join(part)));
+    agents && group(one) == group(other)
+}
+
 /// Creates a folder and its parents, which are private until they get their own modes.
 fn folder(path: &Path) -> Result<(), BackupError> {
     DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(at(path))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::MetadataExt as _;
+
+    use age::secrecy::ExposeSecret as _;
+
+    use super::super::{Lock, write};
+    use super::*;
+
+    /// A home whose group has a file with many names, restored: what was left out, the backup's size, and the new home.
+    fn elsewhere(scene: &Path, fill: impl Fn(&Path)) -> (Vec<String>, usize, Home) {
+        let homes = ["old", "new"].map(|name| Home::at(&scene.join(name)).unwrap());
+        homes[0].prepare().unwrap();
+        drop(Store::open(&homes[0].main_db()).unwrap());
+        fill(homes[0].data());
+        let key = age::x25519::Identity::generate();
+        let lock = Lock::keys([key.to_public().to_string().as_str()]).unwrap();
+        let (written, bytes) = write(&homes[0], false, &lock, Vec::new()).unwrap();
+        let key = Key::file(key.to_string().expose_secret()).unwrap();
+        let restored = restore(&homes[1], &key, &bytes[..]).unwrap();
+        assert_eq!(restored.files, written.files);
+        let [_, new] = homes;
+        (written.left, bytes.len(), new)
+    }
+
+    #[test]
+    fn a_file_of_many_names_is_saved_once_and_has_them_again() {
+        let scene = tempfile::tempdir().unwrap();
+        let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
+        let deep = "deep-".repeat(30);
+        let (left, size, new) = elsewhere(scene.path(), |data| {
+            for group in ["groups/one", "groups/two"].map(|group| data.join(group)) {
+                fs::create_dir_all(group.join(&deep)).unwrap();
+                fs::write(group.join("a"), &noise).unwrap();
+                (0..100).for_each(|number| {
+                    fs::hard_link(group.join("a"), group.join(&deep).join(number.to_string())).unwrap()
+                });
+            }
+            fs::hard_link(data.join("groups/one/a"), data.join("groups/two/shared")).unwrap();
+        });
+        assert!(left.is_empty(), "{left:?}");
+        assert!(size < 5 << 20, "{size} bytes");
+        let found = |name: &str| fs::metadata(new.data().join("groups").join(name)).unwrap();
+        for group in ["one", "two"] {
+            assert_eq!(fs::read(new.data().join("groups").join(group).join(&deep).join("99")).unwrap(), noise);
+            assert_eq!(found(&format!("{group}/a")).ino(), found(&format!("{group}/{deep}/0")).ino());
+            assert_eq!(found(&format!("{group}/a")).nlink(), 101);
+        }
+        assert_eq!(found("two/shared").nlink(), 1, "no file is two groups'");
+    }
+
+    #[test]
+    fn a_file_that_is_almost_all_holes_is_left_out_from_a_mebibyte_on() {
+        let scene = tempfile::tempdir().unwrap();
+        let (left, _, new) = elsewhere(scene.path(), |data| {
+            fs::create_dir_all(data.join("groups/one")).unwrap();
+            let make = |name: &str| File::create(data.join("groups/one").join(name)).unwrap();
+            make("small").set_len(1 << 20).unwrap();
+            make("hollow").set_len((1 << 20) + 1).unwrap();
+            fs::write(data.join("groups/one/full"), vec![0; 2 << 20]).unwrap();
+        });
+        assert_eq!(left, ["data/groups/one/hollow is almost all holes"]);
+        let there = |name: &str| new.data().join("groups/one").join(name).exists();
+        assert!(there("small") && there("full") && !there("hollow"));
+    }
+
+    #[test]
+    fn a_further_name_is_of_the_same_agents_file() {
+        let is = |one: &str, other: &str| is_one_groups(Path::new(one), Path::new(other));
+        assert!(is("data/groups/one/a", "data/groups/one/b/c") && is("data/agents/one/a", "data/agents/one/b"));
+        for (one, other) in [
+            ("data/groups/one/a", "data/groups/two/a"),
+            ("data/groups/one/a", "data/agents/one/a"),
+            ("data/groups/one/a", "data/doorward.db"),
+            ("data/tokens/one/a", "data/tokens/one/b"),
+            ("config/groups/one/a", "config/groups/one/b"),
+        ] {
+            assert!(!is(one, other), "{one} {other}");
+        }
+    }
 }

@@ -1,8 +1,7 @@
 //! `doorward uninstall`: removes from this machine what Doorward has put there.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
@@ -14,6 +13,7 @@ use crate::config::Config;
 use crate::control::client::Client;
 use crate::control::protocol::Request;
 use crate::home::Home;
+use crate::sandboxes::removal::remove_all;
 
 /// Take off this machine what Doorward has put there: service, sandboxes, images.
 ///
@@ -165,7 +165,7 @@ async fn remove(home: &Home, found: &Found) -> Result<Vec<String>, Failure> {
         done.push("No container engine answers; what is on it stays there.".to_owned());
     }
     for path in &found.data {
-        removed(path).with_context(|| path.display().to_string())?;
+        remove_all(path).with_context(|| path.display().to_string())?;
         done.push(format!("Removed {}.", path.display()));
     }
     // Folders made only for Doorward are left empty.
@@ -173,10 +173,6 @@ async fn remove(home: &Home, found: &Found) -> Result<Vec<String>, Failure> {
         let _ = fs::remove_dir(home.config_dir());
     }
     Ok(done)
-}
-
-fn removed(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 /// Ends the daemon that serves the home, and waits for its end.

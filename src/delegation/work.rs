@@ -42,7 +42,10 @@ pub(super) async fn carry_out(
     let remains = sandbox.end("its helper has ended").await;
     let answer = match answered {
         Ok(answer) => answer,
-        Err(why) => return State::Failed(why),
+        Err(why) => {
+            remains.remove().await;
+            return State::Failed(why);
+        }
     };
     match tokio::task::spawn_blocking(move || remains.results()).await {
         Ok(files) => State::Done { answer, files },

@@ -7,6 +7,7 @@ use containers::SandboxSpec;
 
 use super::SandboxError;
 use super::disk::{Bound, Usage};
+use super::error::too_much;
 use crate::config;
 
 /// The limits of one sandbox.
@@ -43,5 +44,5 @@ pub(super) async fn kept_by(folders: &[PathBuf], bound: Bound) -> Result<Usage, 
     let looked = tokio::task::spawn_blocking(move || Usage::of(&folders, bound)).await;
     let usage = looked.map_err(io::Error::other).flatten();
     let usage = usage.map_err(|error| SandboxError::Folder { path: first, error })?;
-    if usage.over(bound) { Err(SandboxError::TooMuch(bound)) } else { Ok(usage) }
+    if usage.over(bound) { Err(SandboxError::TooMuch(too_much(&usage, bound))) } else { Ok(usage) }
 }

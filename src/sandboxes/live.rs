@@ -106,7 +106,7 @@ impl LiveSandbox {
 
     /// The same, with a reason for the log.
     pub async fn stop_because(self, why: &'static str) {
-        drop(self.end(why).await);
+        self.end(why).await.remove().await;
     }
 
     /// The same, and returns what is left in a helper's folder.

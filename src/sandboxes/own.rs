@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use super::removal::remove_all;
+
 /// Its folders; removed with it.
 pub(super) struct OwnFolders {
     pub(super) door: PathBuf,
@@ -23,10 +25,17 @@ impl Drop for OwnFolders {
     }
 }
 
-pub(super) fn remove_folder(path: &Path) {
-    if let Err(error) = fs::remove_dir_all(path)
+fn remove_folder(path: &Path) {
+    if let Err(error) = remove_all(path)
         && error.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!(%error, path = %path.display(), "A sandbox's folder could not be removed");
+    }
+}
+
+/// Removes whatever is in these folders.
+pub(super) fn clear(folders: &[PathBuf]) {
+    for entry in folders.iter().flat_map(fs::read_dir).flatten().flatten() {
+        remove_folder(&entry.path());
     }
 }

@@ -29,6 +29,11 @@ impl Remains {
         Remains { work: folders.work(), _folders: folders }
     }
 
+    /// Removes them; there may be much of them.
+    pub async fn remove(self) {
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+
     /// The files in `results` by name, as many as fit. No sandbox sees them any more, so nothing changes meanwhile;
     /// links are left out.
     pub fn results(&self) -> Vec<(String, Vec<u8>)> {

@@ -19,6 +19,7 @@ use rustix::fs::{AtFlags, Gid, Uid, chownat};
 
 use super::walk::walk;
 use crate::home::Home;
+use crate::memory;
 
 /// An unused range: systemd's table of user ids (UIDS-GIDS.md) lists it as unused up to the ids of foreign images, and
 /// subordinate ids begin at 100000.
@@ -39,6 +40,7 @@ impl Users {
             Some(uid) => *uid,
             None => choose(&folders, &taken(home, group, &chosen)?),
         };
+        memory::hand_over(&folders[0], uid, uid)?;
         for folder in &folders {
             hand_over(folder, uid, before)?;
         }
@@ -150,6 +152,7 @@ mod tests {
     #[test]
     fn each_group_has_a_user_of_its_own_and_keeps_it() {
         let scene = Scene::new(&["one", "two"]);
+        memory::begin(&scene.home.group_dir(&group("one")), &group("one")).unwrap();
         let users = Users::default();
         let (one, two) = (
             users.take(&scene.home, &group("one"), BEFORE).unwrap(),
@@ -157,6 +160,8 @@ mod tests {
         );
         assert!(one != two && RANGE.contains(&one) && RANGE.contains(&two), "{one} {two}");
         assert_eq!((scene.owner("one"), scene.owner("two")), (one, two));
+        let memory = scene.home.group_dir(&group("one")).join("CLAUDE.md");
+        assert_eq!(fs::metadata(memory).unwrap().uid(), one);
         assert_eq!(users.take(&scene.home, &group("one"), BEFORE).unwrap(), one);
         assert_eq!(Users::default().take(&scene.home, &group("one"), BEFORE).unwrap(), one, "after a restart");
     }

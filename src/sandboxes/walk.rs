@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat
 use rustix::io::Errno;
 
 /// The greatest depth: more than any tool's folders need, at few enough descriptors.
-const DEEPEST: usize = 200;
+pub(crate) const DEEPEST: usize = 200;
 
 /// An entry found by a walk.
 pub(crate) struct Found<'a> {
@@ -26,13 +26,24 @@ pub(crate) struct Found<'a> {
     pub(crate) stat: &'a Stat,
 }
 
-/// Visits everything below `root`; `each` may stop it. Returns whether everything was seen: not if something lies too
-/// deep, or its own user may not read it.
-pub(crate) fn walk(root: &Path, mut each: impl FnMut(Found<'_>) -> io::Result<ControlFlow<()>>) -> io::Result<bool> {
+/// A folder below the root into which a walk did not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    /// It lies too deep.
+    Deep(PathBuf),
+    /// Its own user may not read it, or not look up what it lists.
+    Closed(PathBuf),
+}
+
+/// Visits everything below `root`; `each` may stop it. Returns the first folder into which it did not see.
+pub(crate) fn walk(
+    root: &Path,
+    mut each: impl FnMut(Found<'_>) -> io::Result<ControlFlow<()>>,
+) -> io::Result<Option<Unseen>> {
     // The root's path is the daemon's own; below it, links are not followed.
     let mut open = vec![Dir::new(openat(CWD, root, FOLDER, Mode::empty())?)?];
     let mut parent = PathBuf::new();
-    let mut whole = true;
+    let mut unseen = None;
     while let Some(folder) = open.last_mut() {
         let Some(entry) = folder.read() else {
             open.pop();
@@ -44,35 +55,42 @@ pub(crate) fn walk(root: &Path, mut each: impl FnMut(Found<'_>) -> io::Result<Co
         if [c".", c".."].contains(&name) {
             continue;
         }
-        let Some(stat) = seen(statat(here, name, AtFlags::SYMLINK_NOFOLLOW), &mut whole)? else { continue };
+        let Some(stat) = seen(statat(here, name, AtFlags::SYMLINK_NOFOLLOW), &mut unseen, || parent.clone())? else {
+            continue;
+        };
         if each(Found { here, parent: &parent, name, stat: &stat })?.is_break() {
             break;
         }
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             continue;
         }
-        let below = seen(openat(here, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()), &mut whole)?;
+        let path = || parent.join(OsStr::from_bytes(name.to_bytes()));
+        let below = seen(openat(here, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()), &mut unseen, path)?;
         match below {
             Some(below) if open.len() < DEEPEST => {
                 parent.push(OsStr::from_bytes(name.to_bytes()));
                 open.push(Dir::new(below)?);
             }
-            Some(_) => whole = false,
+            Some(_) => unseen = unseen.or_else(|| Some(Unseen::Deep(path()))),
             None => {}
         }
     }
-    Ok(whole)
+    Ok(unseen)
 }
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Treats an entry that vanished or changed its type meanwhile as missing.
-fn seen<T>(result: rustix::io::Result<T>, whole: &mut bool) -> io::Result<Option<T>> {
+fn seen<T>(
+    result: rustix::io::Result<T>,
+    unseen: &mut Option<Unseen>,
+    closed: impl FnOnce() -> PathBuf,
+) -> io::Result<Option<T>> {
     match result {
         Ok(there) => Ok(Some(there)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(Errno::ACCESS | Errno::PERM) => {
-            *whole = false;
+            unseen.get_or_insert_with(|| Unseen::Closed(closed()));
             Ok(None)
         }
         Err(error) => Err(error.into()),
@@ -87,14 +105,14 @@ mod tests {
 
     use super::*;
 
-    fn names(root: &Path) -> (Vec<String>, bool) {
+    fn names(root: &Path) -> (Vec<String>, Option<Unseen>) {
         let mut names = Vec::new();
-        let whole = walk(root, |found| {
+        let unseen = walk(root, |found| {
             names.push(found.parent.join(found.name.to_str().unwrap()).to_str().unwrap().to_owned());
             Ok(ControlFlow::Continue(()))
         });
         names.sort();
-        (names, whole.unwrap())
+        (names, unseen.unwrap())
     }
 
     #[test]
@@ -106,9 +124,10 @@ mod tests {
         fs::write(outside.join("secret"), "x").unwrap();
         symlink(&outside, root.join("link")).unwrap();
         symlink("..", root.join("a/b/up")).unwrap();
-        assert_eq!(names(&root), (["a", "a/b", "a/b/up", "link"].map(String::from).into(), true));
+        assert_eq!(names(&root), (["a", "a/b", "a/b/up", "link"].map(String::from).into(), None));
         fs::create_dir_all(root.join("d/".repeat(DEEPEST + 5))).unwrap();
-        let (deep, whole) = names(&root);
-        assert!(!whole && deep.len() < DEEPEST + 10, "{}", deep.len());
+        let (deep, unseen) = names(&root);
+        assert!(deep.len() < DEEPEST + 10, "{}", deep.len());
+        assert_eq!(unseen, Some(Unseen::Deep("d/".repeat(DEEPEST).into())));
     }
 }

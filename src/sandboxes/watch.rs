@@ -15,6 +15,7 @@ use policies::GroupName;
 
 use super::ballast::Ballast;
 use super::disk::{Bound, Room, Usage};
+use super::error::too_much;
 use super::unlinked;
 
 /// How often the disk is checked.
@@ -172,6 +173,15 @@ struct Looked {
     room: Option<Room>,
 }
 
+impl Looked {
+    /// Whether walks would take more than a tenth of the time. Where a short disk loses more room, that counts for
+    /// nothing: one group can make all walks long.
+    fn is_soon(&self, since: Duration, room: &Room) -> bool {
+        let loses = room.is_short() && self.room.is_none_or(|before| room.lost(&before) >= LITTLE);
+        !loses && since < self.took * 10
+    }
+}
+
 /// What to do next.
 #[derive(Default)]
 struct Ended {
@@ -188,7 +198,7 @@ fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(Stri
     let mut live = lock(&live);
     for (id, usage) in others {
         if let Some(watched) = live.get_mut(id).filter(|watched| watched.container != ended) {
-            watched.before = *usage;
+            watched.before = usage.clone();
         }
     }
 }
@@ -203,16 +213,15 @@ fn look(all: &BTreeMap<String, Watched>, last: Looked, ballast: &Ballast) -> (En
         before.bytes.saturating_sub(room.bytes) >= something || files >= MANY
     });
     let due = wrote || room.is_short() || since >= AT_LEAST;
-    if !due || since < last.took * 10 {
-        // Space freed meanwhile must not hide what is written next.
-        let room = last.room.filter(|before| before.bytes > room.bytes).or(Some(room));
-        return (Ended::default(), Looked { room, ..last });
+    if !due || last.is_soon(since, &room) {
+        let room = last.room.map_or(room, |before| room.or_more(&before));
+        return (Ended::default(), Looked { room: Some(room), ..last });
     }
     let started = Instant::now();
     let usages: BTreeMap<&String, Usage> = all.iter().map(|(id, watched)| (id, usage(watched))).collect();
     let looked = Looked { at: Instant::now(), took: started.elapsed(), room: Some(room) };
     let over = all.iter().filter(|(id, watched)| usages.get(id).is_some_and(|usage| usage.over(watched.bound)));
-    let mut now: Vec<_> = over.map(|(_, watched)| (watched.clone(), too_much(watched.bound))).collect();
+    let mut now: Vec<_> = over.map(|(id, watched)| (watched.clone(), too_much(&usages[id], watched.bound))).collect();
     if now.is_empty() && room.is_short() {
         let grown = all.iter().map(|(id, watched)| (watched, usages[id].growth(&watched.before, room.reserve)));
         // None if something else fills the disk.
@@ -229,19 +238,31 @@ fn room<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> Option<Room> {
 
 fn usage(watched: &Watched) -> Usage {
     // A folder that cannot be read at all counts as hiding everything.
-    let mut usage = Usage::of(&watched.folders, watched.bound).unwrap_or(Usage { hidden: true, ..watched.before });
+    let mut usage =
+        Usage::of(&watched.folders, watched.bound).unwrap_or_else(|_| Usage { hidden: true, ..watched.before.clone() });
     unlinked::add(&mut usage, &watched.container, &watched.folders);
     usage
 }
 
-/// The message when a group's folders are full, before a sandbox starts or when it is ended.
-pub(super) fn too_much(bound: Bound) -> String {
-    format!(
-        "the group's folder and its agent's home hold more than they may, {bound}. Its owner makes room \
-         there, or raises `disk` or `files` under [limits] in groups/NAME.toml"
-    )
-}
-
-/// The same when the disk is full.
+/// The message when the disk is full.
 pub(super) const ALMOST_FULL: &str = "the disk of this machine is almost full, and this group's sandbox wrote most of late. \
                            Its owner makes room on the disk first";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_disk_that_loses_room_is_looked_at_however_long_that_takes() {
+        let room = |bytes| Room { bytes, files: 1000, reserve: Bound { bytes: 1000, files: 100 } };
+        let looked = |bytes| Looked { at: Instant::now(), took: Duration::from_secs(60), room: Some(room(bytes)) };
+        let since = Duration::from_secs(1);
+        assert!(looked(9000).is_soon(since, &room(2000)), "there is enough");
+        assert!(looked(800).is_soon(since, &room(795)) && looked(800).is_soon(since, &room(900)), "it loses none");
+        assert!(!looked(800).is_soon(since, &room(790)) && !looked(9000).is_soon(since, &room(900)));
+        assert!(!looked(9000).is_soon(Duration::from_secs(600), &room(2000)));
+        let few = Room { files: 50, ..room(9000) };
+        assert!(!looked(9000).is_soon(since, &few), "or files");
+        assert_eq!(room(790).or_more(&few), Room { files: 1000, ..room(9000) });
+    }
+}

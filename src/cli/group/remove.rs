@@ -4,12 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use policies::GroupName;
 
 use super::super::{Failure, change, lock, show, stop, usage};
 use super::open_store;
 use crate::home::Home;
+use crate::sandboxes::removal::remove_all;
 
 pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bool) -> Result<ExitCode, Failure> {
     let store = open_store(home)?;
@@ -102,12 +103,10 @@ fn listed(all: &[(PathBuf, String)]) -> String {
     all.iter().map(|(path, what)| format!("\n  {}\n      {what}", path.display())).collect()
 }
 
-fn delete(path: &Path) -> anyhow::Result<()> {
-    let found = path.symlink_metadata().context("it cannot be looked at")?;
-    let gone = if found.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    match gone {
+fn delete(path: &Path) -> io::Result<()> {
+    match remove_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        gone => Ok(gone?),
+        gone => gone,
     }
 }
 

@@ -61,10 +61,10 @@ pub(super) fn into(opened: &Opened, mount: &Mount, names: &Names, own: &Own) -> 
     let mut look = Look { mount, names, own, seen: Seen::default(), bytes: 0, found: Vec::new() };
     // By descriptor, not by path: this checks what was opened.
     let root = format!("/proc/self/fd/{}", opened.fd.as_raw_fd());
-    let whole = walk(Path::new(&root), |found| look.entry(&found));
-    let whole =
-        whole.map_err(|error| refused(format!("it cannot be looked at: {error}"), "let Doorward's user read it"))?;
-    look.judged(whole)
+    let unseen = walk(Path::new(&root), |found| look.entry(&found));
+    let unseen =
+        unseen.map_err(|error| refused(format!("it cannot be looked at: {error}"), "let Doorward's user read it"))?;
+    look.judged(unseen.is_none())
 }
 
 impl Look<'_> {
