@@ -2,8 +2,9 @@
 //!
 //! It is exact about the host, port, method and path, the whole query, and every string, boolean and missing
 //! field that rules can express for a JSON body. It does not pretend to express the rest: a number or a long
-//! text only has to be present, a field that was not sent may be present, and a body that is not JSON may be
-//! anything; [`Smallest::wider`] lists each. A query that rules cannot express exactly gets no rule.
+//! text only has to be present, a field that was not sent may be present, and where nothing of the body can be
+//! expressed (it is empty, or no JSON) it may be anything; [`Smallest::wider`] lists each. A query that rules cannot
+//! express exactly gets no rule.
 
 use policies::{Facts, Field, Moment, PolicyAt, Query, Showing, Upgrade, Verdict, Wanted, Words};
 use serde_json::Value;
@@ -58,8 +59,10 @@ pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: Showing<'_>, why: &str)
     let mut lines = suggest::allow_lines(facts);
     lines.push(query(facts)?);
     let mut wider = Vec::new();
-    if !body.bytes.is_empty() {
-        lines.extend(json(body, &mut wider));
+    match json(body, &mut wider) {
+        Some(line) => lines.push(line),
+        // An empty body cannot be demanded, nor an empty object.
+        None => wider = vec!["any body"],
     }
     lines.extend(credential.map(|name| format!("credential = \"{name}\"")));
     if policy.policy().rules().asking.unlisted.as_ref() != Some(&by.at) {
@@ -108,13 +111,10 @@ fn query(facts: &Facts) -> Result<String, Unsayable> {
     Ok(written::query(&pairs))
 }
 
-/// What rules can express of a JSON body, leaf by leaf.
+/// What rules can express of a JSON body, leaf by leaf. `None`: nothing.
 fn json(body: Showing<'_>, wider: &mut Vec<&'static str>) -> Option<String> {
     let body = Body::of(body);
-    let Some(json) = body.json() else {
-        wider.push("any body: it is no JSON, and rules look into nothing else");
-        return None;
-    };
+    let json = body.json()?;
     wider.push("fields beside those that were sent");
     let mut leaves = Vec::new();
     walk(json, String::new(), &mut leaves, wider);
