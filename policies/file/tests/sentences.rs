@@ -228,6 +228,44 @@ fn a_yes_for_good_says_that_it_covers_any_body() {
     }
 }
 
+/// What its owner allowed for a while is not allowed for ever, nor at night.
+#[test]
+fn a_yes_for_good_holds_no_longer_than_the_rules_it_is_for() {
+    let rule = |table: &str, more: &str| format!("[[{table}]]\nhost = \"api.test\"\ndo = [\"POST /**\"]\n{more}\n");
+    let request = facts("POST https://api.test/a");
+    let hours = "hours = \"08:00-20:00\"\ndays = [\"mon\", \"tue\"]\nuntil = \"2026-12-31 00:00\"\n";
+    let monday = Moment::parse("2026-12-07 09:00").unwrap();
+    let told = |text: &str| always(policy(text).at(monday), &request, shown(b"x"), "yes").unwrap();
+    let within = rule("ask", hours);
+    let with = compiled(&format!("{within}{}", told(&within).toml)).unwrap();
+    for (moment, goes) in [
+        ("2026-12-07 09:00", true),
+        ("2026-12-07 20:00", false),
+        ("2026-12-09 09:00", false),
+        ("2027-01-04 09:00", false),
+    ] {
+        let verdict = with.at(Moment::parse(moment).unwrap()).decide(request.clone());
+        assert_eq!(matches!(verdict, Verdict::Allow(_)), goes, "{moment}: {verdict:?}");
+    }
+    let any_time = "any time: the rules that allow it now have different hours";
+    let wide = rule("allow", "");
+    for (text, kept, is_told) in [
+        (within.clone(), true, false),
+        (rule("allow", hours) + &within, true, false),
+        // Of the two only the ask has hours: without it the request goes.
+        (wide.clone() + &within, false, false),
+        (rule("allow", hours) + &rule("ask", ""), false, false),
+        (rule("allow", "hours = \"07:00-21:00\"\n") + &within, false, true),
+        // A rule that does not open this body always does not open it at all.
+        (rule("allow", "json = { a = \"absent\" }\n") + &within, false, true),
+        (rule("ask", "hours = \"20:00-08:00\"\n") + &within, true, false),
+    ] {
+        let told = told(&text);
+        assert_eq!(told.toml.contains(hours), kept, "{text}{}", told.toml);
+        assert_eq!(told.wider.contains(&any_time), is_told, "{text}{}", told.toml);
+    }
+}
+
 /// Another recipient in a list, and what an empty key could be mistaken for.
 #[test]
 fn a_yes_for_good_covers_no_more_items_and_no_other_field() {
