@@ -76,6 +76,24 @@ impl Approvals {
             return Err(Refusal::new(Code::GroupLimit, full));
         }
         let mut known = book.of(question, now);
+        let mut replaces = false;
+        if let Some(ask) = known
+            && let Some(open) = book.under_another_policy(ask, question)
+        {
+            let anew = self.asked_anew(open, question, held.as_ref())?.ok_or_else(|| words::unanswered(question))?;
+            if open.reads_like(&anew) {
+                book.is_told_anew(ask, anew);
+            } else {
+                // What its owner has read is not what an answer would do now. If requests still wait for it, they are
+                // of another policy: a helper's, say.
+                known = None;
+                replaces = book.is_judged_anew(ask);
+            }
+            if replaces {
+                self.store.leave_ask(ask, AskState::Lost).map_err(|error| unavailable(&error))?;
+                book.remove(&[ask]);
+            }
+        }
         if let Some(ask) = known
             && !self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?
         {
@@ -88,15 +106,12 @@ impl Approvals {
         }
         let ask = match known {
             Some(ask) => {
-                if let Some(open) = book.under_another_policy(ask, question) {
-                    let anew = self.asked_anew(open, question, held.as_ref())?;
-                    book.is_told_anew(ask, anew.ok_or_else(|| words::unanswered(question))?);
-                }
                 book.begin_again(ask);
                 ask
             }
             None => {
-                if book.asks_too_much(group, now) {
+                // The owner's save does not use up what a group may ask.
+                if !replaces && book.asks_too_much(group, now) {
                     let full = "the owner was asked too much within a minute; wait, and ask for less";
                     return Err(Refusal::new(Code::GroupLimit, full));
                 }
@@ -104,7 +119,10 @@ impl Approvals {
                     self.store.leave_ask(gone, AskState::Lost).map_err(|error| unavailable(&error))?;
                 }
                 let open = self.asked(question, held.as_ref(), now)?;
-                book.begin(open, now)
+                if !replaces {
+                    book.has_asked(group, now);
+                }
+                book.begin(open)
             }
         };
         let (number, told) = book.wait(ask, question.until).ok_or_else(|| words::unanswered(question))?;
@@ -138,13 +156,14 @@ impl Approvals {
         let mut book = self.book();
         // What was given while the store ended the others does not count either. First: whoever is woken looks for a yes.
         self.yeses.count_no_more(group);
-        let gone = book.policy_changed(group);
-        drop(book);
-        for ask in gone {
-            if let Err(error) = self.store.leave_ask(ask, AskState::Lost) {
-                tracing::error!(%group, %error, "A question of an earlier policy could not be closed");
-            }
+        let asks = book.of_policy(group);
+        // Before anybody is woken, who may open theirs again.
+        if !asks.is_empty()
+            && let Err(error) = self.store.leave_asks(&asks, AskState::Lost)
+        {
+            tracing::error!(%group, %error, "Questions of an earlier policy could not be closed");
         }
+        book.policy_changed(group, &asks);
     }
 
     /// The questions that can be answered, oldest first.

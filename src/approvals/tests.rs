@@ -27,6 +27,7 @@ use super::*;
 use crate::channels::protocol::{Incoming, Quote, Sender};
 use crate::store::{Answered, Ask, AskState, Group, MARK, NewGroup, RunId};
 
+mod anew;
 mod asked;
 mod bounds;
 mod heard;
