@@ -158,6 +158,21 @@ async fn an_operation_is_a_question_of_its_own_kind() {
     assert!(scene.logged("ask_answered").iter().all(|line| !line.contains("\u{201c}hi")));
 }
 
+/// The same change of a task, whose prompt has changed since the question was read.
+#[tokio::test]
+async fn a_late_yes_is_for_an_operation_as_it_was_read() {
+    let scene = Scene::new();
+    let who = question("https://a.test/", "", None).who;
+    let approvals = scene.now.approvals.clone();
+    let read = deed(&who, b"1", false);
+    assert!(approvals.ask_about(&read).now_or_never().is_none());
+    scene.say(Answered::Once).unwrap();
+    let other = Deed { says: "say something else".to_owned(), ..read.clone() };
+    assert!(approvals.ask_about(&other).now_or_never().is_none());
+    assert_eq!(scene.last().says, "say something else");
+    assert_eq!(approvals.ask_about(&read).now_or_never(), Some(Ok(())));
+}
+
 #[tokio::test]
 async fn no_operation_is_asked_about_in_quiet_hours() {
     let scene = Scene::new();
