@@ -51,6 +51,8 @@ pub(super) struct Entry {
     pub(super) open: Open,
     /// Whether a message has put it to the owner.
     put: bool,
+    /// Whether that message lists several, none of them in full.
+    only_listed: bool,
     /// The waiting requests, each with the end of its wait.
     waiting: BTreeMap<u64, (Instant, oneshot::Sender<Outcome>)>,
     /// Requests that are being judged again, by the end of their wait: only they may rejoin the question, and nobody
@@ -109,7 +111,10 @@ impl Book {
 
     pub(super) fn begin(&mut self, open: Open) -> AskId {
         let ask = open.ask();
-        self.open.insert(ask, Entry { open, put: false, waiting: BTreeMap::new(), judged_anew: Vec::new() });
+        self.open.insert(
+            ask,
+            Entry { open, put: false, only_listed: false, waiting: BTreeMap::new(), judged_anew: Vec::new() },
+        );
         self.unput.push(ask);
         ask
     }
@@ -166,8 +171,14 @@ impl Book {
         for ask in asks {
             if let Some(entry) = self.open.get_mut(ask) {
                 entry.put = true;
+                entry.only_listed = asks.len() > 1;
             }
         }
+    }
+
+    /// Whether the owner has read it in a list only.
+    pub(super) fn is_only_listed(&self, ask: AskId) -> bool {
+        self.open.get(&ask).is_some_and(|entry| entry.only_listed)
     }
 
     /// A group has asked once more.

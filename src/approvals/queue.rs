@@ -15,10 +15,12 @@ use tokio::time::timeout_at;
 use super::answering::NotAnswered;
 use super::book::{OF_ALL, OF_ONE_GROUP, Outcome};
 use super::open::Open;
+use super::owner::By;
 use super::reading::Answer;
+use super::rules::wider;
 use super::telling::unavailable;
 use super::times::At;
-use super::{Approvals, words};
+use super::{Approvals, deed, words};
 use crate::store::{Answered, Ask, AskId, AskState, StoreError};
 
 /// A waiting request. Dropping it ends the wait.
@@ -191,6 +193,33 @@ impl Approvals {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// An answer for more than this request, in a chat that has only listed it, has it put alone: a list does not say what
+    /// such an answer covers.
+    pub(super) fn put_before_it_is_answered(
+        &self,
+        open: &Open,
+        answer: Answered,
+        by: By<'_>,
+    ) -> Result<(), NotAnswered> {
+        let for_more = matches!(answer, Answered::Answer | Answered::Always | Answered::Never);
+        if !for_more || by.main().is_none() || !self.book().is_only_listed(open.ask()) {
+            return Ok(());
+        }
+        let alone = self.message(&[open]);
+        self.put(&alone)?;
+        self.book().are_put(alone.asks());
+        let why = "So far it was only in a list; it comes again alone, and says what this answer covers: answer that.";
+        Err(NotAnswered::Impossible(why.to_owned()))
+    }
+
+    /// What leaves with a question's request, and what `always` covers beside it, if it can be answered now.
+    pub fn in_full(&self, ask: AskId) -> Option<(String, Option<String>)> {
+        let book = self.book();
+        let shown = book.open.get(&ask)?.open.shown();
+        let asks = deed::operation(&shown.question).is_none();
+        asks.then(|| (words::leaves(&shown.question), shown.rules.always.as_ref().ok().map(wider)))
     }
 
     /// The policy under which a question was asked, if it has just been saved anew, is so from now on.
