@@ -46,6 +46,11 @@ impl Policy {
 }
 
 impl AllowRule {
+    /// Whether it covers a request of its host at this moment.
+    pub fn covers_at(&self, facts: &Facts, now: Moment) -> bool {
+        matches!(self.fit(&Reading::new(facts), now), Fit::Fits(..))
+    }
+
     /// Whether it covers a request of its host at any time.
     fn names(&self, request: &Reading<'_>) -> bool {
         match self.fit(request, Moment::FAR) {

@@ -51,6 +51,8 @@ pub(super) struct Entry {
     pub(super) open: Open,
     /// Whether a message has put it to the owner.
     put: bool,
+    /// Whether that message lists several, none of them in full.
+    only_listed: bool,
     /// The waiting requests, each with the end of its wait.
     waiting: BTreeMap<u64, (Instant, oneshot::Sender<Outcome>)>,
     /// Requests that are being judged again, by the end of their wait: only they may rejoin the question, and nobody
@@ -83,13 +85,15 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// The open question about exactly this request.
+    /// The open question about exactly this request; of several the one that was asked under its policy.
     pub(super) fn of(&mut self, question: &Question, now: At) -> Option<AskId> {
         let same = |entry: &Entry| {
             entry.open.is_about(question)
                 && (entry.judged_anew.is_empty() || entry.judged_anew.contains(&question.until))
         };
-        self.open.iter().find(|(_, entry)| same(entry) && entry.open.holds(now)).map(|(ask, _)| *ask)
+        let all = self.open.iter().filter(|(_, entry)| same(entry) && entry.open.holds(now));
+        let first = all.min_by_key(|(ask, entry)| (entry.open.question().policy != question.policy, ask.0));
+        first.map(|(ask, _)| *ask)
     }
 
     /// How many requests wait: of the group, and of all.
@@ -105,10 +109,12 @@ impl Book {
         sums
     }
 
-    pub(super) fn begin(&mut self, open: Open, now: At) -> AskId {
+    pub(super) fn begin(&mut self, open: Open) -> AskId {
         let ask = open.ask();
-        self.begun.entry(open.question().who.group.clone()).or_default().push_back(now.steady);
-        self.open.insert(ask, Entry { open, put: false, waiting: BTreeMap::new(), judged_anew: Vec::new() });
+        self.open.insert(
+            ask,
+            Entry { open, put: false, only_listed: false, waiting: BTreeMap::new(), judged_anew: Vec::new() },
+        );
         self.unput.push(ask);
         ask
     }
@@ -124,7 +130,12 @@ impl Book {
         self.open.get(&ask).map(|entry| &entry.open).filter(|open| open.question().policy != question.policy)
     }
 
-    /// Replaces it by the same in other words.
+    /// Whether its policy was replaced and its requests are judged again: nobody can answer it.
+    pub(super) fn is_judged_anew(&self, ask: AskId) -> bool {
+        self.open.get(&ask).is_some_and(|entry| !entry.judged_anew.is_empty())
+    }
+
+    /// Replaces it by the same under another policy.
     pub(super) fn is_told_anew(&mut self, ask: AskId, anew: Open) {
         if let Some(entry) = self.open.get_mut(&ask) {
             entry.open = anew;
@@ -160,8 +171,19 @@ impl Book {
         for ask in asks {
             if let Some(entry) = self.open.get_mut(ask) {
                 entry.put = true;
+                entry.only_listed = asks.len() > 1;
             }
         }
+    }
+
+    /// Whether the owner has read it in a list only.
+    pub(super) fn is_only_listed(&self, ask: AskId) -> bool {
+        self.open.get(&ask).is_some_and(|entry| entry.only_listed)
+    }
+
+    /// A group has asked once more.
+    pub(super) fn has_asked(&mut self, group: &GroupName, now: At) {
+        self.begun.entry(group.clone()).or_default().push_back(now.steady);
     }
 
     /// Whether a group has asked as much as it may for now.
@@ -248,26 +270,26 @@ impl Book {
         gone
     }
 
-    /// The policy of a group was replaced. Waiting requests are judged again; returns the questions that nobody can
-    /// answer now.
-    pub(super) fn policy_changed(&mut self, group: &GroupName) -> Vec<AskId> {
+    /// The questions that nobody can answer when the policy of a group is replaced.
+    pub(super) fn of_policy(&self, group: &GroupName) -> Vec<AskId> {
+        let own = self.open.iter().filter(|(_, entry)| entry.open.question().who.group == *group);
+        own.map(|(ask, _)| *ask).filter(|ask| self.ruled != Some(*ask)).collect()
+    }
+
+    /// The policy of a group was replaced, and these were of it. Waiting requests are judged again.
+    pub(super) fn policy_changed(&mut self, group: &GroupName, asks: &[AskId]) {
         self.noes.retain(|(of, _), _| of != group);
         self.noes_to.remove(group);
-        let mut closed = Vec::new();
-        for (ask, entry) in &mut self.open {
-            if entry.open.question().who.group != *group || self.ruled == Some(*ask) {
-                continue;
-            }
-            closed.push(*ask);
+        let mut gone = Vec::new();
+        for ask in asks {
+            let Some(entry) = self.open.get_mut(ask) else { continue };
             for (until, tell) in std::mem::take(&mut entry.waiting).into_values() {
                 entry.judged_anew.push(until);
                 let _ = tell.send(Outcome::Anew);
             }
+            gone.extend(entry.judged_anew.is_empty().then_some(*ask));
         }
-        let asked_no_more = |ask: &&AskId| self.open.get(ask).is_none_or(|entry| entry.judged_anew.is_empty());
-        let gone: Vec<_> = closed.iter().filter(asked_no_more).copied().collect();
         self.remove(&gone);
-        closed
     }
 }
 

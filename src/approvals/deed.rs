@@ -65,6 +65,12 @@ impl Approvals {
 }
 
 impl Deed<'_> {
+    /// Names what is done and what its owner reads of it: a task that reads otherwise by then was not read.
+    fn hash(&self) -> BodyHash {
+        let says = self.says.as_bytes();
+        BodyHash::of(&[&says.len().to_be_bytes(), says, self.exactly].concat())
+    }
+
     fn question(&self) -> Result<Question, Refusal> {
         let unreadable =
             || cannot_ask(format!("{} about {:?} cannot be put as a question", self.operation, self.about));
@@ -87,7 +93,7 @@ impl Deed<'_> {
             // No policy covers it.
             policy: PolicyHash::of(&[]),
             fingerprint: Fingerprint::of(&self.who.group, &facts, None, HeadHash::default()),
-            body: BodyHash::of(self.exactly),
+            body: self.hash(),
             bytes: self.exactly.len() as u64,
             fields: Vec::new(),
             beside: Beside::default(),

@@ -122,7 +122,7 @@ impl Approvals {
     }
 
     /// A group's policy was replaced: nothing granted under the previous one counts, and questions asked under it can
-    /// no longer be answered unless a request waits.
+    /// no longer be answered unless a request waits and they would read the same.
     pub fn policy_changed(&self, group: &GroupName) {
         self.forget(self.times.now());
         self.log_ended(group, self.yeses.end(group));

@@ -67,6 +67,11 @@ impl Open {
         let own = self.question();
         own.who.group == other.who.group && own.fingerprint == other.fingerprint && own.body == other.body
     }
+
+    /// Whether an answer to it, read under another policy, is an answer to the other as well.
+    pub(super) fn reads_like(&self, other: &Open) -> bool {
+        self.shown.rules == other.shown.rules && words::single(&self.shown) == words::single(&other.shown)
+    }
 }
 
 impl Message {

@@ -15,10 +15,12 @@ use tokio::time::timeout_at;
 use super::answering::NotAnswered;
 use super::book::{OF_ALL, OF_ONE_GROUP, Outcome};
 use super::open::Open;
+use super::owner::By;
 use super::reading::Answer;
+use super::rules::wider;
 use super::telling::unavailable;
 use super::times::At;
-use super::{Approvals, words};
+use super::{Approvals, deed, words};
 use crate::store::{Answered, Ask, AskId, AskState, StoreError};
 
 /// A waiting request. Dropping it ends the wait.
@@ -76,6 +78,24 @@ impl Approvals {
             return Err(Refusal::new(Code::GroupLimit, full));
         }
         let mut known = book.of(question, now);
+        let mut replaces = false;
+        if let Some(ask) = known
+            && let Some(open) = book.under_another_policy(ask, question)
+        {
+            let anew = self.asked_anew(open, question, held.as_ref())?.ok_or_else(|| words::unanswered(question))?;
+            if open.reads_like(&anew) {
+                book.is_told_anew(ask, anew);
+            } else {
+                // What its owner has read is not what an answer would do now. If requests still wait for it, they are
+                // of another policy: a helper's, say.
+                known = None;
+                replaces = book.is_judged_anew(ask);
+            }
+            if replaces {
+                self.store.leave_ask(ask, AskState::Lost).map_err(|error| unavailable(&error))?;
+                book.remove(&[ask]);
+            }
+        }
         if let Some(ask) = known
             && !self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?
         {
@@ -88,15 +108,12 @@ impl Approvals {
         }
         let ask = match known {
             Some(ask) => {
-                if let Some(open) = book.under_another_policy(ask, question) {
-                    let anew = self.asked_anew(open, question, held.as_ref())?;
-                    book.is_told_anew(ask, anew.ok_or_else(|| words::unanswered(question))?);
-                }
                 book.begin_again(ask);
                 ask
             }
             None => {
-                if book.asks_too_much(group, now) {
+                // The owner's save does not use up what a group may ask.
+                if !replaces && book.asks_too_much(group, now) {
                     let full = "the owner was asked too much within a minute; wait, and ask for less";
                     return Err(Refusal::new(Code::GroupLimit, full));
                 }
@@ -104,7 +121,10 @@ impl Approvals {
                     self.store.leave_ask(gone, AskState::Lost).map_err(|error| unavailable(&error))?;
                 }
                 let open = self.asked(question, held.as_ref(), now)?;
-                book.begin(open, now)
+                if !replaces {
+                    book.has_asked(group, now);
+                }
+                book.begin(open)
             }
         };
         let (number, told) = book.wait(ask, question.until).ok_or_else(|| words::unanswered(question))?;
@@ -138,13 +158,14 @@ impl Approvals {
         let mut book = self.book();
         // What was given while the store ended the others does not count either. First: whoever is woken looks for a yes.
         self.yeses.count_no_more(group);
-        let gone = book.policy_changed(group);
-        drop(book);
-        for ask in gone {
-            if let Err(error) = self.store.leave_ask(ask, AskState::Lost) {
-                tracing::error!(%group, %error, "A question of an earlier policy could not be closed");
-            }
+        let asks = book.of_policy(group);
+        // Before anybody is woken, who may open theirs again.
+        if !asks.is_empty()
+            && let Err(error) = self.store.leave_asks(&asks, AskState::Lost)
+        {
+            tracing::error!(%group, %error, "Questions of an earlier policy could not be closed");
         }
+        book.policy_changed(group, &asks);
     }
 
     /// The questions that can be answered, oldest first.
@@ -172,6 +193,33 @@ impl Approvals {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// An answer for more than this request, in a chat that has only listed it, has it put alone: a list does not say what
+    /// such an answer covers.
+    pub(super) fn put_before_it_is_answered(
+        &self,
+        open: &Open,
+        answer: Answered,
+        by: By<'_>,
+    ) -> Result<(), NotAnswered> {
+        let for_more = matches!(answer, Answered::Answer | Answered::Always | Answered::Never);
+        if !for_more || by.main().is_none() || !self.book().is_only_listed(open.ask()) {
+            return Ok(());
+        }
+        let alone = self.message(&[open]);
+        self.put(&alone)?;
+        self.book().are_put(alone.asks());
+        let why = "So far it was only in a list; it comes again alone, and says what this answer covers: answer that.";
+        Err(NotAnswered::Impossible(why.to_owned()))
+    }
+
+    /// What leaves with a question's request, and what `always` covers beside it, if it can be answered now.
+    pub fn in_full(&self, ask: AskId) -> Option<(String, Option<String>)> {
+        let book = self.book();
+        let shown = book.open.get(&ask)?.open.shown();
+        let asks = deed::operation(&shown.question).is_none();
+        asks.then(|| (words::leaves(&shown.question), shown.rules.always.as_ref().ok().map(wider)))
     }
 
     /// The policy under which a question was asked, if it has just been saved anew, is so from now on.

@@ -13,7 +13,7 @@ use crate::edit::{Edit, EditError, OfPolicy, Rule};
 use crate::store::Answered;
 
 /// The rule that would be written for a request, or why there is none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rules {
     pub(super) always: Result<Smallest, String>,
     never: Result<Smallest, String>,

@@ -27,6 +27,7 @@ use super::*;
 use crate::channels::protocol::{Incoming, Quote, Sender};
 use crate::store::{Answered, Ask, AskState, Group, MARK, NewGroup, RunId};
 
+mod anew;
 mod asked;
 mod bounds;
 mod heard;
@@ -170,6 +171,11 @@ impl Scene {
         let before = self.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap();
         assert_eq!(before, None, "each message is sent before the next");
         self.now.approvals.put_due();
+        self.sends()
+    }
+
+    /// Sends the next message that was put.
+    fn sends(&self) -> Option<(String, String)> {
         let row = self.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap()?;
         let id = format!("NET-{}", row.id.0);
         self.now.store.mark_sent(row.id, Some(&id)).unwrap();

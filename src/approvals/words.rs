@@ -64,19 +64,24 @@ fn beside(question: &Question) -> Option<String> {
     Some(format!("{names} ({})", bytes(question.beside.bytes)))
 }
 
-/// A path, with its length if it was cut.
+/// A path, with its length if it was cut, and whether everybody on the way reads along.
 fn path(question: &Question) -> String {
     let path = question.shown.as_str();
     let shown = quotation(path, PATH);
     let is_cut = shown != quotation(path, usize::MAX);
     let cut = if is_cut { format!(" ({})", bytes(path.len() as u64)) } else { String::new() };
-    shown + &cut
+    let plain = if question.facts.scheme.as_str() == "http" { " (not encrypted)" } else { "" };
+    format!("{shown}{cut}{plain}")
 }
 
 /// Method, host, path and what is sent.
 fn facts(question: &Question) -> String {
-    let path = path(question);
-    let plain = if question.facts.scheme.as_str() == "http" { " (not encrypted)" } else { "" };
+    let (host, leaves) = (host(question), leaves(question));
+    format!("{} \u{b7} {host}\n{} {}\n{leaves}", question.who.group, question.facts.method, path(question))
+}
+
+/// What is sent, and with which credential.
+pub(super) fn leaves(question: &Question) -> String {
     let query = match &question.facts.query {
         Some(query) => {
             let names = listed(&parameters(query.as_str()), "parameter", "parameters");
@@ -91,13 +96,7 @@ fn facts(question: &Question) -> String {
     };
     let fields = fields(question).map(|fields| format!(", {fields}")).unwrap_or_default();
     let beside = beside(question).map(|beside| format!("; {beside}")).unwrap_or_default();
-    format!(
-        "{} \u{b7} {}\n{} {path}{plain}\nWhat leaves: a body of {}{query}{fields}{beside}{key}",
-        question.who.group,
-        host(question),
-        question.facts.method,
-        bytes(question.bytes),
-    )
+    format!("What leaves: a body of {}{query}{fields}{beside}{key}", bytes(question.bytes))
 }
 
 /// One question in full.
@@ -164,8 +163,8 @@ pub(super) fn list<'a>(shown: impl Iterator<Item = &'a Shown>, more: usize) -> S
         match deed::operation(question) {
             Some(_) => wants,
             None => {
-                let path = quotation(question.shown.as_str(), PATH / 2);
-                format!("{wants}\n   {} \u{b7} {} {path}", host(question), question.facts.method)
+                let (host, path, leaves) = (host(question), path(question), leaves(question));
+                format!("{wants}\n   {host} \u{b7} {} {path}\n   {leaves}", question.facts.method)
             }
         }
     };
@@ -173,7 +172,7 @@ pub(super) fn list<'a>(shown: impl Iterator<Item = &'a Shown>, more: usize) -> S
     let more = if more == 0 { String::new() } else { format!("\n{more} more wait; `doorward ask` lists them.") };
     format!(
         "{} requests wait for an answer:\n\n{}{more}\n\nAnswer each with its code: \u{201c}yes CODE\u{201d}, \u{201c}no CODE: because \
-         \u{2026}\u{201d}, or 2, 3, never. Replying \u{201c}yes all\u{201d} or \u{201c}no\u{201d} to this message answers all that it \
+         \u{2026}\u{201d}. 2, 3 and never are for more than one request: with them it comes again alone first, in full. Replying \u{201c}yes all\u{201d} or \u{201c}no\u{201d} to this message answers all that it \
          lists.",
         lines.len(),
         lines.join("\n")

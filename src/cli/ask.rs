@@ -114,12 +114,20 @@ async fn answer(home: &Home, command: AskCommand) -> Result<ExitCode, Failure> {
 
 fn words(ask: &OpenAsk) -> String {
     let waits = if ask.waits { "waits" } else { "waits no longer; a yes lets it through if it comes again" };
-    let key = ask.credential.as_deref().map(|key| format!(", with the credential {key}")).unwrap_or_default();
+    let key = ask.credential.as_deref().filter(|_| ask.leaves.is_none());
+    let key = key.map(|key| format!(", with the credential {key}")).unwrap_or_default();
     let request = if is_of_an_operation(&ask.authority) {
         String::new()
     } else {
         let (method, authority, path) = (on_screen(&ask.method), on_screen(&ask.authority), on_screen(&ask.path));
-        format!("\n        {method} {authority} {path}{key}")
+        let leaves = ask.leaves.as_deref().map(|leaves| format!("\n        {}", on_screen(leaves)));
+        let covers = ask.always_covers.as_deref();
+        let covers = covers.map(|covers| format!("\n        always: a rule that also covers {}", on_screen(covers)));
+        format!(
+            "\n        {method} {authority} {path}{key}{}{}",
+            leaves.unwrap_or_default(),
+            covers.unwrap_or_default()
+        )
     };
     format!(
         "{}  {} wants to {}{request}\n        asked {}, {waits}",

@@ -191,6 +191,12 @@ pub struct OpenAsk {
     pub path: String,
     /// The credential that would be put on.
     pub credential: Option<String>,
+    /// What leaves: sizes and names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<String>,
+    /// What the rule of an `always` covers beside the request; `None` if none can be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub always_covers: Option<String>,
     /// Whether the request still waits. If not, a yes is for the same request sent again.
     pub waits: bool,
     /// When it was asked.

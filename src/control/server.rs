@@ -27,7 +27,7 @@ use crate::pipeline::outbox::OutboxHandle;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline};
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
-use crate::store::{Group, OutboxState, Store, StoreError};
+use crate::store::{Ask, Group, OutboxState, Store, StoreError};
 
 mod status;
 mod trial;
@@ -179,7 +179,11 @@ impl Control {
             Request::Greet {} => say(writer, &self.greet().await).await,
             Request::Asks {} => {
                 let asks = self.approvals.open_asks().map_err(|error| error.to_string());
-                let asks = asks.map(|asks| asks.into_iter().map(open_ask).collect());
+                let in_full = |ask: Ask| {
+                    let more = self.approvals.in_full(ask.id);
+                    open_ask(ask, more)
+                };
+                let asks = asks.map(|asks| asks.into_iter().map(in_full).collect());
                 say(writer, &asks.map_or_else(Answer::Error, Answer::Asks)).await;
             }
             Request::AnswerAsk { code, answer, because } => {

@@ -5,11 +5,13 @@ use policies::GroupName;
 use super::protocol::{OpenAsk, PausedGroup, PolicyInForce};
 use crate::store::{Ask, AskState, Pause};
 
-/// An open question.
-pub(super) fn open_ask(ask: Ask) -> OpenAsk {
+/// An open question, with what leaves and what `always` covers.
+pub(super) fn open_ask(ask: Ask, in_full: Option<(String, Option<String>)>) -> OpenAsk {
+    let (leaves, always_covers) = in_full.map_or((None, None), |(leaves, covers)| (Some(leaves), covers));
     let waits = ask.state == AskState::Waiting;
     let Ask { code, group, says, method, authority, path, credential, asked_at, .. } = ask;
-    OpenAsk { code, group: group.to_string(), says, method, authority, path, credential, waits, asked_at }
+    let group = group.to_string();
+    OpenAsk { code, group, says, method, authority, path, credential, leaves, always_covers, waits, asked_at }
 }
 
 /// A policy in force.

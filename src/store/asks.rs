@@ -95,11 +95,16 @@ impl Store {
     /// A question's request waits no longer, or it expired; or it waits again, perhaps under a new policy. `false`: it
     /// was answered, or removed with its group.
     pub fn leave_ask(&self, ask: AskId, state: AskState) -> Result<bool, StoreError> {
+        self.leave_asks(&[ask], state).map(|changed| changed == 1)
+    }
+
+    /// The same for several, all at once. Returns how many were open.
+    pub fn leave_asks(&self, asks: &[AskId], state: AskState) -> Result<usize, StoreError> {
         let update = "UPDATE asks SET state = ?2
                       WHERE id = ?1 AND state IN ('waiting', 'gone', iif(?2 = 'waiting', 'lost', 'gone'))";
         self.write(|transaction| {
-            let changed = transaction.execute(update, params![key(ask), state.as_str()]);
-            changed.map(|changed| changed == 1).map_err(|error| self.explain(&error))
+            let mut each = asks.iter().map(|ask| transaction.execute(update, params![key(*ask), state.as_str()]));
+            each.try_fold(0, |sum, changed| Ok(sum + changed?)).map_err(|error| self.explain(&error))
         })
     }
 

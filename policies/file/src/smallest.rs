@@ -2,10 +2,11 @@
 //!
 //! It is exact about the host, port, method and path, the whole query, and every string, boolean and missing
 //! field that rules can express for a JSON body. It does not pretend to express the rest: a number or a long
-//! text only has to be present, a field that was not sent may be present, and a body that is not JSON may be
-//! anything; [`Smallest::wider`] lists each. A query that rules cannot express exactly gets no rule.
+//! text only has to be present, a field that was not sent may be present, and where nothing of the body can be
+//! expressed (it is empty, or no JSON) it may be anything; [`Smallest::wider`] lists each. A query that rules cannot
+//! express exactly gets no rule. It holds in the hours of the rules that open the request, and ends with them.
 
-use policies::{Facts, Field, Moment, PolicyAt, Query, Showing, Upgrade, Verdict, Wanted, Words};
+use policies::{AllowRule, Facts, Field, Hours, PolicyAt, Query, Showing, Upgrade, Verdict, Wanted, Words};
 use serde_json::Value;
 
 use crate::body_of::Body;
@@ -58,13 +59,17 @@ pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: Showing<'_>, why: &str)
     let mut lines = suggest::allow_lines(facts);
     lines.push(query(facts)?);
     let mut wider = Vec::new();
-    if !body.bytes.is_empty() {
-        lines.extend(json(body, &mut wider));
+    match json(body, &mut wider) {
+        Some(line) => lines.push(line),
+        // An empty body cannot be demanded, nor an empty object.
+        None => wider = vec!["any body"],
     }
+    let hours = hours(policy, facts, credential.as_deref(), &mut wider);
     lines.extend(credential.map(|name| format!("credential = \"{name}\"")));
     if policy.policy().rules().asking.unlisted.as_ref() != Some(&by.at) {
         lines.push("unasked = true".to_owned());
     }
+    lines.extend(hours.map(written::hours).unwrap_or_default());
     lines.push(written::in_why(why));
     wider.sort_unstable();
     wider.dedup();
@@ -79,7 +84,7 @@ pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: Showing<'_>, why: &str)
 fn covers(toml: &str, policy: PolicyAt<'_>, facts: &Facts, body: &[u8]) -> bool {
     let source = Source { name: "always".to_owned(), text: toml.to_owned() };
     let Ok(alone) = compile(policy.policy().group(), &source, None) else { return false };
-    match alone.policy.at(Moment::FAR).decide(facts.clone()) {
+    match alone.policy.at(policy.now()).decide(facts.clone()) {
         Verdict::Allow(permit) => permit.body_conditions().is_none_or(|conditions| conditions.check(body).is_ok()),
         Verdict::Ask(_) | Verdict::Deny(..) => false,
     }
@@ -90,6 +95,27 @@ pub fn never(facts: &Facts, why: &str) -> Smallest {
     let mut lines = suggest::deny_lines(facts);
     lines.push(written::in_why(why));
     Smallest { toml: lines.join("\n") + "\n", wider: vec!["any query and any body"] }
+}
+
+/// The hours of the rules that open a request now, if they agree on any.
+fn hours<'a>(
+    policy: PolicyAt<'a>,
+    facts: &Facts,
+    credential: Option<&str>,
+    wider: &mut Vec<&'static str>,
+) -> Option<&'a Hours> {
+    let named = policy.policy().allows_of(&facts.authority.host);
+    let opens = |rule: &&AllowRule| rule.credential.as_deref() == credential && rule.covers_at(facts, policy.now());
+    let opening: Vec<_> = named.filter(opens).collect();
+    let first = opening.first()?.hours.as_ref();
+    if opening.iter().all(|rule| rule.hours.as_ref() == first) {
+        return first;
+    }
+    // One that always holds, whatever the body is, is no narrower.
+    if !opening.iter().any(|rule| rule.hours.is_none() && rule.json.is_none()) {
+        wider.push("any time: the rules that allow it now have different hours");
+    }
+    None
 }
 
 fn query(facts: &Facts) -> Result<String, Unsayable> {
@@ -108,13 +134,10 @@ fn query(facts: &Facts) -> Result<String, Unsayable> {
     Ok(written::query(&pairs))
 }
 
-/// What rules can express of a JSON body, leaf by leaf.
+/// What rules can express of a JSON body, leaf by leaf. `None`: nothing.
 fn json(body: Showing<'_>, wider: &mut Vec<&'static str>) -> Option<String> {
     let body = Body::of(body);
-    let Some(json) = body.json() else {
-        wider.push("any body: it is no JSON, and rules look into nothing else");
-        return None;
-    };
+    let json = body.json()?;
     wider.push("fields beside those that were sent");
     let mut leaves = Vec::new();
     walk(json, String::new(), &mut leaves, wider);

@@ -67,7 +67,7 @@ fn a_body_is_told_as_what_its_head_says() {
     let rule = |body| always(asking.at(Moment::FAR), &facts("POST https://api.test/a"), body, "yes").unwrap();
     assert!(rule(shown(body)).toml.contains("json = "));
     let told = rule(as_form);
-    assert!(!told.toml.contains("json") && told.wider == ["any body: it is no JSON, and rules look into nothing else"]);
+    assert!(!told.toml.contains("json") && told.wider == ["any body"]);
 }
 
 /// Many hosts merge parameters and fields, and take the first or the last of two.
@@ -214,6 +214,58 @@ fn the_smallest_rule_is_exact() {
     assert!(compiled(&closed).is_some());
 }
 
+/// Rules cannot demand an empty body, nor one without fields.
+#[test]
+fn a_yes_for_good_says_that_it_covers_any_body() {
+    for request in ["POST https://api.test/a", "GET https://api.test/a", "DELETE https://api.test/a"] {
+        for seen in ["", "{}", "[]", "7", "null", "\"x\"", "a=x", r#"{"a.b":"x"}"#] {
+            let asked = facts(request);
+            let told = always(policy(ASKS).at(Moment::FAR), &asked, shown(seen.as_bytes()), "yes").unwrap();
+            let (policy, _) = with_always(&[(asked.clone(), seen.as_bytes().to_vec())]);
+            assert!(goes_unasked(&policy, &asked, br#"{"delete":"everything"}"#), "{request} {seen}");
+            assert_eq!(told.wider, ["any body"], "{request} {seen}");
+        }
+    }
+}
+
+/// What its owner allowed for a while is not allowed for ever, nor at night.
+#[test]
+fn a_yes_for_good_holds_no_longer_than_the_rules_it_is_for() {
+    let rule = |table: &str, more: &str| format!("[[{table}]]\nhost = \"api.test\"\ndo = [\"POST /**\"]\n{more}\n");
+    let request = facts("POST https://api.test/a");
+    let hours = "hours = \"08:00-20:00\"\ndays = [\"mon\", \"tue\"]\nuntil = \"2026-12-31 00:00\"\n";
+    let monday = Moment::parse("2026-12-07 09:00").unwrap();
+    let told = |text: &str| always(policy(text).at(monday), &request, shown(b"x"), "yes").unwrap();
+    let within = rule("ask", hours);
+    let with = compiled(&format!("{within}{}", told(&within).toml)).unwrap();
+    for (moment, goes) in [
+        ("2026-12-07 09:00", true),
+        ("2026-12-07 20:00", false),
+        ("2026-12-09 09:00", false),
+        ("2027-01-04 09:00", false),
+    ] {
+        let verdict = with.at(Moment::parse(moment).unwrap()).decide(request.clone());
+        assert_eq!(matches!(verdict, Verdict::Allow(_)), goes, "{moment}: {verdict:?}");
+    }
+    let any_time = "any time: the rules that allow it now have different hours";
+    let wide = rule("allow", "");
+    for (text, kept, is_told) in [
+        (within.clone(), true, false),
+        (rule("allow", hours) + &within, true, false),
+        // Of the two only the ask has hours: without it the request goes.
+        (wide.clone() + &within, false, false),
+        (rule("allow", hours) + &rule("ask", ""), false, false),
+        (rule("allow", "hours = \"07:00-21:00\"\n") + &within, false, true),
+        // A rule that does not open this body always does not open it at all.
+        (rule("allow", "json = { a = \"absent\" }\n") + &within, false, true),
+        (rule("ask", "hours = \"20:00-08:00\"\n") + &within, true, false),
+    ] {
+        let told = told(&text);
+        assert_eq!(told.toml.contains(hours), kept, "{text}{}", told.toml);
+        assert_eq!(told.wider.contains(&any_time), is_told, "{text}{}", told.toml);
+    }
+}
+
 /// Another recipient in a list, and what an empty key could be mistaken for.
 #[test]
 fn a_yes_for_good_covers_no_more_items_and_no_other_field() {
@@ -244,7 +296,8 @@ fn a_yes_for_good_covers_no_more_items_and_no_other_field() {
         (r#"{"a":"x","":{"a":"y"}}"#, r#"{"a":"y"}"#),
     ] {
         let told = always(policy(ASKS).at(Moment::FAR), &request, shown(seen.as_bytes()), "yes").unwrap();
-        assert!(told.wider.contains(&"other values of fields whose names no rule can write"), "{told:?}");
+        let others = ["any body", "other values of fields whose names no rule can write"];
+        assert!(told.wider.iter().any(|wider| others.contains(wider)), "{told:?}");
         assert!(!told.toml.contains("delete") && !told.toml.contains("\"y\""), "{other}: {told:?}");
     }
     let told =
@@ -297,6 +350,9 @@ proptest! {
         let (policy, rules) = with_always(&seen);
         prop_assert!(rules > 20);
         let asking = compiled(ASKS).unwrap();
+        let wider = |facts: &Facts, body: &[u8]| {
+            always(asking.at(Moment::FAR), facts, shown(body), "x").map(|rule| rule.wider).unwrap_or_default()
+        };
         for (facts, body) in &seen {
             let sayable = always(asking.at(Moment::FAR), facts, shown(body), "x").is_ok();
             prop_assert_eq!(goes_unasked(&policy, facts, body), sayable, "{:?} {:?}", facts, body);
@@ -318,15 +374,17 @@ proptest! {
                 bare(seen) == bare(facts) && pairs(seen) == pairs(facts)
             }).collect();
             prop_assert!(!same.is_empty(), "{:?} was never seen", facts);
+            let is_told = |(facts, seen): &&(Facts, Vec<u8>)| seen == body || !wider(facts, seen).is_empty();
+            prop_assert!(same.iter().any(is_told), "{:?} {:?}: nobody was told", facts, body);
             // No other string was seen in its place.
             if let Some(text) = told(body).and_then(|json| json.get("a")?.as_str().map(str::to_owned)) {
                 let pinned = |seen: &Vec<u8>| told(seen).is_some_and(|json| match json.get("a") {
                     Some(serde_json::Value::String(seen)) => *seen == text || seen.contains('*'),
                     Some(serde_json::Value::Number(_)) => true,
-                    Some(_) => false,
-                    None => true,
+                    Some(_) | None => false,
                 });
-                prop_assert!(same.iter().any(|(_, seen)| told(seen).is_none() || pinned(seen)), "{:?} was never seen", text);
+                let is_said = |(facts, seen): &(Facts, Vec<u8>)| wider(facts, seen).contains(&"any body");
+                prop_assert!(same.iter().any(|seen| pinned(&seen.1) || is_said(seen)), "{:?} was never seen", text);
             }
         }
     }

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn reply(to: &str, text: &str) -> Incoming {
+pub(super) fn reply(to: &str, text: &str) -> Incoming {
     let quote = Some(Quote { id: to.to_owned(), sender: "bot".to_owned(), text: "something".to_owned() });
     Incoming { id: "m1".to_owned(), text: text.to_owned(), quote, ..said("") }
 }
 
-fn said(text: &str) -> Incoming {
+pub(super) fn said(text: &str) -> Incoming {
     let sender = Sender { id: "anna".to_owned(), name: "Anna".to_owned() };
     Incoming { id: "m1".to_owned(), text: text.to_owned(), sender, ..Incoming::default() }
 }

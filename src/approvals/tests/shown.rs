@@ -1,5 +1,6 @@
 //! What a question says, and who can make one.
 
+use super::heard::reply;
 use super::*;
 
 /// Attack O05: what others chose is shown as data.
@@ -40,6 +41,42 @@ async fn what_leaves_beside_the_body_is_told() {
     let leaves = "What leaves: a body of 1 byte and a query of 3 bytes (parameter a), fields name, date; headers x-data, user-agent (30000 bytes)";
     assert!(text.contains(leaves), "{text}");
     drop(waits);
+}
+
+/// The same in a list, whose answers for more than one request are for questions that were read in full.
+#[tokio::test]
+async fn what_is_only_listed_is_answered_once_or_read_first() {
+    let scene = Scene::new();
+    let url = format!("https://forms.example/{}", "x".repeat(4999));
+    let beside = Beside { names: vec!["x-data".to_owned()], bytes: 30_000 };
+    let first = Question { beside, credential: Some("bank".into()), ..question(&url, "a", None) };
+    let source = policy_file::Source { name: "p".to_owned(), text: "[ask]\nunlisted = true\n".to_owned() };
+    let asks = held(policy_file::compile(&group("family"), &source, None).unwrap().policy, "a");
+    let waits = (scene.ask_by(first, asks).err().unwrap(), scene.waits(form("b")));
+    let (list, text) = scene.put().unwrap();
+    let leaves = "\u{2026} (5000 bytes)\n   What leaves: a body of 1 byte, fields name, date; header x-data (30000 bytes); with the credential bank";
+    assert!(text.starts_with(&format!("{MARK} 2 requests wait")) && text.contains(leaves), "{text}");
+    let asks = scene.now.approvals.open_asks().unwrap();
+    let (what_leaves, covers) = scene.now.approvals.in_full(asks[0].id).unwrap();
+    assert!(leaves.ends_with(&what_leaves) && covers.unwrap().contains("any headers"), "{what_leaves}");
+    for (ask, word) in [(&asks[0], "3"), (&asks[1], "never")] {
+        let heard = scene.hears("owner", reply(&list, &format!("{word} {}", ask.code)));
+        assert!(matches!(&heard, Heard::Taken(Some(told)) if told.contains("comes again alone")), "{heard:?}");
+        let (alone, text) = scene.sends().unwrap();
+        assert!(text.contains(&ask.code) && !text.contains("requests wait"), "{text}");
+        assert!(scene.logged("ask_answered").is_empty());
+        if word == "3" {
+            assert!(text.contains("3 \u{2013} yes, always: a rule is written, which also covers"), "{text}");
+            assert_eq!(scene.now.store.asks_of_message(&group("owner"), &alone).unwrap(), [ask.id]);
+        }
+    }
+    // Having been read, it is answered; once needs no more than the list says.
+    let heard = scene.hears("owner", reply(&list, &format!("3 {}", asks[0].code)));
+    assert!(matches!(&heard, Heard::Taken(Some(told)) if told.starts_with("Allowed from now on.")), "{heard:?}");
+    let heard = scene.hears("owner", reply(&list, &format!("yes {}", asks[1].code)));
+    assert!(matches!(&heard, Heard::Taken(Some(told)) if told.starts_with("Allowed, this once.")), "{heard:?}");
+    assert_eq!(waits.0.await, Ok(Yes::Anew));
+    assert!(waits.1.await.is_ok());
 }
 
 /// Attack O05: a question that must not be shown would be withheld with its whole message, and a number as a reply
@@ -156,6 +193,21 @@ async fn an_operation_is_a_question_of_its_own_kind() {
         scene.goes_on(121);
     }
     assert!(scene.logged("ask_answered").iter().all(|line| !line.contains("\u{201c}hi")));
+}
+
+/// The same change of a task, whose prompt has changed since the question was read.
+#[tokio::test]
+async fn a_late_yes_is_for_an_operation_as_it_was_read() {
+    let scene = Scene::new();
+    let who = question("https://a.test/", "", None).who;
+    let approvals = scene.now.approvals.clone();
+    let read = deed(&who, b"1", false);
+    assert!(approvals.ask_about(&read).now_or_never().is_none());
+    scene.say(Answered::Once).unwrap();
+    let other = Deed { says: "say something else".to_owned(), ..read.clone() };
+    assert!(approvals.ask_about(&other).now_or_never().is_none());
+    assert_eq!(scene.last().says, "say something else");
+    assert_eq!(approvals.ask_about(&read).now_or_never(), Some(Ok(())));
 }
 
 #[tokio::test]
