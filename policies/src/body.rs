@@ -105,12 +105,9 @@ impl BodyConditions {
     /// The rules that count: one that leads to a model, if its conditions bind besides those of the rules that open
     /// the request.
     fn clauses(&self) -> impl Iterator<Item = &Clause> {
-        let bound = self.binds_to_models();
+        let bound =
+            self.models_alone && !self.clauses.iter().any(|rule| rule.asks_model() && rule.conditions.is_none());
         self.clauses.iter().filter(move |rule| bound || !rule.asks_model())
-    }
-
-    fn binds_to_models(&self) -> bool {
-        self.models_alone && !self.clauses.iter().any(|rule| rule.asks_model() && rule.conditions.is_none())
     }
 
     fn asks(&self) -> impl Iterator<Item = (&Clause, &Arc<AskedBy>)> {

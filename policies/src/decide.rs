@@ -126,7 +126,7 @@ impl PolicyAt<'_> {
         let fits: Vec<_> = fits.filter(|(fit, _)| matches!(fit, Fit::Fits(..))).collect();
         if let Some((_, rule)) = fits.iter().copied().max_by(says_more) {
             let fitting: Vec<_> = fits.into_iter().map(|(_, allow)| allow).collect();
-            let asks = self.asks(request, rule, &fitting)?;
+            let asks = self.asks(request, &fitting)?;
             self.has_one_credential(request, rule, &fitting)?;
             return Ok(self.given(request.facts, rule, &fitting, &asks, body));
         }
@@ -156,12 +156,7 @@ impl PolicyAt<'_> {
     /// The asks that bind a request that rules open; none if an allow says that nobody is to be
     /// asked. A request with two readings or an upgrade cannot be described to a person, so it is
     /// refused.
-    fn asks<'a>(
-        &'a self,
-        request: &Reading<'_>,
-        rule: &AllowRule,
-        fitting: &[&AllowRule],
-    ) -> Result<Vec<Bound<'a>>, Refusal> {
+    fn asks<'a>(&'a self, request: &Reading<'_>, fitting: &[&AllowRule]) -> Result<Vec<Bound<'a>>, Refusal> {
         let host = &request.facts.authority.host;
         let near = self.policy().asks_near(host, Some(request.wide_outline()));
         let mut asks: Vec<_> = near.filter(|(_, rule)| rule.binds(request, self.now())).collect();
@@ -173,10 +168,9 @@ impl PolicyAt<'_> {
             asks.extend(self.policy().asks_near(host, None).filter(|(_, rule)| is_among(&missed, rule)));
         }
         // What is unasked without the credential was not written for requests that carry one.
-        let is_unasked = |other: &&AllowRule| {
-            other.leave == Leave::Unasked && other.json.is_none() && other.credential == rule.credential
-        };
-        if asks.is_empty() || fitting.iter().any(is_unasked) {
+        let key = fitting.iter().find_map(|rule| rule.credential.as_ref());
+        let mut unasked = fitting.iter().filter(|rule| rule.leave == Leave::Unasked && rule.json.is_none());
+        if asks.is_empty() || unasked.any(|rule| rule.credential.as_ref() == key) {
             return Ok(Vec::new());
         }
         asks.sort_by(|(_, a), (_, b)| asks_before(a, b));

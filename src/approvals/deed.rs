@@ -65,12 +65,6 @@ impl Approvals {
 }
 
 impl Deed<'_> {
-    /// Names what is done and what its owner reads of it: a task that reads otherwise by then was not read.
-    fn hash(&self) -> BodyHash {
-        let says = self.says.as_bytes();
-        BodyHash::of(&[&says.len().to_be_bytes(), says, self.exactly].concat())
-    }
-
     fn question(&self) -> Result<Question, Refusal> {
         let unreadable =
             || cannot_ask(format!("{} about {:?} cannot be put as a question", self.operation, self.about));
@@ -83,6 +77,8 @@ impl Deed<'_> {
             query: None,
             upgrade: None,
         };
+        // What its owner reads of it is a part of it: a task that reads otherwise by then was not read.
+        let says = self.says.as_bytes();
         let at = RuleRef { file: "operations".into(), line: 0 };
         Ok(Question {
             who: self.who.clone(),
@@ -93,7 +89,7 @@ impl Deed<'_> {
             // No policy covers it.
             policy: PolicyHash::of(&[]),
             fingerprint: Fingerprint::of(&self.who.group, &facts, None, HeadHash::default()),
-            body: self.hash(),
+            body: BodyHash::of(&[&says.len().to_be_bytes(), says, self.exactly].concat()),
             bytes: self.exactly.len() as u64,
             fields: Vec::new(),
             beside: Beside::default(),

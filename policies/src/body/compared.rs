@@ -19,7 +19,8 @@ impl BodyConditions {
         let is_free_model = |rule: &&Clause| rule.asks_model() && rule.conditions.is_none();
         let others = clauses.iter().filter(|rule| !is_free_model(rule));
         let demands: Vec<_> = others.map(|rule| (discriminant(&rule.does), rule.opens(), &rule.conditions)).collect();
-        (free, empty_is_fine, clauses.iter().any(|rule| is_free_model(&rule)), self.binds_to_models(), demands)
+        let models = (clauses.iter().any(|rule| is_free_model(&rule)), self.clauses().any(Clause::asks_model));
+        (free, empty_is_fine, models, demands)
     }
 
     /// Whether a body that passed `other` passes this too: there may be more allows and fewer asks.

@@ -10,7 +10,6 @@ use crate::audit::Decision;
 use crate::case::Case;
 use crate::check::{BodyJudged, Clean};
 use crate::gate::{Admitted, Gate};
-use crate::head;
 use crate::inflight::Permitted;
 use crate::judge::{Asked, Judged, JudgedTunnel, Own};
 use crate::latch;
@@ -53,7 +52,7 @@ impl Record {
     ) -> Result<Asked, Refusal> {
         self.slot = Some(entered.0);
         let facts = request::read(case.within(), request)?;
-        head::drop_nominated(request.headers_mut());
+        crate::head::drop_nominated(request.headers_mut());
         self.is_about(&facts, shown(&facts));
         if case.locked {
             return Err(latch::refusal());

@@ -119,8 +119,7 @@ pub fn outgoing(came: &HeaderMap) -> HeaderMap {
     out.insert(HOST, HeaderValue::from_static(""));
     let nominated = nominated(came);
     for (name, value) in came {
-        let goes = name == CONTENT_LENGTH || !stays_here(name);
-        if goes && !nominated.contains(name) {
+        if (name == CONTENT_LENGTH || !stays_here(name)) && !nominated.contains(name) {
             out.append(name.clone(), value.clone());
         }
     }
