@@ -265,16 +265,24 @@ fn a_backup_that_is_not_right_becomes_no_home() {
         restore(&bad, &target).code(1).says("this is no backup of a Doorward home");
         nothing_is_there();
     }
+    // A further name of a file that is not of the same agent.
+    for (file, name) in [
+        ("data/groups/two/a", "data/groups/one/a => data/groups/two/a"),
+        ("data/doorward.db", "data/groups/one/a => data/doorward.db"),
+    ] {
+        fs::write(&bad, archive(&[(file, tar::EntryType::Regular), (name, tar::EntryType::Link)])).unwrap();
+        restore(&bad, &target).code(1).says("leads elsewhere");
+        nothing_is_there();
+    }
     // Nothing goes through a link, whatever comes after it.
-    let mut entries = vec![
-        ("data/groups/family/link", tar::EntryType::Symlink),
-        ("data/groups/family/link/file", tar::EntryType::Regular),
-    ];
-    fs::write(&bad, archive(&entries)).unwrap();
-    restore(&bad, &target).code(1);
-    nothing_is_there();
-    entries.truncate(1);
-    fs::write(&bad, archive(&entries)).unwrap();
+    let link = ("data/groups/family/link", tar::EntryType::Symlink);
+    for kind in [tar::EntryType::Regular, tar::EntryType::Symlink] {
+        fs::write(&bad, archive(&[link, ("data/groups/family/link/doorward-was-here", kind)])).unwrap();
+        restore(&bad, &target).code(1);
+        nothing_is_there();
+        assert!(!Path::new("/tmp/doorward-was-here").is_symlink());
+    }
+    fs::write(&bad, archive(&[link])).unwrap();
     restore(&bad, &target).ok();
     assert!(target.join("data/groups/family/link").is_symlink());
 }
@@ -289,13 +297,14 @@ fn archive(entries: &[(&str, tar::EntryType)]) -> Vec<u8> {
     let mut tar = Vec::new();
     for (name, kind) in [&[("doorward-backup.json", tar::EntryType::Regular)], entries].concat() {
         let text = if name == "doorward-backup.json" { manifest } else { "" };
+        let (name, target) = name.split_once(" => ").unwrap_or((name, "/tmp"));
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(0o644);
         header.set_size(text.len() as u64);
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         if kind != tar::EntryType::Regular {
-            header.set_link_name("/tmp").unwrap();
+            header.set_link_name(target).unwrap();
         }
         header.set_cksum();
         tar.extend_from_slice(header.as_bytes());

@@ -35,8 +35,8 @@ impl Approvals {
         let open = self.as_it_stands(ask, now)?;
         let counted = Counted::of((ask, &open), answer.what, by, now)?;
         self.refuse_locked(&open, answer.what)?;
-        self.put_before_it_is_answered(&open, answer.what, by)?;
         let rule = self.rule(&open, answer.what, &by.how())?;
+        self.put_before_it_is_answered(&open, answer.what, by)?;
         self.log_answer(&open, answer, by)?;
         let written = rule.map(|rule| self.write_rule(&open, rule)).transpose()?;
         let settled = self.yeses.answer(&counted, now);

@@ -82,18 +82,20 @@ impl Approvals {
         if let Some(ask) = known
             && let Some(open) = book.under_another_policy(ask, question)
         {
-            let anew = self.asked_anew(open, question, held.as_ref())?.ok_or_else(|| words::unanswered(question))?;
-            if open.reads_like(&anew) {
-                book.is_told_anew(ask, anew);
-            } else {
-                // What its owner has read is not what an answer would do now. If requests still wait for it, they are
-                // of another policy: a helper's, say.
-                known = None;
-                replaces = book.is_judged_anew(ask);
-            }
-            if replaces {
-                self.store.leave_ask(ask, AskState::Lost).map_err(|error| unavailable(&error))?;
-                book.remove(&[ask]);
+            // Where it is not judged anew, this request was judged before a save and that one after it, or the other way.
+            known = None;
+            if book.is_judged_anew(ask) {
+                let anew = self.asked_anew(open, question, held.as_ref())?;
+                let anew = anew.ok_or_else(|| words::unanswered(question))?;
+                if open.reads_like(&anew) {
+                    book.is_told_anew(ask, anew);
+                    known = Some(ask);
+                } else {
+                    // What its owner has read is not what an answer would do now.
+                    replaces = true;
+                    self.store.leave_ask(ask, AskState::Lost).map_err(|error| unavailable(&error))?;
+                    book.remove(&[ask]);
+                }
             }
         }
         if let Some(ask) = known

@@ -134,7 +134,10 @@ pub(super) fn single(shown: &Shown) -> String {
         None => String::new(),
     };
     let always = match &rules.always {
-        Ok(rule) => format!("\n3 \u{2013} yes, always: a rule is written, which also covers {}", rules::wider(rule)),
+        Ok(rule) => {
+            let when = if rules::has_hours(rule) { ", in the hours of the rules for it" } else { "" };
+            format!("\n3 \u{2013} yes, always{when}: a rule is written, which also covers {}", rules::wider(rule))
+        }
         Err(_) => String::new(),
     };
     format!(

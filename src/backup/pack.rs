@@ -24,6 +24,9 @@ use crate::store;
 /// bytes, and so many times the room that it takes, is left out: all its holes would be written as zeros.
 const HOLLOW: [(u64, u64); 2] = [(1 << 20, 16), (64 << 20, 4)];
 
+/// How many further names a file gets before it is saved once more: ext4 has 65,000 names for a file, and XFS many more.
+const MOST_NAMES: u32 = 10_000;
+
 /// The most bytes of names that are kept for files with several.
 const MOST_KEPT: usize = 64 << 20;
 
@@ -44,7 +47,8 @@ pub(super) struct Pack<W: Write> {
 #[derive(Default)]
 struct Linked {
     group: PathBuf,
-    names: HashMap<(u64, u64), PathBuf>,
+    /// With how many more there were.
+    names: HashMap<(u64, u64), (PathBuf, u32)>,
     kept: usize,
 }
 
@@ -55,14 +59,15 @@ impl Linked {
             *self = Linked { group: group.to_owned(), ..Linked::default() };
         }
         let inode = (file.dev(), file.ino());
-        if let Some(first) = self.names.get(&inode) {
+        if let Some((first, more)) = self.names.get_mut(&inode).filter(|(_, more)| *more < MOST_NAMES) {
+            *more += 1;
             return Ok(Some(first.clone()));
         }
         self.kept += name.as_os_str().len();
         if self.kept > MOST_KEPT {
             return Err("is one of too many files with several names");
         }
-        self.names.insert(inode, name.to_owned());
+        self.names.insert(inode, (name.to_owned(), 0));
         Ok(None)
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flate2::read::GzDecoder;
+use rustix::io::Errno;
 use tar::{Archive, EntryType, Header};
 
 use super::place::Place;
@@ -126,10 +127,12 @@ impl<'a> Unpacking<'a> {
                 let file = self.path(&other).filter(|file| is_one_groups(&name, &other) && file.is_file());
                 let file = file.ok_or_else(|| BackupError::Other(format!("{} leads elsewhere", name.display())))?;
                 folder(to.parent().unwrap_or(&to))?;
-                fs::hard_link(file, &to).map_err(at(&to))?;
+                self.further_name(&file, &to, &header)?;
                 self.files += 1;
             }
             EntryType::Symlink => {
+                // Its folder is made while no link stands anywhere: none is reached through another.
+                folder(to.parent().unwrap_or(&to))?;
                 let target = entry.link_name().map_err(BackupError::Input)?;
                 self.links.push((to, target.unwrap_or_default().into_owned(), header));
                 self.files += 1;
@@ -137,6 +140,20 @@ impl<'a> Unpacking<'a> {
             _ => return Err(BackupError::Other(format!("{} is of a kind that it cannot hold", name.display()))),
         }
         Ok(())
+    }
+
+    /// A further name of a file; a copy, where the file system has no further names.
+    fn further_name(&self, file: &Path, to: &Path, header: &Header) -> Result<(), BackupError> {
+        let Err(error) = fs::hard_link(file, to) else { return Ok(()) };
+        if !matches!(
+            error.raw_os_error().map(Errno::from_raw_os_error),
+            Some(Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK)
+        ) {
+            return Err(at(to)(error));
+        }
+        let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
+        io::copy(&mut File::open(file).map_err(at(to))?, &mut copy).map_err(at(to))?;
+        self.dress(to, header, Some(&copy))
     }
 
     /// The path for an entry; `None` for one outside of a home.
@@ -153,7 +170,6 @@ impl<'a> Unpacking<'a> {
 
     fn finish(self) -> Result<(Manifest, u64), BackupError> {
         for (path, target, header) in &self.links {
-            folder(path.parent().unwrap_or(path))?;
             symlink(target, path).map_err(at(path))?;
             self.own(path, header)?;
         }

@@ -60,7 +60,7 @@ pub enum SandboxError {
 
 /// The message when a group's folders are full, before a sandbox starts or when it is ended.
 pub(super) fn too_much(usage: &Usage, bound: Bound) -> String {
-    let place = "the group's folder and its agent's home";
+    let place = "what the group may write to";
     if usage.bytes <= bound.bytes
         && usage.files <= bound.files
         && let Some(unseen) = &usage.unseen

@@ -129,7 +129,7 @@ pub(crate) const OF_ALLOW: [Key; 19] = [
         name: "unasked",
         schema: r##"{ "description": "No [[ask]] binds these requests: for exact paths only.", "type": "boolean" }"##,
         written: r##"unasked = true"##,
-        meaning: "no `[[ask]]` binds these requests: a yes for good. One exact host, and in `do` exact methods and paths only; in a group's own file",
+        meaning: "no `[[ask]]` binds these requests: a yes for good. Without `credential` it does not count for requests to which another rule gives one. One exact host, and in `do` exact methods and paths only; in a group's own file",
     },
     Key {
         name: "why",

@@ -136,10 +136,22 @@ impl From<Said> for Reading {
     }
 }
 
-/// With `Connection: close`, so that the end of the answer is the end of the connection.
+/// With `Connection: close`, so that the end of the answer is the end of the connection. That takes the place of what the
+/// request says of its connection: Mojolicious knows `close` alone.
 fn last_of_its_connection(request: &[u8]) -> Vec<u8> {
-    let line = request.windows(2).position(|two| two == b"\r\n").map_or(request.len(), |at| at + 2);
-    [&request[..line], b"Connection: close\r\n", &request[line..]].concat()
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(request.len());
+    let (head, rest) = request.split_at(head);
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let first = lines.next().unwrap_or_default();
+    let is_own = |line: &&[u8]| line.len() >= 11 && line[..11].eq_ignore_ascii_case(b"connection:");
+    let others = lines.filter(|line| !is_own(line));
+    let mut last = [first, b"\r\nConnection: close"].concat();
+    for line in others {
+        last.extend_from_slice(b"\r\n");
+        last.extend_from_slice(line);
+    }
+    last.extend_from_slice(rest);
+    last
 }
 
 impl Drop for Server {

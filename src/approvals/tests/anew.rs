@@ -102,7 +102,7 @@ async fn nobody_is_asked_anew_in_quiet_hours() {
     assert_eq!(scene.now.approvals.open_asks().unwrap(), []);
 }
 
-/// A helper has a narrower policy than its group, at the same time: neither sends the other back to be judged.
+/// A request that was judged before a save, beside one after it: neither sends the other back to be judged.
 #[tokio::test]
 async fn two_that_ask_under_two_policies_have_a_question_each() {
     let scene = Scene::new();
