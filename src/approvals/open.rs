@@ -173,9 +173,10 @@ impl Approvals {
         if alone { Message::of(&open[..1]) } else { message }
     }
 
-    /// Queues a message for the main chat. An answer to it is one to the questions that it shows.
-    pub(super) fn put(&self, message: &Message) -> Result<(), StoreError> {
-        let (Some(main), Some(around)) = (self.store.main_group()?, self.around()) else { return Ok(()) };
+    /// Queues a message for the main chat. An answer to it is one to the questions that it shows. Returns whether it
+    /// shows any.
+    pub(super) fn put(&self, message: &Message) -> Result<bool, StoreError> {
+        let (Some(main), Some(around)) = (self.store.main_group()?, self.around()) else { return Ok(false) };
         let (text, asks) = match around.say.question(&main.name, &message.text) {
             Ok(text) => (text, &message.asks[..]),
             // It could be shown when it was asked. The notice sent instead is no question, and no answer to it is a
@@ -188,7 +189,7 @@ impl Approvals {
         let new = NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None };
         self.store.put_asks(&main.name, &new, asks)?;
         (around.wake_outbox)();
-        Ok(())
+        Ok(!asks.is_empty())
     }
 }
 

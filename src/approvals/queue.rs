@@ -210,9 +210,12 @@ impl Approvals {
             return Ok(());
         }
         let alone = self.message(&[open]);
-        self.put(&alone)?;
-        self.book().are_put(alone.asks());
-        let why = "So far it was only in a list; it comes again alone, and says what this answer covers: answer that.";
+        let why = if self.put(&alone)? {
+            self.book().are_put(alone.asks());
+            "So far it was only in a list; it comes again alone, and says what this answer covers: answer that."
+        } else {
+            "So far it was only in a list, and it cannot be shown here alone; `doorward ask` shows what this answer covers."
+        };
         Err(NotAnswered::Impossible(why.to_owned()))
     }
 
@@ -291,7 +294,7 @@ impl Approvals {
         let put_now = self.put(&message);
         let mut book = self.book();
         match put_now {
-            Ok(()) => book.are_put(put),
+            Ok(_) => book.are_put(put),
             Err(error) => {
                 tracing::error!(%error, "A question could not be put into the owner's chat; it is tried again");
                 book.unput.extend(put);

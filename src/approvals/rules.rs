@@ -64,7 +64,8 @@ impl Approvals {
         let name = edit.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let wider =
             if answer == Answered::Always { format!(" It also covers {}.", wider(&rule)) } else { String::new() };
-        let hours = if has_hours(&rule) { " It has the hours of the rules for it, and ends with them." } else { "" };
+        let hours =
+            rule.hours.as_ref().map(|hours| format!(" It holds {hours}, as the rules for it do.")).unwrap_or_default();
         let told =
             format!("The rule stands at the end of policies/{name}, and the version before it is kept.{hours}{wider}");
         Ok(Some(Ruled { edit, told }))
@@ -113,12 +114,6 @@ impl Approvals {
 
 fn unwritten(error: EditError) -> NotAnswered {
     NotAnswered::Impossible(format!("The rule could not be written: {error}."))
-}
-
-/// Whether a rule holds at some times only, as the rules before it.
-pub(super) fn has_hours(rule: &Smallest) -> bool {
-    let keys = ["hours", "days", "from", "until"];
-    rule.toml.lines().filter_map(|line| line.split_once(" = ")).any(|(key, _)| keys.contains(&key))
 }
 
 /// What a rule covers beyond its request: rules say nothing about headers.

@@ -135,7 +135,7 @@ pub(super) fn single(shown: &Shown) -> String {
     };
     let always = match &rules.always {
         Ok(rule) => {
-            let when = if rules::has_hours(rule) { ", in the hours of the rules for it" } else { "" };
+            let when = rule.hours.as_ref().map(|hours| format!(" ({hours})")).unwrap_or_default();
             format!("\n3 \u{2013} yes, always{when}: a rule is written, which also covers {}", rules::wider(rule))
         }
         Err(_) => String::new(),

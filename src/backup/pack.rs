@@ -302,7 +302,21 @@ pub(super) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// What is restored must fit where a file has few names.
+    #[test]
+    fn a_file_of_very_many_names_is_saved_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("file")).unwrap().metadata().unwrap();
+        let (mut linked, group) = (Linked::default(), Path::new("one"));
+        let mut first = |number: u32| linked.first(group, Path::new(&number.to_string()), &file).unwrap();
+        assert_eq!(first(0), None);
+        assert!((1..=MOST_NAMES).all(|number| first(number) == Some(PathBuf::from("0"))));
+        let again = MOST_NAMES + 1;
+        assert_eq!((first(again), first(again + 1)), (None, Some(PathBuf::from(again.to_string()))));
+    }
 
     #[test]
     fn a_name_counts_once_and_only_in_a_folder() {

@@ -19,6 +19,8 @@ pub struct Smallest {
     pub toml: String,
     /// What it covers beyond the request, in words; empty: nothing.
     pub wider: Vec<&'static str>,
+    /// When it holds, in words; `None`: always.
+    pub hours: Option<String>,
 }
 
 /// Why no rule covers exactly this request.
@@ -77,7 +79,7 @@ pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: Showing<'_>, why: &str)
     if !covers(&toml, policy, facts, body.bytes) {
         return Err(Unsayable::Body);
     }
-    Ok(Smallest { toml, wider })
+    Ok(Smallest { toml, wider, hours: hours.map(ToString::to_string) })
 }
 
 /// Whether a block alone lets through the request it was made from.
@@ -94,7 +96,7 @@ fn covers(toml: &str, policy: PolicyAt<'_>, facts: &Facts, body: &[u8]) -> bool 
 pub fn never(facts: &Facts, why: &str) -> Smallest {
     let mut lines = suggest::deny_lines(facts);
     lines.push(written::in_why(why));
-    Smallest { toml: lines.join("\n") + "\n", wider: vec!["any query and any body"] }
+    Smallest { toml: lines.join("\n") + "\n", wider: vec!["any query and any body"], hours: None }
 }
 
 /// The hours of the rules that open a request now, if they agree on any.

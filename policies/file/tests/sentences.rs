@@ -262,6 +262,8 @@ fn a_yes_for_good_holds_no_longer_than_the_rules_it_is_for() {
     ] {
         let told = told(&text);
         assert_eq!(told.toml.contains(hours), kept, "{text}{}", told.toml);
+        let says = told.hours.is_some_and(|hours| hours.starts_with("08:00-20:00 on mon, tue, until "));
+        assert_eq!(says, kept, "{text}{}", told.toml);
         assert_eq!(told.wider.contains(&any_time), is_told, "{text}{}", told.toml);
     }
 }

@@ -43,6 +43,18 @@ async fn what_leaves_beside_the_body_is_told() {
     drop(waits);
 }
 
+#[tokio::test]
+async fn a_yes_for_good_says_when_it_holds() {
+    let scene = Scene::new();
+    let text = "[[ask]]\nhost = \"forms.example\"\ndo = [\"POST /**\"]\nfrom = \"2020-01-01 00:00\"\n";
+    let source = policy_file::Source { name: "p".to_owned(), text: text.to_owned() };
+    let policy = policy_file::compile(&group("family"), &source, None).unwrap().policy;
+    let waits = scene.ask_by(question("https://forms.example/submit", "a", None), held(policy, "a")).err().unwrap();
+    let (_, text) = scene.put().unwrap();
+    assert!(text.contains("3 \u{2013} yes, always (from "), "{text}");
+    drop(waits);
+}
+
 /// The same in a list, whose answers for more than one request are for questions that were read in full.
 #[tokio::test]
 async fn what_is_only_listed_is_answered_once_or_read_first() {
